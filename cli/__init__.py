@@ -1,0 +1,1 @@
+"""The command line: a file a verb. The only place that prints and knows exit codes."""

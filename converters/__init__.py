@@ -1,0 +1,1 @@
+"""Make a model file: sources to ONNX."""

@@ -1,0 +1,1 @@
+"""Tree ensembles of any library as one set of flat arrays, and that as ONNX."""

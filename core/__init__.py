@@ -1,0 +1,1 @@
+"""Values every room shares: errors, signatures, digests, verdicts, files. Standard library only."""

@@ -1,0 +1,1 @@
+"""Run a model file: ONNX Runtime, the source framework as reference; isolated workers; comparing."""
