@@ -83,7 +83,7 @@ class Graph:
         prefix = f"{self._path}/" if self._path else ""
         return f"{prefix}{stem}_{self._count}"
 
-    def const(self, array: Array | Sequence[Any] | float | int | str | bool, dtype: str | None = None) -> str:
+    def const(self, array: Array | Sequence[Any] | float | str | bool, dtype: str | None = None) -> str:
         """An initializer holding `array` (as `dtype` where given); equal ones are stored once. Returns its name."""
         data = np.asarray(array) if dtype in (None, "string") else np.asarray(array).astype(np.dtype(dtype))
         if data.dtype.kind in "OU":

@@ -38,7 +38,7 @@ def publish(path: Path, force: bool) -> Iterator[Path]:
         with draft.open("rb") as stream:
             os.fsync(stream.fileno())
         if force:
-            os.replace(draft, path)
+            draft.replace(path)
         else:
             os.link(draft, path)
         _sync_directory(path.parent)

@@ -12,6 +12,8 @@ from mlpack_edge.core.errors import BadInput
 SCHEMA = 1
 #: The metadata key under which the JSON form travels inside a model file.
 METADATA_KEY = "mlpack.signature"
+#: A tensor of strings has no null: in columns that take missing values, this text stands for it.
+MISSING_TEXT = ""
 
 Dimension = int | str
 Category = str | int | float | bool
@@ -40,6 +42,7 @@ class Column:
     """One column of a tabular model: column `index` of the input tensor named `input`.
 
     kind: "numeric", "categorical" (`categories` lists the known values) or "text".
+    missing: whether the model takes missing values in it: NaN in numbers, MISSING_TEXT in text.
     """
 
     name: str
@@ -48,6 +51,7 @@ class Column:
     index: int = 0
     categories: tuple[Category, ...] = ()
     unit: str = ""
+    missing: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +81,7 @@ class Signature:
                     "index": column.index,
                     "categories": list(column.categories),
                     "unit": column.unit,
+                    "missing": column.missing,
                 }
                 for column in self.columns
             ],
@@ -106,7 +111,7 @@ def signature_from_json(record: dict[str, Any]) -> Signature:
             columns=tuple(
                 Column(
                     str(column["name"]), str(column["kind"]), str(column["input"]), int(column["index"]),
-                    tuple(column["categories"]), str(column["unit"]),
+                    tuple(column["categories"]), str(column["unit"]), bool(column["missing"]),
                 )
                 for column in record["columns"]
             ),

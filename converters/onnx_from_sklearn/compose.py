@@ -58,7 +58,9 @@ def column_indices(scope: Scope, estimator: Estimator, frame: Frame, columns: An
     for item in chosen:
         if isinstance(item, str):
             if item not in frame.names:
-                raise scope.refuse(estimator, f"it selects the column {item!r}, the step before gives {list(frame.names)}")
+                raise scope.refuse(
+                    estimator, f"it selects the column {item!r}, the step before gives {list(frame.names)}"
+                )
             indices.append(frame.names.index(item))
         else:
             indices.append(int(item) % frame.width if frame.width else int(item))

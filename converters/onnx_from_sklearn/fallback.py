@@ -72,11 +72,17 @@ def _leaf(estimator: Estimator, width: int, dtype: str, opset: int, ml_opset: in
                 return to_onnx(estimator, **arguments)
         except (MissingConverter, MissingShapeCalculator) as fault:
             raise _NoConverter("no converter is registered for this class") from fault
-        except (NotImplementedError, RuntimeError, ValueError, TypeError, AttributeError, KeyError, IndexError) as fault:
+        except (
+            NotImplementedError,
+            RuntimeError,
+            ValueError,
+            TypeError,
+            AttributeError,
+            KeyError,
+            IndexError,
+        ) as fault:
             first = str(fault).strip().splitlines()
-            raise _NoConverter(
-                f"skl2onnx could not: {type(fault).__name__}: {first[0] if first else ''}"
-            ) from fault
+            raise _NoConverter(f"skl2onnx could not: {type(fault).__name__}: {first[0] if first else ''}") from fault
 
 
 def _as_result(

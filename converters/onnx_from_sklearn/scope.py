@@ -17,8 +17,7 @@ Estimator = Any
 Converter = Callable[["Scope", Estimator, Frame], "Frame | Prediction"]
 
 REFUSAL_HINT = (
-    "mlpack convert --list-supported, or --stop-before {step}, "
-    "or register one: docs/how-to/register-a-converter.md"
+    "mlpack convert --list-supported, or --stop-before {step}, or register one: docs/how-to/register-a-converter.md"
 )
 
 

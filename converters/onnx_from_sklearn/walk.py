@@ -25,7 +25,9 @@ def convert_step(scope: Scope, estimator: Estimator, frame: Frame) -> Frame | Pr
         except Unsupported as refusal:
             if "step" in refusal.data:
                 raise
-            raise scope.refuse(estimator, f"{refusal.message}; {refusal.hint}" if refusal.hint else refusal.message) from refusal
+            raise scope.refuse(
+                estimator, f"{refusal.message}; {refusal.hint}" if refusal.hint else refusal.message
+            ) from refusal
     if isinstance(made, Frame):
         made = _named(estimator, made)
         if not made.is_text:
