@@ -88,7 +88,7 @@ class Graph:
         data = np.asarray(array) if dtype in (None, "string") else np.asarray(array).astype(np.dtype(dtype))
         if data.dtype.kind in "OU":
             texts = [str(text).encode("utf-8") for text in data.ravel().tolist()]
-            tensor = helper.make_tensor("", TensorProto.STRING, data.shape, texts)
+            tensor = TensorProto(data_type=TensorProto.STRING, dims=data.shape, string_data=texts)
             key = ("string", data.shape, b"\0".join(texts))
         else:
             data = np.ascontiguousarray(data)

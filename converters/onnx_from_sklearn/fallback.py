@@ -56,7 +56,7 @@ def _leaf(estimator: Estimator, width: int, dtype: str, opset: int, ml_opset: in
     from skl2onnx.common.exceptions import MissingConverter, MissingShapeCalculator
 
     kind = DoubleTensorType if dtype == "float64" else FloatTensorType
-    options: dict[str, Any] = {}
+    options: dict[int, Any] = {}
     if hasattr(estimator, "predict_proba") or hasattr(estimator, "classes_"):
         options = {id(estimator): {"zipmap": False}}
     arguments = {
@@ -67,9 +67,9 @@ def _leaf(estimator: Estimator, width: int, dtype: str, opset: int, ml_opset: in
         warnings.simplefilter("ignore")
         try:
             try:
-                return to_onnx(estimator, options=options, **arguments)
+                made: onnx.ModelProto = to_onnx(estimator, options=options, **arguments)
             except NameError:  # skl2onnx: this estimator has no option "zipmap"
-                return to_onnx(estimator, **arguments)
+                made = to_onnx(estimator, **arguments)
         except (MissingConverter, MissingShapeCalculator) as fault:
             raise _NoConverter("no converter is registered for this class") from fault
         except (
@@ -83,6 +83,7 @@ def _leaf(estimator: Estimator, width: int, dtype: str, opset: int, ml_opset: in
         ) as fault:
             first = str(fault).strip().splitlines()
             raise _NoConverter(f"skl2onnx could not: {type(fault).__name__}: {first[0] if first else ''}") from fault
+    return made
 
 
 def _as_result(
