@@ -1,0 +1,93 @@
+"""The command `mlpack`: finds the verb, and ends every failure with one clear message."""
+
+from __future__ import annotations
+
+import importlib
+import signal
+import sys
+from types import FrameType
+
+import click
+
+from mlpack_edge.cli.outcome import COULD_NOT, clear_progress, print_error
+from mlpack_edge.core.errors import Interrupted, MlpackError
+
+#: A file a verb. The help line stands here so that `mlpack --help` imports none of them.
+COMMANDS = {
+    "convert": "Convert a trained model to ONNX and prove that it is still the same.",
+    "check": "Compare two models on the same rows.",
+    "inspect": "Say what a model file holds and whether it loads.",
+    "doctor": "Show versions, missing extras and packages that do not go together.",
+    "demo": "Train, convert, check and inspect a real pipeline.",
+}
+
+
+class LazyGroup(click.Group):
+    """A group whose commands are imported when they are used."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in COMMANDS:
+            return None
+        command = importlib.import_module(f"mlpack_edge.cli.{cmd_name}").command
+        assert isinstance(command, click.Command)
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl(list(COMMANDS.items()))
+
+
+@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.version_option(package_name="mlpack-edge", prog_name="mlpack")
+def cli() -> None:
+    """Get trained models to where they run, and know that they are still right there.
+
+    \b
+    Example:
+      mlpack convert model.skops -o model.onnx
+      mlpack check model.skops model.onnx --data holdout.parquet
+    """
+
+
+def main() -> None:
+    """The console script."""
+    signal.signal(signal.SIGTERM, _stop)
+    as_json = "--json" in sys.argv[1:]
+    name = next((word for word in sys.argv[1:] if not word.startswith("-")), "")
+    try:
+        cli(prog_name="mlpack", standalone_mode=False)
+    except click.exceptions.NoArgsIsHelpError as help_wanted:
+        help_wanted.show()
+        raise SystemExit(help_wanted.exit_code) from None
+    except click.ClickException as wrong:
+        if as_json:
+            print_error(name, Usage(wrong.format_message(), f"mlpack {name} --help"), as_json)
+        else:
+            wrong.show()
+        raise SystemExit(wrong.exit_code) from None
+    except (click.Abort, KeyboardInterrupt):
+        clear_progress()
+        print_error(name, Interrupted("interrupted", "nothing was left behind"), as_json)
+        raise SystemExit(COULD_NOT) from None
+    except BrokenPipeError:
+        # The reader of our output left (`mlpack ... | head`): nobody is there to tell.
+        sys.stderr.close()
+        raise SystemExit(COULD_NOT) from None
+
+
+class Usage(MlpackError):
+    """Wrong usage, as click words it."""
+
+    kind = "usage"
+
+
+def _stop(signum: int, frame: FrameType | None) -> None:
+    """A polite kill ends like Ctrl-C: the worker is stopped and drafts are removed."""
+    raise KeyboardInterrupt
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,109 @@
+"""Options that several commands share."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+from mlpack_edge.runtimes.worker import Limits
+
+Function = TypeVar("Function", bound=Callable[..., Any])
+
+_UNITS = {"": 1, "B": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9, "KIB": 2**10, "MIB": 2**20, "GIB": 2**30}
+_SECONDS = {"": 1.0, "s": 1.0, "m": 60.0, "h": 3600.0, "ms": 0.001}
+
+
+class Size(click.ParamType):
+    """A size in bytes: `300KB`, `8GB`, `512MiB`."""
+
+    name = "size"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
+        if isinstance(value, int):
+            return value
+        found = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([a-zA-Z]*)\s*", value)
+        if not found or found[2].upper() not in _UNITS:
+            self.fail(f"{value!r} is not a size; write for example 300KB, 8GB or 512MiB", param, ctx)
+        return int(float(found[1]) * _UNITS[found[2].upper()])
+
+
+class Duration(click.ParamType):
+    """A duration in seconds: `90`, `5m`, `5ms`."""
+
+    name = "duration"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        if isinstance(value, float):
+            return value
+        found = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([a-z]*)\s*", str(value))
+        if not found or found[2] not in _SECONDS:
+            self.fail(f"{value!r} is not a duration; write for example 90s, 5m or 5ms", param, ctx)
+        return float(found[1]) * _SECONDS[found[2]]
+
+
+class Shape(click.ParamType):
+    """`NAME=1x3x224x224`, `NAME=batchx8`: sizes separated by x; a word is a size that may vary."""
+
+    name = "shape"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> tuple[str, tuple[int | str, ...]]:
+        if isinstance(value, tuple):
+            return value
+        name, equals, sizes = value.rpartition("=")
+        words = sizes.split("x")
+        good = equals and name and all(re.fullmatch(r"\d+|[A-Za-wyz_][A-Za-wyz0-9_]*", word) for word in words)
+        if not good or any(word == "0" for word in words):
+            self.fail(f"{value!r} is not NAME=SIZExSIZE; write for example x=batchx3x224x224", param, ctx)
+        return name, tuple(int(word) if word.isdigit() else word for word in words)
+
+
+def limit_options(function: Function) -> Function:
+    """`--time-limit` and `--memory-limit` of the child process; see `limits_of`."""
+    function = click.option(
+        "--memory-limit",
+        type=Size(),
+        metavar="SIZE",
+        help="Memory of the child process [default: 80% of this machine].",
+    )(function)
+    return click.option(
+        "--time-limit", type=Duration(), default="30m", show_default=True, metavar="TIME",
+        help="Time for the child process.",
+    )(function)  # fmt: skip
+
+
+def limits_of(time_limit: float, memory_limit: int | None) -> Limits:
+    return Limits(time_limit, memory_limit)
+
+
+def source_options(function: Function) -> Function:
+    """How a source model is opened: data, shapes, weights, trust."""
+    for option in (
+        click.option(
+            "--data", type=click.Path(path_type=Path), metavar="DATA",
+            help="Rows to compare on: .parquet, .csv, .arrow/.feather, .npy or .npz (one array per input).",
+        ),
+        click.option(
+            "--shape", "shapes", type=Shape(), multiple=True, metavar="NAME=SIZES",
+            help="Shape of an input, e.g. x=batchx3x224x224; a word is a size that varies. Repeatable.",
+        ),
+        click.option(
+            "--dtype", type=click.Choice(["float32", "float64"]),
+            help="Element type of numeric inputs [default: that of DATA; else float64 for data frames, float32].",
+        ),
+        click.option("--weights", type=click.Path(path_type=Path), metavar="FILE",
+                     help="Weights for package.module:attribute: .safetensors or a state dict."),
+        click.option("--trust-pickle", is_flag=True,
+                     help="Load a pickle or joblib file, which can run any code its author chose."),
+        click.option("--rows", type=click.IntRange(1), default=1000, show_default=True, metavar="N",
+                     help="Rows to make from the signature; DATA is compared whole."),
+        click.option("--rtol", type=float, metavar="X", help="Relative tolerance [default: by dtype and model family]."),
+        click.option("--atol", type=float, metavar="X", help="Absolute tolerance [default: by dtype and model family]."),
+    ):  # fmt: skip
+        function = option(function)
+    return function
