@@ -12,16 +12,15 @@ from mlpack_edge.converters.onnx_graph import Value
 
 
 def pipeline(scope: Scope, estimator: Estimator, frame: Frame) -> Frame | Prediction:
-    """Each step on what the last one gave."""
-    made: Frame | Prediction = frame
+    """Each step on what the last one gave: all but the last transform, the last gives what is asked for."""
     for index, (name, step) in enumerate(estimator.steps):
         if step is None or step == "passthrough":
             continue
         suffix = f".steps[{index}]"
-        if not isinstance(made, Frame):
-            raise scope.child(suffix, name).refuse(step, "the step before it predicts")
-        made = scope.convert(step, made, suffix, name)
-    return made
+        if index == len(estimator.steps) - 1:
+            return scope.convert(step, frame, suffix, name)
+        frame = scope.transform(step, frame, suffix, name)
+    return frame
 
 
 def column_transformer(scope: Scope, estimator: Estimator, frame: Frame) -> Frame:

@@ -59,13 +59,13 @@ def onnx_from_sklearn(estimator: Estimator, signature: Signature, opset: int = D
 
 
 def _outputs(graph: Graph, made: Frame | Prediction) -> list[tuple[str, str, Value]]:
-    """(name, role, value) of each output in a fixed order."""
+    """(name, role, value) of each output in a fixed order; scores only where there are no probabilities."""
     if isinstance(made, Frame):
         return [("transformed", "transformed", made.dense(graph))]
     named = [
         ("label", "label", made.label),
         ("probabilities", "probabilities", made.probabilities),
-        ("scores", "scores", made.scores),
+        ("scores", "scores", None if made.probabilities else made.scores),
         ("prediction", "value", made.value),
     ]
     return [(name, role, value) for name, role, value in named if value is not None]

@@ -23,31 +23,36 @@ REFUSAL_HINT = (
 
 @dataclass(frozen=True, slots=True)
 class Scope:
-    """The step at `path` (as one would write it in Python: `pipeline.steps[1]`), called `name` by its owner."""
+    """The step at `path` (as one would write it in Python: `pipeline.steps[1]`), called `name` by its owner.
+
+    wants: "predict" or "transform", which of the two an estimator that can do both (KMeans, LDA, PLS, RFE, stacking)
+        is asked for. The last step of a model predicts; what feeds another step transforms.
+    """
 
     graph: Graph
     path: str
     name: str
     convert_step: Callable[[Scope, Estimator, Frame], Frame | Prediction]
+    wants: str = "predict"
 
-    def child(self, suffix: str, name: str = "") -> Scope:
+    def child(self, suffix: str, name: str = "", wants: str = "") -> Scope:
         """The scope of a part: `suffix` is appended to the path (`.steps[1]`, `.estimators_[3]`)."""
-        return Scope(self.graph, self.path + suffix, name or self.name, self.convert_step)
+        return Scope(self.graph, self.path + suffix, name or self.name, self.convert_step, wants or self.wants)
 
     def convert(self, estimator: Estimator, frame: Frame, suffix: str, name: str = "") -> Frame | Prediction:
-        """Convert a part of this step, whatever it is."""
+        """Convert a part of this step that gives what this step is asked for."""
         return self.convert_step(self.child(suffix, name), estimator, frame)
 
     def transform(self, estimator: Estimator, frame: Frame, suffix: str, name: str = "") -> Frame:
         """Convert a part that must be a transformer."""
-        made = self.convert(estimator, frame, suffix, name)
+        made = self.convert_step(self.child(suffix, name, "transform"), estimator, frame)
         if not isinstance(made, Frame):
             raise self.child(suffix, name).refuse(estimator, "it predicts where a transformer is needed")
         return made
 
     def predict(self, estimator: Estimator, frame: Frame, suffix: str, name: str = "") -> Prediction:
         """Convert a part that must be a predictor."""
-        made = self.convert(estimator, frame, suffix, name)
+        made = self.convert_step(self.child(suffix, name, "predict"), estimator, frame)
         if not isinstance(made, Prediction):
             raise self.child(suffix, name).refuse(estimator, "it transforms where a predictor is needed")
         return made

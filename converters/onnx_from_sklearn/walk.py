@@ -18,7 +18,7 @@ def convert_step(scope: Scope, estimator: Estimator, frame: Frame) -> Frame | Pr
     path = class_path(estimator)
     if path.startswith("sklearn.") and type(estimator).__name__ in _SEARCHES:
         return convert_step(scope.child(".best_estimator_"), estimator.best_estimator_, frame)
-    converter = converter_for(path)
+    converter = converter_for(path, scope.wants)
     with scope.graph.path(scope.path):
         try:
             made = converter(scope, estimator, frame) if converter else convert_with_skl2onnx(scope, estimator, frame)
