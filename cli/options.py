@@ -17,7 +17,7 @@ _UNITS = {"": 1, "B": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9, "KIB": 2**10, "M
 _SECONDS = {"": 1.0, "s": 1.0, "m": 60.0, "h": 3600.0, "ms": 0.001}
 
 
-class Size(click.ParamType):
+class Size(click.ParamType[int]):
     """A size in bytes: `300KB`, `8GB`, `512MiB`."""
 
     name = "size"
@@ -31,7 +31,7 @@ class Size(click.ParamType):
         return int(float(found[1]) * _UNITS[found[2].upper()])
 
 
-class Duration(click.ParamType):
+class Duration(click.ParamType[float]):
     """A duration in seconds: `90`, `5m`, `5ms`."""
 
     name = "duration"
@@ -45,7 +45,7 @@ class Duration(click.ParamType):
         return float(found[1]) * _SECONDS[found[2]]
 
 
-class Shape(click.ParamType):
+class Shape(click.ParamType[tuple[str, tuple[int | str, ...]]]):
     """`NAME=1x3x224x224`, `NAME=batchx8`: sizes separated by x; a word is a size that may vary."""
 
     name = "shape"
