@@ -99,6 +99,7 @@ def compare_output(
 ) -> OutputFacts:
     """Compare one output over the rows of a group; shapes that differ are infinitely far apart."""
     rows = len(reference)
+    worst: Worst | None = None
     if reference.shape != candidate.shape:
         worst = Worst(group, 0, f"shape {list(reference.shape)}", f"shape {list(candidate.shape)}")
         labels = rows if role == "label" else None
@@ -114,7 +115,6 @@ def compare_output(
     flat = absolute.reshape(rows, -1) if rows else absolute.reshape(0, 1)
     per_row = flat.max(axis=1) if rows and flat.shape[1] else np.zeros(rows)
     beyond = outside.reshape(rows, -1).any(axis=1) if rows else np.zeros(0, bool)
-    worst = None
     if rows and beyond.any():
         score = np.where(beyond, per_row, -1.0)
         row = int(np.argmax(score))
@@ -143,7 +143,7 @@ def rows_outside(reference: Array, candidate: Array, role: str, tolerance: Toler
     return result
 
 
-def _argmax(array: Array) -> Array:
+def _argmax(array: Array) -> NDArray[np.int64]:
     return np.argmax(np.nan_to_num(array.astype(np.float64), nan=-np.inf), axis=1)
 
 
@@ -151,7 +151,7 @@ def _different(reference: Array, candidate: Array) -> NDArray[np.bool_]:
     rows = len(reference)
     if reference.dtype.kind == "f" or candidate.dtype.kind == "f":
         absolute, _ = differences(reference, candidate)
-        unequal = absolute != 0
+        unequal: Array = np.asarray(absolute != 0)
     else:
         unequal = np.asarray(reference != candidate)
     result: NDArray[np.bool_] = unequal.reshape(rows, -1).any(axis=1) if rows else np.zeros(0, bool)
