@@ -143,15 +143,14 @@ def rows_outside(reference: Array, candidate: Array, role: str, tolerance: Toler
     return result
 
 
-def _argmax(array: Array) -> NDArray[np.int64]:
-    return np.argmax(np.nan_to_num(array.astype(np.float64), nan=-np.inf), axis=1)
+def _argmax(array: Array) -> Array:
+    return np.asarray(np.argmax(np.nan_to_num(array.astype(np.float64), nan=-np.inf), axis=1))
 
 
 def _different(reference: Array, candidate: Array) -> NDArray[np.bool_]:
     rows = len(reference)
     if reference.dtype.kind == "f" or candidate.dtype.kind == "f":
-        absolute, _ = differences(reference, candidate)
-        unequal: Array = np.asarray(absolute != 0)
+        unequal = differences(reference, candidate)[0] != 0
     else:
         unequal = np.asarray(reference != candidate)
     result: NDArray[np.bool_] = unequal.reshape(rows, -1).any(axis=1) if rows else np.zeros(0, bool)

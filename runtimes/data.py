@@ -1,0 +1,214 @@
+"""Read the rows a user has: .parquet, .csv, .arrow/.feather, .npy, .npz, told apart by content."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mlpack_edge.core.errors import BadInput
+from mlpack_edge.core.files import io_fault
+from mlpack_edge.core.signature import MISSING_TEXT, Column, Signature, TensorSpec
+
+Array = NDArray[Any]
+HINT = "pass .parquet, .csv, .arrow/.feather, .npy, or .npz with one array per input"
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """Named columns `[rows]` (`columns`), or whole arrays by input name (`arrays`; "" is the one of a .npy file).
+
+    Text columns are object arrays of str with None where a cell is missing; numeric ones have NaN there.
+    """
+
+    path: Path
+    columns: Mapping[str, Array]
+    arrays: Mapping[str, Array]
+
+    @property
+    def rows(self) -> int:
+        first = next(iter((self.columns or self.arrays).values()), None)
+        return 0 if first is None or first.ndim == 0 else len(first)
+
+
+def read_table(path: Path) -> Table:
+    """Read a data file whole. Raises BadInput for what is none of the known formats, is damaged, or has no rows."""
+    try:
+        with path.open("rb") as stream:
+            head = stream.read(8)
+    except OSError as fault:
+        raise io_fault(fault, f"{path} could not be read") from fault
+    if head.startswith(b"\x93NUMPY"):
+        table = Table(path, {}, {"": _load_numpy(path)})
+    elif head.startswith(b"PK\x03\x04"):
+        table = Table(path, {}, _load_npz(path))
+    else:
+        table = Table(path, _load_columns(path, head), {})
+    if table.rows == 0:
+        raise BadInput(f"{path} holds no rows", HINT)
+    return table
+
+
+def _load_numpy(path: Path) -> Array:
+    try:
+        array: Array = np.load(path, allow_pickle=False)
+    except (ValueError, OSError, EOFError) as fault:
+        raise _damaged(path, fault) from fault
+    return array
+
+
+def _load_npz(path: Path) -> dict[str, Array]:
+    import zipfile
+
+    try:
+        with np.load(path, allow_pickle=False) as archive:
+            return {name: archive[name] for name in archive.files}
+    except (ValueError, OSError, EOFError, KeyError, zipfile.BadZipFile, AttributeError) as fault:
+        raise _damaged(path, fault) from fault
+
+
+def _load_columns(path: Path, head: bytes) -> dict[str, Array]:
+    import polars
+
+    try:
+        if head.startswith(b"PAR1"):
+            frame = polars.read_parquet(path)
+        elif head.startswith(b"ARROW1"):
+            frame = polars.read_ipc(path, memory_map=False)
+        elif b"\0" in head:
+            raise BadInput(f"{path} is no data file that mlpack reads", HINT)
+        else:
+            frame = polars.read_csv(path, infer_schema_length=None)
+    except polars.exceptions.PolarsError as fault:
+        raise _damaged(path, fault) from fault
+    except OSError as fault:
+        raise io_fault(fault, f"{path} could not be read") from fault
+    return {name: _column(path, frame[name]) for name in frame.columns}
+
+
+def _column(path: Path, series: Any) -> Array:
+    import polars
+
+    dtype = series.dtype
+    if dtype in (polars.String, polars.Categorical, polars.Enum) or isinstance(dtype, polars.Enum):
+        return np.array(series.cast(polars.String).to_list(), dtype=object)
+    if dtype == polars.Boolean:
+        if series.null_count():
+            return np.array(series.to_list(), dtype=object)
+        return np.asarray(series.to_numpy(), dtype=bool)
+    if dtype.is_integer() and series.null_count():
+        return np.asarray(series.cast(polars.Float64).fill_null(float("nan")).to_numpy())
+    if dtype.is_numeric():
+        if dtype.is_float():
+            series = series.fill_null(float("nan"))
+        elif dtype.is_decimal():
+            series = series.cast(polars.Float64).fill_null(float("nan"))
+        return np.asarray(series.to_numpy())
+    if dtype.is_temporal():
+        return np.asarray(series.to_physical().cast(polars.Float64).fill_null(float("nan")).to_numpy())
+    raise BadInput(
+        f"{path}: column {series.name!r} has the type {dtype}, which is neither a number nor text",
+        "drop the column or cast it",
+    )
+
+
+def _damaged(path: Path, fault: Exception) -> BadInput:
+    first = (str(fault).strip().splitlines() or [type(fault).__name__])[0]
+    return BadInput(f"{path} could not be read as data", HINT, why=first[:300])
+
+
+def tensor_dtype(array: Array) -> str:
+    """The dtype of a model input that takes this column: text is "string"."""
+    return "string" if array.dtype.kind in "OSU" else str(array.dtype)
+
+
+def feeds_from_table(table: Table, signature: Signature) -> dict[str, Array]:
+    """The rows of a table as the named inputs of a model. Extra columns are left out, order does not matter.
+
+    Raises BadInput naming the column or input that is missing, has another width, or would lose digits.
+    """
+    if table.columns:
+        if not signature.columns:
+            return _feeds_without_columns(table, signature)
+        return {spec.name: _from_columns(table, spec, signature.columns) for spec in signature.inputs}
+    if set(table.arrays) == {""}:
+        return _from_matrix(table, table.arrays[""], signature)
+    feeds = {}
+    for spec in signature.inputs:
+        if spec.name not in table.arrays:
+            raise BadInput(f"{table.path} has no array {spec.name!r}; it has {', '.join(table.arrays)}", HINT)
+        feeds[spec.name] = _cast(table, spec.name, table.arrays[spec.name], spec.dtype)
+    return feeds
+
+
+def _feeds_without_columns(table: Table, signature: Signature) -> dict[str, Array]:
+    """Columns for a model that names none: one input takes all columns in their order, or each input its own."""
+    if len(signature.inputs) > 1 or signature.inputs[0].name in table.columns:
+        missing = [spec.name for spec in signature.inputs if spec.name not in table.columns]
+        if missing:
+            raise BadInput(f"{table.path} has no column {missing[0]!r}", "name the columns after the model's inputs")
+        return {
+            spec.name: _cast(table, spec.name, table.columns[spec.name].reshape(-1, 1), spec.dtype)
+            for spec in signature.inputs
+        }
+    spec = signature.inputs[0]
+    width = spec.shape[1] if len(spec.shape) == 2 else None
+    if isinstance(width, int) and width != len(table.columns):
+        raise BadInput(
+            f"{table.path} has {len(table.columns)} columns, the model takes {width} without naming them",
+            "pass a file with exactly the model's columns, in its order",
+        )
+    parts = [_cast(table, name, array, spec.dtype) for name, array in table.columns.items()]
+    return {spec.name: np.stack(parts, axis=1)}
+
+
+def _from_columns(table: Table, spec: TensorSpec, columns: Sequence[Column]) -> Array:
+    mine = sorted((column for column in columns if column.input == spec.name), key=lambda column: column.index)
+    parts = []
+    for column in mine:
+        if column.name not in table.columns:
+            raise BadInput(
+                f"{table.path} has no column {column.name!r}; it has {', '.join(list(table.columns)[:20])}",
+                "name the columns as the model was trained on them",
+            )
+        parts.append(_cast(table, column.name, table.columns[column.name], spec.dtype))
+    return np.stack(parts, axis=1)
+
+
+def _from_matrix(table: Table, array: Array, signature: Signature) -> dict[str, Array]:
+    if len(signature.inputs) == 1:
+        spec = signature.inputs[0]
+        if array.ndim != len(spec.shape):
+            raise BadInput(f"{table.path} has the shape {list(array.shape)}, the model takes {list(spec.shape)}", HINT)
+        return {spec.name: _cast(table, spec.name, array, spec.dtype)}
+    if array.ndim != 2 or array.shape[1] != len(signature.inputs):
+        raise BadInput(
+            f"{table.path} has the shape {list(array.shape)}, the model takes {len(signature.inputs)} named inputs",
+            HINT,
+        )
+    return {
+        spec.name: _cast(table, spec.name, array[:, [index]], spec.dtype) for index, spec in enumerate(signature.inputs)
+    }
+
+
+def _cast(table: Table, name: str, array: Array, dtype: str) -> Array:
+    """To the dtype of the input where no value changes; BadInput naming the column otherwise."""
+    if dtype == "string":
+        if array.dtype.kind not in "OSU":
+            raise BadInput(f"{table.path}: column {name!r} holds numbers, the model takes text there", HINT)
+        flat = [MISSING_TEXT if cell is None else str(cell) for cell in array.ravel().tolist()]
+        return np.array(flat, dtype=object).reshape(array.shape)
+    wanted = np.dtype(dtype)
+    if array.dtype == wanted:
+        return array
+    if array.dtype.kind in "OSU":
+        raise BadInput(f"{table.path}: column {name!r} holds text, the model takes {dtype} there", HINT)
+    with np.errstate(over="ignore", invalid="ignore"):
+        made = array.astype(wanted)
+    if wanted.kind in "iub" and not np.array_equal(made.astype(array.dtype), array):
+        raise BadInput(f"{table.path}: column {name!r} ({array.dtype}) does not fit into {dtype} without loss", HINT)
+    return made
