@@ -139,8 +139,7 @@ def rows_outside(reference: Array, candidate: Array, role: str, tolerance: Toler
     with np.errstate(invalid="ignore"):
         limit = tolerance.atol + tolerance.rtol * np.abs(reference.astype(np.float64))
         outside = ~(absolute <= np.where(np.isfinite(limit), limit, 0.0))
-    result: NDArray[np.bool_] = outside.reshape(rows, -1).any(axis=1) if rows else np.zeros(0, bool)
-    return result
+    return np.asarray(outside.reshape(rows, -1).any(axis=1)) if rows else np.zeros(0, bool)
 
 
 def _argmax(array: Array) -> Array:
@@ -150,11 +149,10 @@ def _argmax(array: Array) -> Array:
 def _different(reference: Array, candidate: Array) -> NDArray[np.bool_]:
     rows = len(reference)
     if reference.dtype.kind == "f" or candidate.dtype.kind == "f":
-        unequal = differences(reference, candidate)[0] != 0
+        unequal: Array = np.asarray(differences(reference, candidate)[0] != 0)
     else:
         unequal = np.asarray(reference != candidate)
-    result: NDArray[np.bool_] = unequal.reshape(rows, -1).any(axis=1) if rows else np.zeros(0, bool)
-    return result
+    return np.asarray(unequal.reshape(rows, -1).any(axis=1)) if rows else np.zeros(0, bool)
 
 
 def _compare_labels(name: str, role: str, group: str, reference: Array, candidate: Array) -> OutputFacts:

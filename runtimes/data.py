@@ -78,7 +78,7 @@ def _load_columns(path: Path, head: bytes) -> dict[str, Array]:
         if head.startswith(b"PAR1"):
             frame = polars.read_parquet(path)
         elif head.startswith(b"ARROW1"):
-            frame = polars.read_ipc(path, memory_map=False)
+            frame = polars.read_ipc(path)
         elif b"\0" in head:
             raise BadInput(f"{path} is no data file that mlpack reads", HINT)
         else:
