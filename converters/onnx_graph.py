@@ -16,6 +16,7 @@ import onnx
 from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
+from mlpack_edge.converters.scale_fusion import keep_factors_apart
 from mlpack_edge.core.errors import Unsupported
 
 ML = "ai.onnx.ml"
@@ -109,6 +110,8 @@ class Graph:
     ) -> tuple[str, ...]:
         """Add a node with several outputs and return their names."""
         names = [item.name if isinstance(item, Value) else item for item in inputs]
+        if domain not in ("", ML):
+            self._domains.setdefault(domain, 1)
         made = tuple(self.fresh(op_type) for _ in range(outputs))
         self.nodes.append(helper.make_node(op_type, names, made, name=made[0], domain=domain, **attributes))
         return made
@@ -191,7 +194,7 @@ class Graph:
 
     def model(self, inputs: Sequence[onnx.ValueInfoProto], outputs: Sequence[onnx.ValueInfoProto]) -> onnx.ModelProto:
         """The finished model: only what the outputs need, in order."""
-        nodes = _needed(self.nodes, {output.name for output in outputs})
+        nodes = keep_factors_apart(_needed(self.nodes, {output.name for output in outputs}), self.initializers)
         used = {name for node in nodes for name in _inputs_of(node)} | {output.name for output in outputs}
         graph = helper.make_graph(
             nodes, "mlpack", list(inputs), list(outputs),
