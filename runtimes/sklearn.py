@@ -31,6 +31,8 @@ def run_estimator(estimator: Estimator, signature: Signature, feeds: Mapping[str
     for spec in signature.outputs:
         result = getattr(estimator, methods[spec.role])(rows)
         array = np.asarray(result.toarray() if hasattr(result, "toarray") else result)
+        if array.ndim < len(spec.shape):  # SparsePCA drops an axis where there is one row
+            array = array.reshape(len(rows), -1)
         made[spec.name] = array.astype(object) if spec.dtype == "string" else array
     return made
 

@@ -79,6 +79,11 @@ def manhattan(graph: Graph, x: Value, y: Array) -> Value:
     return _over_features(graph, x, y, _manhattan_body)
 
 
+def kernel_dtype(x: Value, y: Array, name: str) -> str:
+    """The dtype in which scikit-learn holds the kernel matrix: scipy's cityblock behind "laplacian" is float64."""
+    return "float32" if narrow(x, y) and name != "laplacian" else "float64"
+
+
 def narrow(x: Value, y: Array) -> bool:
     """Whether scikit-learn stays in float32 for these two (`_return_float_dtype`)."""
     return x.dtype == "float32" and y.dtype == np.float32
@@ -97,8 +102,11 @@ def _scaled(graph: Graph, value: Value, factor: float, x: Value, y: Array) -> Va
 
 
 def _dot(graph: Graph, x: Value, y: Array) -> Value:
-    weights = graph.const(np.ascontiguousarray(y.astype(np.float64).T))
-    return _rounded(graph, Value(graph.op("MatMul", graph.cast(x, "float64"), weights), "float64", len(y)), x, y)
+    """x @ y.T in the dtype of the library: ONNX Runtime's float32 product mostly has the very bits of numpy's."""
+    dtype = "float32" if narrow(x, y) else "float64"
+    weights = graph.const(np.ascontiguousarray(y.astype(dtype).T))
+    made = Value(graph.op("MatMul", graph.cast(x, dtype), weights), dtype, len(y))
+    return graph.cast(made, "float64")
 
 
 def _affine(graph: Graph, x: Value, y: Array, gamma: float | None, coef0: float) -> Value:
@@ -138,9 +146,10 @@ def _cosine(graph: Graph, x: Value, y: Array) -> Value:
     # sklearn.preprocessing._data._handle_zeros_in_scale: a norm below ten units in the last place of 1 counts as none.
     least = graph.const(np.array(10 * np.finfo(np.float32 if narrow(x, y) else np.float64).eps, np.float64))
     safe = graph.op("Where", graph.op("Less", norms, least), graph.const(np.array(1.0)), norms)
-    unit = _rounded(graph, Value(graph.op("Div", wide, safe), "float64", x.width), x, y)
-    fitted = normalize(y if narrow(x, y) else y.astype(np.float64))
-    return _rounded(graph, _dot(graph, unit, fitted), x, y)
+    unit = Value(graph.op("Div", wide, safe), "float64", x.width)
+    if narrow(x, y):
+        unit = graph.cast(unit, "float32")
+    return _dot(graph, unit, normalize(y if narrow(x, y) else y.astype(np.float64)))
 
 
 def _additive_chi2(graph: Graph, x: Value, y: Array) -> Value:

@@ -15,7 +15,7 @@ from importlib import import_module
 from mlpack_edge.converters.onnx_from_sklearn.scope import Converter
 from mlpack_edge.core.extensions import STEPS, extensions
 
-FAMILIES = ("compose",)
+FAMILIES = ("compose", "linear", "decomposition", "kernel_features", "selection")
 
 
 @cache
