@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 import onnx
+from onnx import helper, numpy_helper
 
 from mlpack_edge.converters.frame import Block, Frame, Prediction, frame_of
 from mlpack_edge.converters.onnx_from_sklearn.scope import Estimator, Scope
@@ -22,6 +23,8 @@ from mlpack_edge.runtimes.onnxruntime import loads
 SKL2ONNX_OPSET = 22
 #: Where facts show skl2onnx silently wrong and we have nothing of our own: refused, not tried.
 WRONG_IN_SKL2ONNX: dict[str, str] = {}
+#: Operators that ai.onnx.ml 5, in which our graphs are written, has replaced by others.
+_GONE_IN_ML_5 = {"TreeEnsembleClassifier", "TreeEnsembleRegressor"}
 
 
 def convert_with_skl2onnx(scope: Scope, estimator: Estimator, frame: Frame) -> Frame | Prediction:
@@ -31,16 +34,21 @@ def convert_with_skl2onnx(scope: Scope, estimator: Estimator, frame: Frame) -> F
         raise scope.refuse(estimator, reason)
     if frame.is_text:
         raise scope.refuse(estimator, "no converter of ours takes text into it")
+    if scope.wants == "transform" and hasattr(estimator, "predict"):
+        raise scope.refuse(estimator, "skl2onnx writes what it predicts, and here it must transform")
     faults = []
     for dtype in ("float64", "float32"):
         try:
             model = _leaf(estimator, frame.width, dtype, scope.graph.opset, scope.graph.ml_opset)
         except _NoConverter as fault:
             raise scope.refuse(estimator, str(fault)) from fault
+        old = sorted({node.op_type for node in model.graph.node} & _GONE_IN_ML_5)
+        if old and scope.graph.ml_opset >= 5:
+            raise scope.refuse(estimator, f"skl2onnx writes {old[0]} for it, which {ML} 5 no longer has")
         fault_text = loads(model.SerializeToString())
         if fault_text is None:
             value = frame.dense(scope.graph, dtype)
-            made = scope.graph.inline(model, {model.graph.input[0].name: value.name})
+            made = scope.graph.inline(with_gather(model), {model.graph.input[0].name: value.name})
             return _as_result(scope, estimator, model, made, frame)
         faults.append(fault_text)
     raise scope.refuse(estimator, f"skl2onnx wrote a graph that ONNX Runtime refuses: {faults[-1]}")
@@ -48,6 +56,43 @@ def convert_with_skl2onnx(scope: Scope, estimator: Estimator, frame: Frame) -> F
 
 class _NoConverter(Exception):
     pass
+
+
+def with_gather(model: onnx.ModelProto) -> onnx.ModelProto:
+    """The model with each ArrayFeatureExtractor as a Gather: ONNX Runtime's fails on a batch of no rows.
+
+    ArrayFeatureExtractor takes places of the last axis, the places given in any shape; of 1-D data it makes `[1, n]`.
+    Raises Unsupported where the rank of the data is not known.
+    """
+    if not any(node.op_type == "ArrayFeatureExtractor" for node in model.graph.node):
+        return model
+    made = onnx.ModelProto()
+    made.CopyFrom(onnx.shape_inference.infer_shapes(model))
+    graph = made.graph
+    ranks = {item.name: len(item.dims) for item in graph.initializer}
+    for info in (*graph.input, *graph.value_info):
+        if info.type.tensor_type.HasField("shape"):
+            ranks[info.name] = len(info.type.tensor_type.shape.dim)
+    nodes: list[onnx.NodeProto] = []
+    flat, first = "gather_flat", "gather_first"
+    graph.initializer.append(numpy_helper.from_array(np.array([-1], np.int64), flat))
+    graph.initializer.append(numpy_helper.from_array(np.array([0], np.int64), first))
+    for node in graph.node:
+        if node.op_type != "ArrayFeatureExtractor":
+            nodes.append(node)
+            continue
+        data, places = node.input
+        if data not in ranks:
+            raise Unsupported(f"the rank of {data} in the graph of skl2onnx is not known")
+        out, list_of, picked = node.output[0], f"{node.output[0]}_places", f"{node.output[0]}_picked"
+        nodes.append(helper.make_node("Reshape", [places, flat], [list_of], name=list_of))
+        one = ranks[data] == 1
+        nodes.append(helper.make_node("Gather", [data, list_of], [picked if one else out], axis=-1, name=picked))
+        if one:
+            nodes.append(helper.make_node("Unsqueeze", [picked, first], [out], name=out))
+    del graph.node[:]
+    graph.node.extend(nodes)
+    return made
 
 
 def _leaf(estimator: Estimator, width: int, dtype: str, opset: int, ml_opset: int) -> onnx.ModelProto:
@@ -110,7 +155,7 @@ def _as_result(
             return Prediction(label=label)
         if hasattr(estimator, "predict_proba"):
             return Prediction(label=label, probabilities=second)
-        return Prediction(label=label, scores=second)
+        return Prediction(label=label, scores=second if hasattr(estimator, "decision_function") else None)
     value = values[0][1]
     if value.width == 1 and _is_flat(estimator):
         value = graph.vector(value)

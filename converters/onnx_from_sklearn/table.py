@@ -15,7 +15,19 @@ from importlib import import_module
 from mlpack_edge.converters.onnx_from_sklearn.scope import Converter
 from mlpack_edge.core.extensions import STEPS, extensions
 
-FAMILIES = ("compose", "linear", "decomposition", "kernel_features", "selection")
+FAMILIES = (
+    "compose",
+    "linear",
+    "decomposition",
+    "kernel_features",
+    "selection",
+    "dummy",
+    "bayes",
+    "discriminant",
+    "clusters",
+    "mixture",
+    "neighbors",
+)
 
 
 @cache
