@@ -229,10 +229,14 @@ def _categories(step: Estimator, origins: Origins, facts: list[ColumnFacts], nam
         if origin is None:
             continue
         column = facts[origin.column]
-        plain = [value for value in np.asarray(known, dtype=object).tolist() if value is not None and value == value]
+        plain = [value for value in np.asarray(known, dtype=object).tolist() if not _is_missing(value)]
         if column.kind != "categorical":
             column.kind, column.categories = "categorical", tuple(_category(value) for value in plain)
     return [None] * _output_width(step)
+
+
+def _is_missing(value: Any) -> bool:
+    return value is None or (isinstance(value, float) and np.isnan(value))
 
 
 def _category(value: Any) -> Category:

@@ -53,6 +53,10 @@ class Source(Protocol):
         """The ONNX model. After it, `signature` names the outputs."""
         ...
 
+    def adopt(self, signature: Signature) -> None:
+        """Answer from now on under the inputs and outputs of `signature` (that of a file made from this model)."""
+        ...
+
     def hints(self) -> Hints:
         """Where rows should be made: thresholds, categories, ranges."""
         ...

@@ -42,9 +42,11 @@ class OutputFacts:
     """One output over `rows` rows.
 
     max_abs, max_rel: the largest |candidate - reference|, absolute and over |reference|; NaN against a number is
-    infinite, NaN against NaN is zero. beyond: rows with an element outside the tolerance of the comparison.
+    infinite, NaN against NaN is zero. Where the absolute difference is within `atol`, the relative one says nothing
+    (the reference may be 1e-300) and is left out. beyond: rows with an element outside the tolerance of the comparison.
     label_flips: rows whose label differs; None where the output carries no labels. argmax_flips: rows whose
     highest column differs, for outputs with one column a class. errors: the largest |difference| of each row.
+    tolerance: the one that `beyond` was counted with.
     """
 
     name: str
@@ -57,6 +59,7 @@ class OutputFacts:
     argmax_flips: int | None
     errors: NDArray[np.float32]
     worst: Worst | None
+    tolerance: Tolerance
 
     @property
     def p99_abs(self) -> float:
@@ -72,6 +75,8 @@ class OutputFacts:
             "label_flips": self.label_flips,
             "argmax_flips": self.argmax_flips,
             "beyond_tolerance": self.beyond,
+            "rtol": self.tolerance.rtol,
+            "atol": self.tolerance.atol,
         }
         if self.worst:
             record["worst"] = {
@@ -104,14 +109,15 @@ def compare_output(
         worst = Worst(group, 0, f"shape {list(reference.shape)}", f"shape {list(candidate.shape)}")
         labels = rows if role == "label" else None
         errors = np.full(rows, np.inf, np.float32)
-        return OutputFacts(name, role, rows, np.inf, np.inf, max(rows, 1), labels, None, errors, worst)
+        return OutputFacts(name, role, rows, np.inf, np.inf, max(rows, 1), labels, None, errors, worst, tolerance)
     if role == "label" or reference.dtype.kind in "OSU":
-        return _compare_labels(name, role, group, reference, candidate)
+        return _compare_labels(name, role, group, reference, candidate, tolerance)
     absolute, relative = differences(reference, candidate)
     with np.errstate(invalid="ignore"):
         limit = tolerance.atol + tolerance.rtol * np.abs(reference.astype(np.float64))
         # Written so that NaN is beyond: an infinite reference against another number has an infinite limit.
         outside = ~(absolute <= np.where(np.isfinite(limit), limit, 0.0))
+        relative = np.where(absolute <= tolerance.atol, 0.0, relative)
     flat = absolute.reshape(rows, -1) if rows else absolute.reshape(0, 1)
     per_row = flat.max(axis=1) if rows and flat.shape[1] else np.zeros(rows)
     beyond = outside.reshape(rows, -1).any(axis=1) if rows else np.zeros(0, bool)
@@ -124,7 +130,7 @@ def compare_output(
         flips = int(np.count_nonzero(_argmax(reference) != _argmax(candidate)))
     return OutputFacts(
         name, role, rows, float(absolute.max(initial=0.0)), float(relative.max(initial=0.0)),
-        int(beyond.sum()), None, flips, per_row.astype(np.float32), worst,
+        int(beyond.sum()), None, flips, per_row.astype(np.float32), worst, tolerance,
     )  # fmt: skip
 
 
@@ -155,7 +161,9 @@ def _different(reference: Array, candidate: Array) -> NDArray[np.bool_]:
     return np.asarray(unequal.reshape(rows, -1).any(axis=1)) if rows else np.zeros(0, bool)
 
 
-def _compare_labels(name: str, role: str, group: str, reference: Array, candidate: Array) -> OutputFacts:
+def _compare_labels(
+    name: str, role: str, group: str, reference: Array, candidate: Array, tolerance: Tolerance
+) -> OutputFacts:
     different = _different(reference, candidate)
     flips = int(different.sum())
     worst = None
@@ -164,7 +172,7 @@ def _compare_labels(name: str, role: str, group: str, reference: Array, candidat
         worst = Worst(group, row, _short(reference[row]), _short(candidate[row]))
     amount = 1.0 if flips else 0.0
     errors = different.astype(np.float32)
-    return OutputFacts(name, role, len(reference), amount, amount, flips, flips, None, errors, worst)
+    return OutputFacts(name, role, len(reference), amount, amount, flips, flips, None, errors, worst, tolerance)
 
 
 def _short(item: Any) -> str:
@@ -195,21 +203,21 @@ def add(a: OutputFacts, b: OutputFacts) -> OutputFacts:
     )
 
 
-def judge(outputs: Sequence[OutputFacts], tolerance: Tolerance) -> Verdict:
+def judge(outputs: Sequence[OutputFacts]) -> Verdict:
     """Whether the outputs agree; every reason names the output, how much, and the worst row."""
     reasons = []
     for facts in outputs:
         where = f", worst at row {facts.worst.row} of the {facts.worst.group} rows" if facts.worst else ""
         values = f": {facts.worst.reference} became {facts.worst.candidate}" if facts.worst else ""
         if facts.label_flips is not None:
-            if not facts.label_flips <= tolerance.max_flips * facts.rows:
+            if not facts.label_flips <= facts.tolerance.max_flips * facts.rows:
                 reasons.append(
                     f"output '{facts.name}': {facts.label_flips} of {facts.rows} labels differ{where}{values}"
                 )
         elif facts.beyond:
             reasons.append(
                 f"output '{facts.name}': {facts.beyond} of {facts.rows} rows differ by more than "
-                f"{tolerance.atol:g} + {tolerance.rtol:g} x |value|, at most by {facts.max_abs:.3g}{where}{values}"
+                f"{facts.tolerance.atol:.3g} + {facts.tolerance.rtol:g} x |value|, at most by {facts.max_abs:.3g}{where}{values}"
             )
     return Verdict(not reasons, tuple(reasons))
 

@@ -10,6 +10,9 @@ import numpy as np
 import onnxruntime
 from numpy.typing import NDArray
 
+from mlpack_edge.core.errors import CheckFailed
+from mlpack_edge.core.signature import Signature
+
 Array = NDArray[Any]
 
 # ONNX Runtime raises these, none of them under a public base class.
@@ -47,3 +50,43 @@ def run(session: onnxruntime.InferenceSession, feeds: Mapping[str, Array]) -> di
     names = [output.name for output in session.get_outputs()]
     made = session.run(names, dict(feeds))
     return {name: np.asarray(value) for name, value in zip(names, made, strict=True)}
+
+
+class OnnxRunner:
+    """An ONNX file or model as a `parity.Runner`, at one thread."""
+
+    def __init__(self, model: bytes | Path, signature: Signature) -> None:
+        self.signature = signature
+        try:
+            self._session = open_session(model)
+        except _FAULTS as fault:
+            raise CheckFailed(
+                "ONNX Runtime does not load the model",
+                "mlpack inspect says what it holds; mlpack doctor says whether the versions go together",
+                why=" ".join(str(fault).split())[:400],
+            ) from fault
+        self._batch = _fixed_batch(signature)
+
+    def run(self, feeds: Mapping[str, Array]) -> dict[str, Array]:
+        """All outputs; row by row (or in pieces) where the model has a fixed batch. Raises CheckFailed."""
+        rows = len(next(iter(feeds.values()))) if feeds else 0
+        try:
+            if self._batch is None or rows == self._batch:
+                return run(self._session, feeds)
+            pieces = [
+                run(self._session, {name: array[start : start + self._batch] for name, array in feeds.items()})
+                for start in range(0, rows, self._batch)
+            ]
+        except _FAULTS as fault:
+            raise CheckFailed(
+                f"ONNX Runtime stopped on a batch of {rows} rows",
+                "report the model's source with this message: a converted model must take every batch",
+                why=" ".join(str(fault).split())[:400],
+            ) from fault
+        return {name: np.concatenate([piece[name] for piece in pieces]) for name in pieces[0]}
+
+
+def _fixed_batch(signature: Signature) -> int | None:
+    """The batch size a model is fixed to, None where it takes any."""
+    sizes = {spec.shape[0] for spec in signature.inputs if spec.shape and isinstance(spec.shape[0], int)}
+    return min(sizes) if len(sizes) == 1 and all(spec.shape for spec in signature.inputs) else None

@@ -61,7 +61,7 @@ def make_groups(signature: Signature, hints: Hints, count: int, seed: int = 0) -
         yield from _tensor_groups(signature, hints, count, random)
         return
     maker = _Maker(signature, hints, random)
-    ordinary = maker.ordinary(max(count // 2, 1))
+    ordinary = maker.ordinary(count)
     yield RowGroup("ordinary", ordinary, must_run=True, conditioned=True)
     yield RowGroup("single", _take(ordinary, 1), must_run=True, conditioned=True)
     yield RowGroup("empty", _take(ordinary, 0), must_run=True)

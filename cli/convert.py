@@ -1,0 +1,110 @@
+"""`mlpack convert`."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import Any
+
+import click
+
+from mlpack_edge.cli.options import limit_options, limits_of, source_options
+from mlpack_edge.cli.outcome import Outcome, answers, note, show_stage, size_text, table
+from mlpack_edge.cli.parity_text import parity_text
+from mlpack_edge.core.errors import BadInput
+from mlpack_edge.core.files import publish
+from mlpack_edge.runtimes.worker import run_isolated
+
+Json = dict[str, Any]
+
+
+@click.command("convert", short_help="Convert a trained model to ONNX and prove that it is still the same.")
+@click.argument("source", required=False)
+@click.option("-o", "--output", type=click.Path(path_type=Path), metavar="OUT", help="The file to write.")
+@click.option("--to", "target", type=click.Choice(["onnx"]), default="onnx", show_default=True, help="The format.")
+@source_options
+@click.option("--opset", type=click.IntRange(13, 26), metavar="N", help="ONNX operator set [default: 21].")
+@click.option("--stop-before", metavar="STEP", help="Convert only the steps of a pipeline before this one.")
+@click.option("--matrix", is_flag=True, help="One input for all columns, also where the model knows their names.")
+@click.option("--list-supported", is_flag=True, help="List the sources and steps that can be converted.")
+@click.option("--force", is_flag=True, help="Overwrite an existing output.")
+@limit_options
+@answers("convert")
+def command(
+    source: str | None, output: Path | None, target: str, list_supported: bool, force: bool,
+    time_limit: float, memory_limit: int | None, **options: Any,
+) -> Outcome:  # fmt: skip
+    """Convert SOURCE to ONNX and prove on rows that it is still the same model.
+
+    SOURCE is a file, told by its content: scikit-learn (.skops; .joblib and .pkl with --trust-pickle), XGBoost,
+    LightGBM, CatBoost, PyTorch (.pt2), ONNX; or package.module:attribute for a PyTorch module. Nothing is written
+    where the two differ: the exit code is then 3, and the message names the output, the row and the step.
+
+    \b
+    Examples:
+      mlpack convert model.skops -o model.onnx
+      mlpack convert model.skops -o model.onnx --data holdout.parquet
+      mlpack convert booster.json -o booster.onnx --dtype float64
+      mlpack convert nets.vision:Small --weights small.safetensors --shape x=batchx3x32x32 -o small.onnx
+      mlpack convert --list-supported
+    """
+    if list_supported:
+        return _supported()
+    if source is None:
+        raise click.UsageError("Missing argument 'SOURCE'.")
+    output = output or _default_output(source, target)
+    started = time.monotonic()
+    with publish(output, force) as draft:
+        result = run_isolated(
+            "mlpack_edge.converters.jobs:convert",
+            {"source": source, "output": str(output), "draft": str(draft), **payload_of(options)},
+            limits_of(time_limit, memory_limit), subject=source, on_stage=show_stage,
+        )  # fmt: skip
+    result["seconds"] = round(time.monotonic() - started, 3)
+    for text in result["notes"]:
+        note(text)
+    return Outcome(result, _text(result))
+
+
+def payload_of(options: Json) -> Json:
+    """Options as JSON for the child process: paths as absolute text."""
+    payload = dict(options)
+    for name in ("data", "weights"):
+        path = payload.get(name)
+        payload[name] = str(path) if path is not None else None
+    payload["shapes"] = [[name, list(sizes)] for name, sizes in payload.get("shapes") or ()]
+    return payload
+
+
+def _default_output(source: str, target: str) -> Path:
+    if ":" in source and not Path(source).exists():
+        raise BadInput("there is no file name to derive the output's from", "name the output with -o")
+    return Path(source).with_suffix(f".{target}")
+
+
+def _text(result: Json) -> str:
+    """What people read after a conversion."""
+    source, output = result["source"], result["output"]
+    opening = f"{output['path']}  {size_text(output['bytes'])}  from {source['kind']} {source['path']}"
+    signature = result["signature"]
+    inputs = ", ".join(_spec_text(spec) for spec in signature["inputs"][:6])
+    more = f" and {len(signature['inputs']) - 6} more" if len(signature["inputs"]) > 6 else ""
+    outputs = ", ".join(_spec_text(spec) for spec in signature["outputs"])
+    facts = [("in", inputs + more), ("out", outputs), ("sha256", output["sha256"])]
+    return f"{opening}\n{table(facts)}\n{parity_text(result['parity'])}"
+
+
+def _spec_text(spec: Json) -> str:
+    shape = ", ".join(str(size) for size in spec["shape"])
+    return f"{spec['name']} {spec['dtype']}[{shape}]"
+
+
+def _supported() -> Outcome:
+    """The list comes from a child process too: it imports the libraries."""
+    result = run_isolated("mlpack_edge.converters.supported:list_supported", {}, subject="the list")
+    lines = ["sources:"]
+    lines += [f"  {name:<18} {text}" for name, text in result["sources"].items()]
+    lines += ["", "steps of scikit-learn pipelines:"]
+    width = max((len(step["class"]) for step in result["steps"]), default=0)
+    lines += [f"  {step['class']:<{width}}  {step['by']}" for step in result["steps"]]
+    return Outcome(result, "\n".join(lines))

@@ -1,0 +1,255 @@
+"""What runs in the child process: open a model, convert it, prove it, write the draft.
+
+Every function takes a JSON payload and a `stage` function and returns a JSON-able dictionary, as
+`runtimes.worker.run_isolated` wants it.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+import onnx
+from numpy.typing import NDArray
+
+from mlpack_edge.converters.prove import Allowed, Proof, divergence_of_steps, prove
+from mlpack_edge.converters.sources import Source, SourceOptions
+from mlpack_edge.core.artifact import Lineage, sha256_of_file
+from mlpack_edge.core.errors import CheckFailed, Unsupported
+from mlpack_edge.core.extensions import SOURCES, extensions
+from mlpack_edge.core.files import io_fault
+from mlpack_edge.core.signature import METADATA_KEY, Signature
+from mlpack_edge.runtimes.data import read_table
+from mlpack_edge.runtimes.onnxruntime import OnnxRunner
+from mlpack_edge.runtimes.sniff import sniff
+
+Array = NDArray[Any]
+Json = dict[str, Any]
+Stage = Callable[[str], None]
+
+LINEAGE_KEY = "mlpack.lineage"
+STEPS_KEY = "mlpack.steps"
+#: Packages whose version can change what a conversion writes, by source kind.
+_VERSIONS = {
+    "skops": ("scikit-learn", "skl2onnx"),
+    "pickle": ("scikit-learn", "skl2onnx"),
+    "xgboost-json": ("xgboost-cpu", "xgboost"),
+    "xgboost-ubj": ("xgboost-cpu", "xgboost"),
+    "lightgbm": ("lightgbm",),
+    "catboost": ("catboost",),
+    "torch": ("torch", "onnxscript"),
+    "torch-export": ("torch", "onnxscript"),
+}
+#: Nets add in float32 in an order of their own; everything else is computed as the source computes it.
+_NETS = {"torch", "torch-export", "onnx"}
+
+
+def convert(payload: Json, stage: Stage) -> Json:
+    """Convert `payload["source"]` and write it to `payload["draft"]` when it is proven.
+
+    Raises CheckFailed where the result is not the same as its source; the draft is then not written.
+    """
+    name, options = payload["source"], _options(payload)
+    source = open_source(name, options, stage)
+    stage(f"converting {name}")
+    built = source.convert()
+    versions = _versions(source.kind)
+    lineage = Lineage(source.kind, digest_of(name, options), versions, tuple(sorted(_spoken(payload).items())))
+    _stamp(built.model, built.signature, lineage, built.taps)
+    data = built.model.SerializeToString()
+    draft = Path(payload["draft"])
+    try:
+        draft.write_bytes(data)
+    except OSError as fault:
+        raise io_fault(fault, f"{payload['output']} could not be written") from fault
+    stage(f"checking {name} against its ONNX file")
+    proof = prove(
+        source,
+        OnnxRunner(draft, built.signature),
+        source.hints(),
+        options.data,
+        payload["rows"],
+        _allowed(payload, source.kind),
+        lambda feeds: divergence_of_steps(built.model, built.taps, source.step_outputs, feeds),
+    )
+    result = {
+        "source": {"kind": source.kind, "path": name, "sha256": lineage.source_sha256},
+        "output": {"path": payload["output"], "format": "onnx", "bytes": len(data), "sha256": sha256_of_file(draft)},
+        "signature": built.signature.to_json(),
+        "lineage": lineage.to_json(),
+        "parity": proof.to_json(),
+        "notes": source.notes(),
+    }
+    if not proof.verdict.passed:
+        draft.unlink()
+        raise _failed(f"{name} and its ONNX file are not the same model; nothing was written", proof, result)
+    return result
+
+
+def check(payload: Json, stage: Stage) -> Json:
+    """Compare `payload["reference"]` with `payload["candidate"]`, each a source model or an ONNX file."""
+    options = _options(payload)
+    names = [payload["reference"], payload["candidate"]]
+    models = []
+    for name in names:
+        kind = kind_of(name)
+        models.append(_onnx_model(name) if kind == "onnx" else open_source(name, options, stage))
+    signature = next((m.signature for m in models if isinstance(m, _OnnxModel)), None)
+    for model in models:
+        if signature is not None and not isinstance(model, _OnnxModel):
+            model.adopt(signature)
+        elif not isinstance(model, _OnnxModel):
+            model.convert()  # two source models: only a conversion tells what their outputs are called
+    stage(f"comparing {names[0]} with {names[1]}")
+    reference, candidate = models
+    proof = prove(
+        reference, candidate, _hints(models), options.data, payload["rows"],
+        _allowed(payload, "onnx" if all(isinstance(m, _OnnxModel) for m in models) else _kind(models)),
+        lambda feeds: _find_divergence(models, feeds),
+    )  # fmt: skip
+    result = {
+        "reference": {"path": names[0], "sha256": digest_of(names[0], options)},
+        "candidate": {"path": names[1], "sha256": digest_of(names[1], options)},
+        "parity": proof.to_json(),
+    }
+    if not proof.verdict.passed:
+        raise _failed(f"{names[0]} and {names[1]} are not the same model", proof, result)
+    return result
+
+
+class _OnnxModel(OnnxRunner):
+    """An ONNX file as one side of a comparison."""
+
+    def __init__(self, path: Path, model: onnx.ModelProto, signature: Signature) -> None:
+        super().__init__(path, signature)
+        self.model = model
+
+    @property
+    def taps(self) -> dict[str, str]:
+        """The tensors of the steps, where mlpack wrote the file."""
+        texts = {entry.key: entry.value for entry in self.model.metadata_props}
+        found: dict[str, str] = json.loads(texts.get(STEPS_KEY, "{}"))
+        return found
+
+
+def _onnx_model(name: str) -> _OnnxModel:
+    from mlpack_edge.runtimes.onnx_file import open_onnx, signature_from_onnx
+
+    path = Path(name)
+    model = open_onnx(path)
+    return _OnnxModel(path, model, signature_from_onnx(model))
+
+
+def _hints(models: list[Any]) -> Any:
+    from mlpack_edge.runtimes.rows import Hints
+
+    return next((model.hints() for model in models if not isinstance(model, _OnnxModel)), Hints())
+
+
+def _kind(models: list[Any]) -> str:
+    return next(str(model.kind) for model in models if not isinstance(model, _OnnxModel))
+
+
+def _find_divergence(models: list[Any], feeds: Mapping[str, Array]) -> Json | None:
+    written = next((model for model in models if isinstance(model, _OnnxModel) and model.taps), None)
+    source = next((model for model in models if not isinstance(model, _OnnxModel)), None)
+    if written is None or source is None:
+        return None
+    return divergence_of_steps(written.model, written.taps, source.step_outputs, feeds)
+
+
+def kind_of(name: str) -> str:
+    """The kind of a model: of a file by content, of `package.module:attribute` "torch"."""
+    path = Path(name)
+    if not path.exists() and ":" in name and not path.is_symlink() and "/" not in name.rpartition(":")[0]:
+        return "torch"
+    return str(sniff(path))
+
+
+def open_source(name: str, options: SourceOptions, stage: Stage) -> Source:
+    """Open a model with the source registered for its kind (Unsupported where none is)."""
+    kind = kind_of(name)
+    stage(f"opening {name}")
+    registered = extensions(SOURCES).get(kind)
+    if registered is None:
+        raise Unsupported(
+            f"{name} is a {kind} file, which mlpack does not convert",
+            "mlpack convert --list-supported",
+        )
+    source: Source = registered.load()(name, options)
+    return source
+
+
+def digest_of(name: str, options: SourceOptions) -> str:
+    """SHA-256 of the source file; of the weights for a module that is code; "" where there are none."""
+    path = Path(name)
+    if path.is_file():
+        return sha256_of_file(path)
+    return sha256_of_file(options.weights) if options.weights else ""
+
+
+def _options(payload: Json) -> SourceOptions:
+    data = payload.get("data")
+    weights = payload.get("weights")
+    return SourceOptions(
+        data=read_table(Path(data)) if data else None,
+        shapes={name: tuple(sizes) for name, sizes in payload.get("shapes", [])},
+        dtype=payload.get("dtype"),
+        weights=Path(weights) if weights else None,
+        trust_pickle=payload.get("trust_pickle", False),
+        opset=payload.get("opset"),
+        stop_before=payload.get("stop_before"),
+        matrix=payload.get("matrix", False),
+    )
+
+
+def _allowed(payload: Json, kind: str) -> Allowed:
+    family = "net" if kind in _NETS else "tabular"
+    return Allowed(family, payload.get("rtol"), payload.get("atol"), payload.get("max_flips", 0.0))
+
+
+def _spoken(payload: Json) -> dict[str, str]:
+    """The options that shape the output, as text: they are part of its lineage."""
+    names = ("dtype", "opset", "stop_before", "matrix", "shapes")
+    return {name: json.dumps(payload[name]) for name in names if payload.get(name)}
+
+
+def _versions(kind: str) -> tuple[tuple[str, str], ...]:
+    found = []
+    for package in ("mlpack-edge", "onnx", *_VERSIONS.get(kind, ())):
+        try:
+            found.append((package, version(package)))
+        except PackageNotFoundError:
+            continue
+    return tuple(found)
+
+
+def _stamp(model: onnx.ModelProto, signature: Signature, lineage: Lineage, taps: Mapping[str, str]) -> None:
+    """Put the signature, the lineage and the names of the steps' tensors into the file."""
+    entries = {
+        METADATA_KEY: signature.dumps(),
+        LINEAGE_KEY: json.dumps(lineage.to_json(), sort_keys=True, separators=(",", ":")),
+    }
+    if taps:
+        entries[STEPS_KEY] = json.dumps(dict(taps), separators=(",", ":"))
+    kept = [(entry.key, entry.value) for entry in model.metadata_props if entry.key not in entries]
+    del model.metadata_props[:]
+    for key, value in [*kept, *entries.items()]:
+        model.metadata_props.add(key=key, value=value)
+
+
+def _failed(message: str, proof: Proof, result: Json) -> CheckFailed:
+    where = ""
+    if proof.first_divergence:
+        step = proof.first_divergence
+        where = f"; the first step to diverge is {step['step']}: {step['reference']} became {step['candidate']}"
+    return CheckFailed(
+        message,
+        "look at that row and step; --rtol and --atol say what you would accept; "
+        "a difference in a converted model is a defect here: please report the estimator",
+        why="; ".join(proof.verdict.reasons) + where,
+        result=result,
+    )

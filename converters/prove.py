@@ -1,0 +1,157 @@
+"""Prove that a converted model is still the same, and where it stops being so."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import onnx
+from numpy.typing import NDArray
+from onnx import helper
+
+from mlpack_edge.core.signature import Signature
+from mlpack_edge.core.verdict import Verdict
+from mlpack_edge.runtimes.compare import Tolerance, differences, judge
+from mlpack_edge.runtimes.data import Table, feeds_from_table
+from mlpack_edge.runtimes.onnxruntime import open_session, run
+from mlpack_edge.runtimes.parity import ParityReport, RowGroup, RowsRefused, Runner, check_parity
+from mlpack_edge.runtimes.rows import Hints, make_groups
+
+Array = NDArray[Any]
+Json = dict[str, Any]
+
+#: Rows of DATA that are compared in one piece.
+PIECE = 10_000
+
+
+@dataclass(frozen=True, slots=True)
+class Allowed:
+    """What the user allows; None is the default of the model family. family: "tabular" (computed in float64 as the
+    source does, so only the last rounding may differ) or "net" (float32 sums in another order)."""
+
+    family: str
+    rtol: float | None = None
+    atol: float | None = None
+    max_flips: float = 0.0
+
+    def tolerance(self, role: str, reference: Array) -> Tolerance:
+        """The tolerance of an output; atol is in units of the output's own median magnitude, for probabilities of 1."""
+        rtol, share = _BY_FAMILY[self.family]
+        if reference.dtype == np.float16:
+            rtol, share = 1e-2, 1e-3
+        return Tolerance(
+            rtol if self.rtol is None else self.rtol,
+            share * _scale(role, reference) if self.atol is None else self.atol,
+            self.max_flips,
+        )
+
+
+#: family: (rtol, atol as a share of the output's magnitude)
+_BY_FAMILY = {"tabular": (1e-6, 1e-7), "net": (1e-4, 1e-5)}
+
+
+def _scale(role: str, reference: Array) -> float:
+    if role == "probabilities" or reference.dtype.kind not in "fiu" or reference.size == 0:
+        return 1.0
+    magnitude = np.abs(reference.astype(np.float64))
+    magnitude = magnitude[np.isfinite(magnitude)]
+    return float(np.median(magnitude)) if magnitude.size else 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Proof:
+    """The report, the judgement, and where two pipelines first differ (None where they agree or have no steps)."""
+
+    report: ParityReport
+    verdict: Verdict
+    first_divergence: Json | None
+
+    def to_json(self) -> Json:
+        return {
+            **self.report.to_json(),
+            "passed": self.verdict.passed,
+            "reasons": list(self.verdict.reasons),
+            "first_divergence": self.first_divergence,
+        }
+
+
+def prove(
+    reference: Runner,
+    candidate: Runner,
+    hints: Hints,
+    data: Table | None,
+    rows: int,
+    allowed: Allowed,
+    find_divergence: Callable[[dict[str, Array]], Json | None],
+) -> Proof:
+    """Compare on DATA and on at least `rows` rows made from the signature.
+
+    find_divergence: given feeds that disagree, the first step at which the two runs do.
+    """
+    signature = reference.signature
+    report = check_parity(reference, candidate, _groups(signature, hints, data, rows), allowed.tolerance)
+    verdict = judge(report.outputs)
+    divergence = None
+    if not verdict.passed:
+        worst = next(facts.worst for facts in report.outputs if facts.worst)
+        for group in _groups(signature, hints, data, rows):
+            if group.name == worst.group:
+                divergence = find_divergence(group.feeds)
+                break
+    return Proof(report, verdict, divergence)
+
+
+def _groups(signature: Signature, hints: Hints, data: Table | None, rows: int) -> Iterator[RowGroup]:
+    if data is not None:
+        feeds = feeds_from_table(data, signature)
+        for start in range(0, data.rows, PIECE):
+            piece = {name: array[start : start + PIECE] for name, array in feeds.items()}
+            yield RowGroup("data", piece, must_run=True)
+    yield from make_groups(signature, hints, rows)
+
+
+def divergence_of_steps(
+    model: onnx.ModelProto,
+    taps: Mapping[str, str],
+    step_outputs: Callable[[Mapping[str, Array]], dict[str, Array]],
+    feeds: Mapping[str, Array],
+) -> Json | None:
+    """The first step, in the graph's order, whose output differs by more than a float32 rounding.
+
+    taps: tensor name by step path. Returns {"step", "max_abs", "row", "reference", "candidate"} or None.
+    """
+    try:
+        expected = step_outputs(feeds)
+    except (RowsRefused, ValueError, TypeError):
+        return None
+    tapped = onnx.ModelProto()
+    tapped.CopyFrom(model)
+    del tapped.graph.output[:]
+    paths = [path for path in taps if path in expected]
+    if not paths:
+        return None
+    for path in paths:
+        tapped.graph.output.append(helper.make_empty_tensor_value_info(taps[path]))
+    made = run(open_session(tapped.SerializeToString()), feeds)
+    for path in paths:
+        reference, candidate = expected[path], made[taps[path]]
+        if reference.shape != candidate.shape:
+            shapes = {"reference": str(list(reference.shape)), "candidate": str(list(candidate.shape))}
+            return {"step": path, "max_abs": None, "row": None, **shapes}
+        absolute, _ = differences(reference, candidate)
+        with np.errstate(invalid="ignore"):
+            beyond = ~(absolute <= 1e-6 * np.abs(reference.astype(np.float64)) + 1e-9)
+        if beyond.any():
+            row = int(np.argmax(np.where(beyond, absolute, -1.0).max(axis=1)))
+            column = int(np.argmax(absolute[row]))
+            return {
+                "step": path,
+                "max_abs": float(absolute[row, column]),
+                "row": row,
+                "column": column,
+                "reference": repr(reference[row, column].item()),
+                "candidate": repr(candidate[row, column].item()),
+            }
+    return None
