@@ -19,7 +19,7 @@ from mlpack_edge.converters.prove import Allowed, Proof, divergence_of_steps, pr
 from mlpack_edge.converters.sources import Source, SourceOptions
 from mlpack_edge.core.artifact import Lineage, sha256_of_file
 from mlpack_edge.core.errors import CheckFailed, Unsupported
-from mlpack_edge.core.extensions import SOURCES, extensions
+from mlpack_edge.core.extensions import SOURCES, extensions, missing_extra
 from mlpack_edge.core.files import io_fault
 from mlpack_edge.core.signature import METADATA_KEY, Signature
 from mlpack_edge.runtimes.data import read_table
@@ -179,7 +179,10 @@ def open_source(name: str, options: SourceOptions, stage: Stage) -> Source:
             f"{name} is a {kind} file, which mlpack does not convert",
             "mlpack convert --list-supported",
         )
-    source: Source = registered.load()(name, options)
+    try:
+        source: Source = registered.load()(name, options)
+    except ModuleNotFoundError as fault:
+        raise missing_extra(fault.name or "", f"{kind} models") from fault
     return source
 
 

@@ -1,0 +1,69 @@
+"""`mlpack doctor`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from mlpack_edge.cli.outcome import Outcome, answers, show_stage, table
+from mlpack_edge.core.errors import CheckFailed, MlpackError
+from mlpack_edge.runtimes.environment import survey
+from mlpack_edge.runtimes.worker import Limits, run_isolated
+
+Json = dict[str, Any]
+
+
+@click.command("doctor", short_help="Show versions, missing extras and packages that do not go together.")
+@answers("doctor")
+def command() -> Outcome:
+    """Show versions, missing extras, packages that do not go together, and the one line that mends each.
+
+    Runtimes are tried in a child process, not only imported. Exit code 3 where something does not go together.
+
+    \b
+    Example:
+      mlpack doctor
+      mlpack doctor --json | jq .problems
+    """
+    facts = survey()
+    facts["runtimes"] = {name: _probe(name) for name in ("onnxruntime", "litert")}
+    text = _text(facts)
+    broken = [f"{name} does not run: {state['reason']}" for name, state in facts["runtimes"].items() if not state["ok"]]
+    reasons = [problem["what"] for problem in facts["problems"]] + broken
+    reasons += [f"{name} is not installed" for name in facts["core_missing"]]
+    if reasons:
+        mend = facts["problems"][0]["mend"] if facts["problems"] else "pip install --force-reinstall mlpack-edge"
+        raise CheckFailed("; ".join(reasons), mend, result=facts, text=text)
+    return Outcome(facts, text)
+
+
+def _probe(name: str) -> Json:
+    show_stage(f"trying {name}")
+    try:
+        return run_isolated(f"mlpack_edge.runtimes.environment:probe_{name}", {}, Limits(seconds=60), subject=name)
+    except MlpackError as fault:
+        return {"version": None, "ok": False, "reason": f"{fault.message}: {fault.why}"}
+
+
+def _text(facts: Json) -> str:
+    lines = [f"mlpack {facts['mlpack']}, Python {facts['python']}, {facts['platform']}", ""]
+    lines.append(table(sorted(facts["packages"].items())))
+    lines += ["", "runtimes, each tried on a model:"]
+    states = [
+        (name, "runs" if state["ok"] else f"does not run: {state['reason']}")
+        for name, state in facts["runtimes"].items()
+    ]
+    lines.append(table(states))
+    lines += ["", "extras:"]
+    rows = []
+    for name, state in facts["extras"].items():
+        missing = "installed" if state["installed"] else f"missing {', '.join(state['missing'])}: {state['install']}"
+        rows.append((name, missing))
+    lines.append(table(rows))
+    lines.append("")
+    for problem in facts["problems"]:
+        lines += [f"problem: {problem['what']}", f"  why:  {problem['why']}", f"  mend: {problem['mend']}"]
+    if not facts["problems"]:
+        lines.append("no known-bad pair of packages")
+    return "\n".join(lines)
