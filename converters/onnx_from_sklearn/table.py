@@ -16,11 +16,13 @@ from mlpack_edge.converters.onnx_from_sklearn.scope import Converter
 from mlpack_edge.core.extensions import STEPS, extensions
 
 FAMILIES = (
+    "trees",
     "compose",
     "linear",
     "decomposition",
     "kernel_features",
     "selection",
+    "encoders",
     "dummy",
     "bayes",
     "discriminant",

@@ -1,0 +1,108 @@
+"""Fitted categories as lookup tables: which row of a table a raw value stands for.
+
+ONNX Runtime's LabelEncoder (ai.onnx.ml 4) looks a key up by equality in strings, int64 and double; NaN equals NaN and
+-0.0 equals 0.0, as scikit-learn has it.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from onnx import TensorProto, helper, numpy_helper
+
+from mlpack_edge.converters.onnx_graph import ML, Graph, Value
+from mlpack_edge.converters.tensor import Tensor
+from mlpack_edge.core.errors import Unsupported
+from mlpack_edge.core.signature import MISSING_TEXT
+
+Array = NDArray[Any]
+
+
+def lookup(graph: Graph, column: Value, categories: Array, values: Array, default: float) -> Tensor:
+    """`values[j]` where the column `[batch, 1]` equals `categories[j]`, else `default`; `[batch, 1]`.
+
+    column: text or any number; categories: as scikit-learn keeps them (sorted, a missing one last); values: int64 or
+    float64. Numbers are compared in the dtype numpy gives to the pair, as searchsorted and isin do. In text,
+    MISSING_TEXT stands for a NaN category. Raises Unsupported where the kinds do not fit.
+    """
+    key_dtype, keys = _keys(column, categories)
+    first = _first_places(keys)
+    # bool has no cast to a key type of its own; int64 holds it
+    cast = graph.cast(column, key_dtype)
+    stored = np.asarray(values)[first].astype(np.float64 if np.asarray(values).dtype.kind == "f" else np.int64)
+    name = graph.op(
+        "LabelEncoder",
+        cast,
+        domain=ML,
+        keys_tensor=_tensor("keys", [keys[index] for index in first], key_dtype),
+        values_tensor=numpy_helper.from_array(stored, "values"),
+        default_tensor=numpy_helper.from_array(np.array([default], stored.dtype), "default"),
+    )
+    return Tensor(graph, name, str(stored.dtype))
+
+
+def _keys(column: Value, categories: Array) -> tuple[str, list[Any]]:
+    items = categories.tolist()
+    if column.dtype == "string":
+        return "string", _text_keys(items)
+    if categories.dtype.kind not in "biuf":
+        if any(not isinstance(item, bool | int | float) for item in items):
+            odd = next(item for item in items if not isinstance(item, bool | int | float))
+            raise Unsupported(f"a column of {column.dtype} meets the category {odd!r}, which is no number")
+        categories = np.array(items, np.float64 if any(isinstance(item, float) for item in items) else np.int64)
+    common = np.result_type(np.dtype(column.dtype), categories.dtype)
+    if common == np.uint64:
+        raise Unsupported("categories are of type uint64", "fit on int64")
+    if common.kind == "f":
+        return "float64", categories.astype(np.float64).tolist()
+    return "int64", categories.astype(np.int64).tolist()
+
+
+def _text_keys(items: list[Any]) -> list[str]:
+    keys = []
+    for item in items:
+        if isinstance(item, float) and math.isnan(item):
+            if MISSING_TEXT in items:
+                raise Unsupported(
+                    "the categories hold both NaN and the empty text; a tensor of strings cannot tell them apart",
+                    "replace one of them before fitting",
+                )
+            keys.append(MISSING_TEXT)
+        elif isinstance(item, str):
+            keys.append(item)
+        else:
+            raise Unsupported(
+                f"a text column meets the category {item!r}, which is no text",
+                "fit on text, with NaN for missing values",
+            )
+    return keys
+
+
+def _first_places(keys: list[Any]) -> list[int]:
+    """Where each key stands first: different integers may be one number in float64."""
+    seen: set[Any] = set()
+    kept = []
+    for index, key in enumerate(keys):
+        if key not in seen:
+            seen.add(key)
+            kept.append(index)
+    return kept
+
+
+def _tensor(name: str, keys: list[Any], dtype: str) -> TensorProto:
+    if dtype == "string":
+        return helper.make_tensor(name, TensorProto.STRING, [len(keys)], [key.encode("utf-8") for key in keys])
+    return numpy_helper.from_array(np.array(keys, np.dtype(dtype)), name)
+
+
+def one_hot(graph: Graph, codes: Tensor, widths: list[int], dtype: str) -> Tensor:
+    """Indicator columns of several codes `[batch, len(widths)]` int64: `widths[k]` columns for the k-th.
+
+    A code outside 0..width-1 gives zeros. `[batch, sum(widths)]` in `dtype`.
+    """
+    owner = np.repeat(np.arange(len(widths)), widths)
+    place = np.concatenate([np.arange(width) for width in widths])
+    return codes.take(owner).equals(place.reshape(1, -1)).cast(dtype)
