@@ -8,6 +8,7 @@ docs/decisions/0002-tree-layout.md.
 from __future__ import annotations
 
 import numpy as np
+from numpy.typing import NDArray
 
 from mlpack_edge.converters.onnx_graph import Array, Graph, Value
 from mlpack_edge.converters.trees.category_sets import guarded
@@ -24,13 +25,10 @@ def sum_of_trees(graph: Graph, ensemble: Ensemble, x: Value) -> Value:
     """The sums `[batch, n_targets]` in float64 of what the trees say about `x` `[batch, features]`.
 
     x is cast to `ensemble.dtype` as the library does, then compared with the unrounded thresholds: bit for bit what
-    `ensemble.walk` gives, base first, then the trees in order. Raises Unsupported below ai.onnx.ml 5 and for empty
-    inputs.
+    `ensemble.walk` gives, base first, then the trees in order. Raises Unsupported below ai.onnx.ml 5, for inputs without
+    columns and for ensembles without trees.
     """
-    if graph.ml_opset < 5:
-        raise Unsupported(f"tree ensembles need ai.onnx.ml 5 (the model is written for {graph.ml_opset})")
-    if not x.width:
-        raise Unsupported("tree ensembles need at least one column")
+    _check(graph, ensemble, x)
     shape = shape_of(ensemble)
     rows = graph.cast(x, ensemble.dtype)
     ensemble, rows = guarded(graph, ensemble, rows)
@@ -68,6 +66,31 @@ def _summed(graph: Graph, table: NodeTable, rows: Value) -> Value:
     return graph.cast(tree_ensemble(graph, table, graph.cast(rows, dtype)), "float64")
 
 
+def leaves_of_trees(graph: Graph, ensemble: Ensemble, x: Value) -> Value:
+    """What each tree says on its own, `[batch, trees]` in float64; base and targets are left out.
+
+    Raises Unsupported as `sum_of_trees` does, and for leaves that hold several values.
+    """
+    _check(graph, ensemble, x)
+    if ensemble.values.shape[1] != 1:
+        raise Unsupported("trees that hold several values a leaf cannot be told apart")
+    shape = shape_of(ensemble)
+    ensemble, rows = guarded(graph, ensemble, graph.cast(x, ensemble.dtype))
+    order = similar_rows_first(graph, ensemble, shape, rows)
+    leaf = ensemble.is_leaf
+    table = node_table(ensemble, ensemble.values[leaf, 0], shape.tree[leaf], np.zeros(len(ensemble.roots)))
+    return restored(graph, _summed(graph, table, in_order(graph, rows, order)), order)
+
+
+def _check(graph: Graph, ensemble: Ensemble, x: Value) -> None:
+    if graph.ml_opset < 5:
+        raise Unsupported(f"tree ensembles need ai.onnx.ml 5 (the model is written for {graph.ml_opset})")
+    if not x.width:
+        raise Unsupported("tree ensembles need at least one column")
+    if len(ensemble.roots) == 0:
+        raise Unsupported("the ensemble holds no tree")
+
+
 def _vector_leaves(graph: Graph, ensemble: Ensemble, shape: Shape, rows: Value) -> Value:
     """Forests whose leaves hold a vector: the number of the leaf each tree reaches, then its vector, then the sum.
 
@@ -82,10 +105,17 @@ def _vector_leaves(graph: Graph, ensemble: Ensemble, shape: Shape, rows: Value) 
     number = graph.cast(Value(reached.name, reached.dtype, trees), "int32")
     vectors: Array = ensemble.values[leaf]
     parts = graph.op("Gather", graph.const(vectors), number, axis=0)  # [batch, trees, n_targets]
-    if (ensemble.base != 0).any():
+    return in_order_of_trees(graph, parts, trees, ensemble.base)
+
+
+def in_order_of_trees(graph: Graph, parts: str, trees: int, base: NDArray[np.float64]) -> Value:
+    """The sums `[batch, n_targets]` of `parts` `[batch, trees, n_targets]`, one tree after the other from `base` on."""
+    one = graph.const(np.array([1], np.int64))
+    if base.any():
         first = graph.op("Gather", parts, graph.const(np.array([0], np.int64)), axis=1)
         rest = graph.op("Slice", parts, *(graph.const(np.array([at], np.int64)) for at in (1, trees, 1)))
-        parts = graph.op("Concat", graph.op("Add", first, graph.const(ensemble.base)), rest, axis=1)
-    one = graph.const(np.array([1], np.int64))
-    last = graph.op("Gather", graph.op("CumSum", parts, one), graph.const(np.array([-1], np.int64)), axis=1)
-    return Value(graph.op("Squeeze", last, one), "float64", ensemble.n_targets)
+        parts = graph.op("Concat", graph.op("Add", first, graph.const(base)), rest, axis=1)
+    if trees > 1:
+        parts = graph.op("CumSum", parts, one)
+        parts = graph.op("Gather", parts, graph.const(np.array([-1], np.int64)), axis=1)
+    return Value(graph.op("Squeeze", parts, one), "float64", len(base))
