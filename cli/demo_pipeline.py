@@ -1,0 +1,49 @@
+"""The pipeline of the demo: will a flight arrive more than a quarter of an hour late? Runs in a child process."""
+
+from __future__ import annotations
+
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+Json = dict[str, Any]
+
+NUMBERS = ["month", "day", "sched_dep_time", "dep_delay", "distance"]
+CATEGORIES = ["carrier", "origin", "dest"]
+
+
+def train(payload: Json, stage: Any) -> Json:
+    """Train on January to September, keep October to December as holdout; write both beside each other.
+
+    payload: {"folder", "rows"} with `rows` of training. Returns what was done.
+    """
+    import polars
+    import skops.io
+    from sklearn.compose import make_column_transformer
+    from sklearn.ensemble import HistGradientBoostingClassifier
+    from sklearn.impute import SimpleImputer
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import OneHotEncoder, StandardScaler
+
+    folder = Path(payload["folder"])
+    stage("reading 336,776 flights")
+    with files("mlpack_edge.cli").joinpath("demo_data/flights.parquet").open("rb") as stream:
+        flights = polars.read_parquet(stream.read())
+    known = flights.filter(polars.col("arr_delay").is_not_null()).with_columns(polars.col(NUMBERS).cast(polars.Float64))
+    early = known.filter(polars.col("month") <= 9).sample(payload["rows"], seed=13)
+    late = known.filter(polars.col("month") > 9).sample(payload["rows"] // 4, seed=13)
+    stage(f"training on {early.height:,} flights")
+    numbers = make_pipeline(SimpleImputer(), StandardScaler())
+    words = OneHotEncoder(handle_unknown="ignore", min_frequency=100, sparse_output=False)
+    model = make_pipeline(
+        make_column_transformer((numbers, NUMBERS), (words, CATEGORIES)),
+        HistGradientBoostingClassifier(max_iter=60, random_state=13),
+    )
+    columns = [*NUMBERS, *CATEGORIES]
+    target = (early["arr_delay"] > 15).replace_strict({True: "late", False: "on time"}).to_numpy()
+    model.fit(early.select(columns).to_pandas(), target)
+    truth = (late["arr_delay"] > 15).replace_strict({True: "late", False: "on time"}).to_numpy()
+    accuracy = float((model.predict(late.select(columns).to_pandas()) == truth).mean())
+    skops.io.dump(model, folder / "flights.skops")
+    late.select(columns).write_parquet(folder / "holdout.parquet")
+    return {"trained_on": early.height, "holdout": late.height, "accuracy": accuracy}
