@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import numpy as np
+from onnx import TensorProto, helper
 
 from mlpack_edge.converters.onnx_graph import ONNX_TYPE, Array, Graph, Value
 
@@ -232,6 +233,31 @@ def taken(graph: Graph, table: Array, indices: Tensor) -> Tensor:
     dtype = "string" if array.dtype.kind in "OUS" else str(array.dtype)
     name = graph.op("Gather", graph.const(array, "string" if dtype == "string" else None), indices.name, axis=0)
     return Tensor(graph, name, dtype, indices.rank + array.ndim - 1)
+
+
+def loop(graph: Graph, trips: int, state: Tensor, step: Callable[[Tensor], tuple[Tensor, Tensor]]) -> Tensor:
+    """Apply `step` at most `trips` times (ONNX Loop). It gives the next state and a bool `[1]` whether to go on."""
+    outer, graph.nodes = graph.nodes, []
+    names = [graph.fresh(stem) for stem in ("round", "going", "state")]
+    following, going = step(Tensor(graph, names[2], state.dtype, state.rank))
+    flag = going.reshape(1)._made("Squeeze", going.reshape(1).name, rank=0)
+    inner, graph.nodes = graph.nodes, outer
+    kind = ONNX_TYPE[state.dtype]
+    body = helper.make_graph(
+        inner,
+        graph.fresh("loop"),
+        [
+            helper.make_tensor_value_info(names[0], TensorProto.INT64, []),
+            helper.make_tensor_value_info(names[1], TensorProto.BOOL, []),
+            helper.make_tensor_value_info(names[2], kind, None),
+        ],
+        [
+            helper.make_tensor_value_info(flag.name, TensorProto.BOOL, []),
+            helper.make_tensor_value_info(following.name, kind, None),
+        ],
+    )
+    most, start = graph.const(np.array(trips, np.int64)), graph.const(np.array(True))
+    return state._made("Loop", most, start, state.name, body=body)
 
 
 def const(graph: Graph, array: Array | Sequence[Any] | float, dtype: str = "") -> Tensor:

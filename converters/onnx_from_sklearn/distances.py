@@ -52,15 +52,16 @@ def distances(
 def _squared(graph: Graph, x: Tensor, y: Array, direct: bool, ranked: bool) -> Tensor:
     if direct:
         return _over_features(graph, x, y, "Add", ("Mul",))
-    own = np.einsum("ij,ij->i", y, y)[None, :]
+    own: Array = np.einsum("ij,ij->i", y, y)[None, :]
     product = (x @ np.ascontiguousarray(y.T)) * -2.0
     if ranked:
         return product + own
-    return ((x**2).sum() + product + own).most(0.0)
+    summed = (x * x).sum() + product + own
+    return summed.most(0.0)
 
 
 def _unit(x: Tensor) -> Tensor:
-    norms = (x**2).sum().sqrt()
+    norms = (x * x).sum().sqrt()
     return x / (norms < 10 * np.finfo(np.float64).eps).where(1.0, norms)
 
 

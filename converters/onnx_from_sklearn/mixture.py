@@ -45,8 +45,8 @@ def log_gaussian(scope: Scope, estimator: Estimator, frame: Frame) -> Tensor:
         precision = chol**2
         own = (np.sum(means**2, axis=1) * precision)[None, :]
         norm = (x @ _turned(means)) * (-2.0 * precision)[None, :] + own + (x**2).sum() * precision[None, :]
-    constant = _log_determinant(chol, kind, width)
-    joint = (norm + width * math.log(2 * math.pi)) * -0.5 + np.broadcast_to(constant, (len(means),))[None, :]
+    constant: Array = np.broadcast_to(_log_determinant(chol, kind, width), (len(means),))[None, :]
+    joint = (norm + width * math.log(2 * math.pi)) * -0.5 + constant
     return joint.rounded(result_dtype(frame, estimator.means_, estimator.precisions_cholesky_))
 
 

@@ -29,6 +29,9 @@ FAMILIES = (
     "clusters",
     "mixture",
     "neighbors",
+    "neural",
+    "calibration",
+    "svm",
 )
 
 
