@@ -16,7 +16,9 @@ from mlpack_edge.converters.onnx_from_sklearn.scope import Converter
 from mlpack_edge.core.extensions import STEPS, extensions
 
 FAMILIES = (
+    "boosters",
     "trees",
+    "boosting",
     "compose",
     "linear",
     "decomposition",

@@ -90,7 +90,8 @@ def isolation_forest(scope: Scope, estimator: Estimator, frame: Frame) -> Predic
 
     def decision(depth: Array) -> Array:
         share = depth / expected if expected else np.ones_like(depth)
-        return -(2.0**-share) - estimator.offset_
+        scores: Array = -(2.0**-share) - estimator.offset_
+        return scores
 
     share = total / expected if expected else total * 0.0 + 1.0
     graph = scope.graph
