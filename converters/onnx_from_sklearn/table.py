@@ -25,6 +25,9 @@ FAMILIES = (
     "kernel_features",
     "selection",
     "encoders",
+    "scalers",
+    "distributions",
+    "functions",
     "dummy",
     "bayes",
     "discriminant",
@@ -32,6 +35,8 @@ FAMILIES = (
     "mixture",
     "neighbors",
     "neural",
+    "gaussian_process",
+    "kernel_models",
     "calibration",
     "svm",
 )
