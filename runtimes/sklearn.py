@@ -33,6 +33,8 @@ def run_estimator(estimator: Estimator, signature: Signature, feeds: Mapping[str
         array = np.asarray(result.toarray() if hasattr(result, "toarray") else result)
         if array.ndim < len(spec.shape):  # SparsePCA drops an axis where there is one row
             array = array.reshape(len(rows), -1)
+        if array.ndim > len(spec.shape) and array.shape[1:] == (1,):  # CatBoost gives labels of many classes as a column
+            array = array.reshape(len(rows))
         made[spec.name] = array.astype(object) if spec.dtype == "string" else array
     return made
 

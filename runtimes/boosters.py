@@ -1,0 +1,136 @@
+"""What the reference runs of XGBoost, LightGBM and CatBoost share: tables from feeds, and signatures of columns."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mlpack_edge.core.errors import MissingExtra
+from mlpack_edge.core.signature import MISSING_TEXT, Category, Column, Signature, TensorSpec
+
+Array = NDArray[Any]
+#: An object of an untyped library.
+Booster = Any
+
+EXTRA = "pip install 'mlpack-edge[boosters]'"
+
+
+def missing_extra(library: str) -> MissingExtra:
+    """The error of an absent library. Raise what it returns."""
+    return MissingExtra(f"{library} is not installed", EXTRA)
+
+
+def tabular_signature(
+    names: Sequence[str],
+    dtype: str,
+    categories: Mapping[int, tuple[Category, ...]],
+    coded: Sequence[int],
+    outputs: tuple[TensorSpec, ...],
+    classes: tuple[Category, ...] = (),
+) -> Signature:
+    """One input X `[batch, n]`; or, where columns hold categories by value, one `[batch, 1]` input a column.
+
+    dtype: of numbers, "float32" or "float64". categories: the values of a column in the order of their codes.
+    coded: columns that hold category codes as numbers.
+    """
+    if not categories:
+        columns = tuple(
+            Column(name, "categorical" if index in coded else "numeric", "X", index, missing=True)
+            for index, name in enumerate(names)
+        )
+        return Signature((TensorSpec("X", dtype, ("batch", len(names))),), outputs, columns, classes)
+    inputs, columns_by_value = [], []
+    for index, name in enumerate(names):
+        known = categories.get(index, ())
+        kind = "categorical" if known or index in coded else "numeric"
+        inputs.append(TensorSpec(name, _dtype_of(known) if known else dtype, ("batch", 1)))
+        missing = not known or isinstance(known[0], str)
+        columns_by_value.append(Column(name, kind, name, 0, known, missing=missing))
+    return Signature(tuple(inputs), outputs, tuple(columns_by_value), classes)
+
+
+def _dtype_of(categories: tuple[Category, ...]) -> str:
+    if all(isinstance(value, bool) for value in categories):
+        return "bool"
+    if all(isinstance(value, int) for value in categories):
+        return "int64"
+    return "float64" if all(isinstance(value, int | float) for value in categories) else "string"
+
+
+def table(signature: Signature, feeds: Mapping[str, Array]) -> Any:
+    """The rows as the library takes them: the matrix X, or a data frame whose categories have their known values."""
+    if len(signature.inputs) == 1 and signature.inputs[0].shape[1] == len(signature.columns or (0,)):
+        column = signature.columns[0] if signature.columns else None
+        if column is None or not column.categories:
+            return feeds[signature.inputs[0].name]
+    import pandas
+
+    made = {}
+    for column in signature.columns:
+        values = feeds[column.input][:, column.index]
+        if column.categories:
+            if values.dtype.kind in "OSU":
+                values = np.array([None if value == MISSING_TEXT else value for value in values], object)
+            known = [value if value in column.categories else None for value in values.tolist()]
+            made[column.name] = pandas.Categorical(known, categories=list(column.categories))
+        else:
+            made[column.name] = values
+    return pandas.DataFrame(made)
+
+
+def matrix(signature: Signature, feeds: Mapping[str, Array]) -> Array:
+    """The rows as one matrix of numbers."""
+    arrays = [feeds[spec.name] for spec in signature.inputs]
+    return arrays[0] if len(arrays) == 1 else np.concatenate(arrays, axis=1)
+
+
+def rows_of(feeds: Mapping[str, Array]) -> int:
+    return len(next(iter(feeds.values())))
+
+
+def empty(signature: Signature) -> dict[str, Array]:
+    """No rows, no predictions: the libraries refuse empty tables."""
+    made: dict[str, Array] = {}
+    for spec in signature.outputs:
+        sizes = [size if isinstance(size, int) else 0 for size in spec.shape]
+        made[spec.name] = np.empty(sizes, object if spec.dtype == "string" else np.dtype(spec.dtype))
+    return made
+
+
+def classifier_outputs(dtype: str, classes: int, label: str = "int64") -> tuple[TensorSpec, ...]:
+    """`label [batch]` and `probabilities [batch, classes]`."""
+    return (
+        TensorSpec("label", label, ("batch",), "label"),
+        TensorSpec("probabilities", dtype, ("batch", classes), "probabilities"),
+    )
+
+
+def value_outputs(dtype: str, width: int) -> tuple[TensorSpec, ...]:
+    """`prediction [batch]`, or `[batch, width]` for several."""
+    return (TensorSpec("prediction", dtype, ("batch",) if width == 1 else ("batch", width), "value"),)
+
+
+def narrow(signature: Signature) -> bool:
+    """Whether floats leave as float32: where every input is float32."""
+    return all(spec.dtype == "float32" for spec in signature.inputs)
+
+
+def named(signature: Signature, by_role: Mapping[str, Array]) -> dict[str, Array]:
+    """Arrays by the names, dtypes and shapes of the signature's outputs."""
+    made = {}
+    for spec in signature.outputs:
+        array = by_role[spec.role]
+        if len(spec.shape) == 1:
+            array = array.reshape(len(array))
+        elif array.ndim == 1:
+            array = array[:, None]
+        made[spec.name] = array.astype(object) if spec.dtype == "string" else array.astype(np.dtype(spec.dtype))
+    return made
+
+
+def binary(positive: Array) -> Array:
+    """The probabilities of both classes from that of the second."""
+    return np.stack([1 - positive, positive], axis=1)
