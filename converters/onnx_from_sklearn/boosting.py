@@ -57,8 +57,9 @@ def _constant_start(scope: Scope, estimator: Estimator) -> Array | None:
         strategies = _CONSTANT[type(init).__name__]
         if strategies is not None and init.strategy not in strategies:
             raise scope.refuse(estimator, f"its initial estimator draws lots (strategy={init.strategy!r})")
-    made: Array = estimator._raw_predict_init(np.zeros((1, estimator.n_features_in_), np.float32))
-    return made[0].astype(np.float64)
+    made = estimator._raw_predict_init(np.zeros((1, estimator.n_features_in_), np.float32))
+    start: Array = made[0].astype(np.float64)
+    return start
 
 
 def _start(scope: Scope, estimator: Estimator, frame: Frame) -> Tensor:

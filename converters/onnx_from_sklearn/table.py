@@ -19,6 +19,7 @@ FAMILIES = (
     "boosters",
     "trees",
     "boosting",
+    "bagging",
     "compose",
     "linear",
     "decomposition",
