@@ -136,7 +136,8 @@ class _OnnxModel(OnnxRunner):
 
 
 def _onnx_model(name: str) -> _OnnxModel:
-    from mlpack_edge.runtimes.onnx_file import open_onnx, signature_from_onnx
+    from mlpack_edge.runtimes.onnx_file import open_onnx
+    from mlpack_edge.runtimes.onnx_signature import signature_from_onnx
 
     path = Path(name)
     model = open_onnx(path)

@@ -45,11 +45,15 @@ def loads(model: bytes | Path) -> str | None:
     return None
 
 
+def run_raw(session: onnxruntime.InferenceSession, feeds: Mapping[str, Array]) -> dict[str, Any]:
+    """All outputs by name as ONNX Runtime gives them: arrays, or lists of maps from a ZipMap."""
+    names = [output.name for output in session.get_outputs()]
+    return dict(zip(names, session.run(names, dict(feeds)), strict=True))
+
+
 def run(session: onnxruntime.InferenceSession, feeds: Mapping[str, Array]) -> dict[str, Array]:
     """All outputs by name. Strings come back as object arrays."""
-    names = [output.name for output in session.get_outputs()]
-    made = session.run(names, dict(feeds))
-    return {name: np.asarray(value) for name, value in zip(names, made, strict=True)}
+    return {name: np.asarray(value) for name, value in run_raw(session, feeds).items()}
 
 
 class OnnxRunner:

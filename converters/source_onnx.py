@@ -1,0 +1,89 @@
+"""ONNX files as a source: brought up to date, cleaned, signed; held against the file they came from."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+from numpy.typing import NDArray
+
+from mlpack_edge.converters.onnx_from_onnx import CleanModel, OnnxOptions, convert, load
+from mlpack_edge.converters.onnx_from_sklearn.model import BuiltModel
+from mlpack_edge.converters.sources import SourceOptions
+from mlpack_edge.core.errors import BadInput, CheckFailed
+from mlpack_edge.core.signature import Signature
+from mlpack_edge.runtimes.onnxruntime import loads, open_session, run_raw
+from mlpack_edge.runtimes.rows import Hints
+
+Array = NDArray[Any]
+
+
+def from_onnx(name: str, options: SourceOptions) -> OnnxSource:
+    """Open an ONNX file as a source; external data outside its folder is refused before anything reads it."""
+    if options.stop_before:
+        raise BadInput("an ONNX file has no steps to stop before", "leave --stop-before out")
+    return OnnxSource(name, load(Path(name)), options)
+
+
+class OnnxSource:
+    """The file as it is is the reference; what is written is cleaned."""
+
+    kind = "onnx"
+
+    def __init__(self, name: str, model: onnx.ModelProto, options: SourceOptions) -> None:
+        self._name = name
+        self._original = model.SerializeToString()
+        self._clean: CleanModel = convert(model, OnnxOptions(options.opset, options.shapes))
+        self.signature = self._clean.signature
+        self._reference = self._open()
+
+    def run(self, feeds: Mapping[str, Array]) -> dict[str, Array]:
+        """What the file as it is gives, under the names of the cleaned model's outputs."""
+        made = self._reference(dict(feeds))
+        renamed = {}
+        for before, after in self._clean.outputs.items():
+            value = made[before]
+            renamed[after] = _rows_of_maps(value) if isinstance(value, list) else np.asarray(value)
+        return {spec.name: renamed[spec.name] for spec in self.signature.outputs if spec.name in renamed}
+
+    def convert(self) -> BuiltModel:
+        return BuiltModel(self._clean.model, self._clean.signature, {})
+
+    def adopt(self, signature: Signature) -> None:
+        self.signature = signature
+
+    def hints(self) -> Hints:
+        return Hints()
+
+    def step_outputs(self, feeds: Mapping[str, Array]) -> dict[str, Array]:
+        return {}
+
+    def notes(self) -> list[str]:
+        return list(self._clean.notes)
+
+    def _open(self) -> Any:
+        """ONNX Runtime; where the file is too new for it, onnx's own reference implementation."""
+        reason = loads(self._original)
+        if reason is None:
+            session = open_session(self._original)
+            return lambda feeds: run_raw(session, feeds)
+        from onnx.reference import ReferenceEvaluator
+
+        try:
+            slow = ReferenceEvaluator(onnx.load_from_string(self._original))
+        except (RuntimeError, NotImplementedError, TypeError, ValueError) as fault:
+            raise CheckFailed(
+                f"{self._name} runs neither in ONNX Runtime nor in onnx's reference implementation",
+                "nothing can be proven about a model that does not run: export it again",
+                why=f"{reason}; {fault}"[:500],
+            ) from fault
+        names = list(slow.output_names)
+        return lambda feeds: dict(zip(names, slow.run(None, feeds), strict=True))
+
+
+def _rows_of_maps(maps: list[dict[Any, float]]) -> Array:
+    """What a ZipMap gives, a map from class to probability a row, as `[batch, classes]`."""
+    return np.array([list(row.values()) for row in maps], np.float32)
