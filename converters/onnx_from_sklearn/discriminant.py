@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from mlpack_edge.converters.frame import Frame, Prediction, frame_of
+from mlpack_edge.converters.frame import Frame, Prediction
 from mlpack_edge.converters.onnx_from_sklearn.distances import distances
 from mlpack_edge.converters.onnx_from_sklearn.linear import scores_of
 from mlpack_edge.converters.onnx_from_sklearn.predictions import (
@@ -12,7 +12,6 @@ from mlpack_edge.converters.onnx_from_sklearn.predictions import (
     classification,
     features,
     label_highest,
-    result_dtype,
 )
 from mlpack_edge.converters.onnx_from_sklearn.scope import Converter, Estimator, Scope
 from mlpack_edge.converters.tensor import Tensor, beside
@@ -24,18 +23,6 @@ def linear_discriminant(scope: Scope, estimator: Estimator, frame: Frame) -> Pre
     probabilities = both_sides(scores.sigmoid()) if scores.rank == 1 else scores.softmax()
     labelled = classification(scope, estimator, None, scores)
     return Prediction(labelled.label, probabilities.value(len(estimator.classes_)), labelled.scores)
-
-
-def linear_discriminant_axes(scope: Scope, estimator: Estimator, frame: Frame) -> Frame:
-    """LinearDiscriminantAnalysis.transform (the solvers "svd" and "eigen"; "lsqr" has none)."""
-    if estimator.solver == "lsqr":
-        raise scope.refuse(estimator, "with solver='lsqr' it only predicts")
-    x = features(scope, frame)
-    if estimator.solver == "svd":
-        x = x - estimator.xbar_[None, :]
-    kept = np.ascontiguousarray(estimator.scalings_[:, : estimator._max_components])
-    dtype = result_dtype(frame, estimator.scalings_)
-    return frame_of((x @ kept).rounded(dtype).value(kept.shape[1]))
 
 
 def _scored(scope: Scope, estimator: Estimator, scores: Tensor) -> Prediction:
@@ -85,7 +72,4 @@ CONVERTERS: dict[str, Converter] = {
     "sklearn.discriminant_analysis.LinearDiscriminantAnalysis": linear_discriminant,
     "sklearn.discriminant_analysis.QuadraticDiscriminantAnalysis": quadratic_discriminant,
     "sklearn.neighbors.NearestCentroid": nearest_centroid,
-}
-TRANSFORMS: dict[str, Converter] = {
-    "sklearn.discriminant_analysis.LinearDiscriminantAnalysis": linear_discriminant_axes,
 }

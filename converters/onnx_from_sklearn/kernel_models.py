@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from mlpack_edge.converters.frame import Frame, Prediction, frame_of
+from mlpack_edge.converters.frame import Frame, Prediction
 from mlpack_edge.converters.onnx_from_sklearn.distances import distances
 from mlpack_edge.converters.onnx_from_sklearn.kernels import kernel
 from mlpack_edge.converters.onnx_from_sklearn.predictions import (
@@ -12,7 +12,6 @@ from mlpack_edge.converters.onnx_from_sklearn.predictions import (
     features,
     inlier,
     regression,
-    result_dtype,
 )
 from mlpack_edge.converters.onnx_from_sklearn.scope import Converter, Estimator, Scope
 from mlpack_edge.converters.onnx_graph import Array
@@ -77,23 +76,6 @@ def least_squares(scope: Scope, estimator: Estimator, frame: Frame) -> Predictio
     return regression(scope, value.vector() if estimator._predict_1d else value, coef.shape[1])
 
 
-def least_squares_scores(scope: Scope, estimator: Estimator, frame: Frame) -> Frame:
-    """sklearn.cross_decomposition._pls._PLS.transform."""
-    dtype = "float32" if frame.dtype == "float32" else "float64"
-    deviation = np.asarray(estimator._x_std, np.float64)[None, :]
-    scaled = (_centred(scope, frame, estimator._x_mean) / deviation).rounded(dtype)
-    rotations = np.ascontiguousarray(np.asarray(estimator.x_rotations_, np.float64))
-    made = (scaled @ rotations).rounded(result_dtype(frame, estimator.x_rotations_))
-    return frame_of(made.value(rotations.shape[1]))
-
-
-def cross_covariance_scores(scope: Scope, estimator: Estimator, frame: Frame) -> Frame:
-    """PLSSVD.transform, in float64."""
-    mean, deviation = (np.asarray(part, np.float64)[None, :] for part in (estimator._x_mean, estimator._x_std))
-    weights = np.ascontiguousarray(np.asarray(estimator.x_weights_, np.float64))
-    return frame_of((((features(scope, frame) - mean) / deviation) @ weights).value(weights.shape[1]))
-
-
 def elliptic_envelope(scope: Scope, estimator: Estimator, frame: Frame) -> Prediction:
     """EllipticEnvelope: the squared Mahalanobis distance against its offset."""
     centred = features(scope, frame) - np.asarray(estimator.location_, np.float64)[None, :]
@@ -109,7 +91,5 @@ CONVERTERS: dict[str, Converter] = {
     "sklearn.semi_supervised.LabelPropagation": label_propagation,
     "sklearn.semi_supervised.LabelSpreading": label_propagation,
     "sklearn.covariance.EllipticEnvelope": elliptic_envelope,
-    "sklearn.cross_decomposition.PLSSVD": cross_covariance_scores,
     **dict.fromkeys(_PLS, least_squares),
 }
-TRANSFORMS: dict[str, Converter] = dict.fromkeys(_PLS, least_squares_scores)

@@ -39,7 +39,7 @@ def log_gaussian(scope: Scope, estimator: Estimator, frame: Frame) -> Tensor:
         norm = beside(columns).rounded("float32" if frame.dtype == "float32" else "float64")
     elif kind == "diag":
         precision = chol**2
-        own = np.sum(means**2 * precision, axis=1)[None, :]
+        own: Array = np.sum(means**2 * precision, axis=1)[None, :]
         norm = (x @ _turned(means * precision)) * -2.0 + own + (x**2) @ _turned(precision)
     else:
         precision = chol**2

@@ -26,6 +26,7 @@ FAMILIES = (
     "kernel_features",
     "selection",
     "encoders",
+    "imputers",
     "scalers",
     "distributions",
     "functions",
@@ -40,6 +41,9 @@ FAMILIES = (
     "kernel_models",
     "calibration",
     "svm",
+    "multiclass",
+    "stacking",
+    "meta",
 )
 
 
