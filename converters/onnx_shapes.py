@@ -42,11 +42,14 @@ def set_shapes(model: onnx.ModelProto, shapes: Mapping[str, Sequence[Dimension]]
         if fresh is None and known[value.name] is None:
             continue
         old = known[value.name] or (None,) * len(fresh or ())
-        sizes = fresh if fresh is not None and len(fresh) == len(old) else (None,) * len(old)
+        inferred = fresh if fresh is not None and len(fresh) == len(old) else (None,) * len(old)
         # A size that inference does not know is kept, unless it is one that the user replaced in an input.
         _put(
             value,
-            [new if new is not None else None if was in replaced else was for was, new in zip(old, sizes, strict=True)],
+            [
+                new if new is not None else None if was in replaced else was
+                for was, new in zip(old, inferred, strict=True)
+            ],
         )
     texts = [f"{name} [{', '.join(map(str, sizes))}]" for name, sizes in shapes.items()]
     return [f"set the shape of {', '.join(texts)}"] if texts else []

@@ -50,5 +50,5 @@ class Look:
     def refuse(self, what: Foreign) -> BadInput:
         return BadInput(f"{self.name} is {what.what}, which mlpack does not take", what.hint)
 
-    def cut(self, what: str, why: str) -> BadInput:
-        return BadInput(f"{self.name} is {what} that is cut short or damaged", AGAIN, why=why)
+    def cut(self, kind: Kind, what: str, why: str) -> BadInput:
+        return BadInput(f"{self.name} is {what} that is cut short or damaged", AGAIN, why=why, format=str(kind))

@@ -91,7 +91,7 @@ def _tflite(look: Look) -> Kind | None:
         return None
     (root,) = struct.unpack_from("<I", look.head)
     if root + 4 > look.size:
-        raise look.cut("a TFLite model", f"its root table is at byte {root:,} of {look.size:,}")
+        raise look.cut(Kind.TFLITE, "a TFLite model", f"its root table is at byte {root:,} of {look.size:,}")
     return Kind.TFLITE
 
 
@@ -99,7 +99,7 @@ def _catboost(look: Look) -> Kind | None:
     if not look.head.startswith(b"CBM1"):
         return None
     if look.size < 8 or struct.unpack_from("<I", look.head, 4)[0] + 8 > look.size:
-        raise look.cut("a CatBoost model", f"its core is longer than the file ({look.size:,} bytes)")
+        raise look.cut(Kind.CATBOOST, "a CatBoost model", f"its core is longer than the file ({look.size:,} bytes)")
     return Kind.CATBOOST
 
 

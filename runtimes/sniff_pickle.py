@@ -29,7 +29,7 @@ def plain_pickle(look: Look) -> Kind | None:
     if not _begins_a_pickle(look.head):
         return None
     if look.tail(1) != b".":
-        raise look.cut("a pickle", "it does not end with the STOP opcode")
+        raise look.cut(Kind.PICKLE, "a pickle", "it does not end with the STOP opcode")
     return Kind.PICKLE
 
 
@@ -72,7 +72,7 @@ def compressed_pickle(look: Look) -> Kind | None:
             except (zlib.error, OSError, EOFError, lzma.LZMAError, ValueError) as fault:
                 if name == "zlib":  # two bytes say too little
                     return None
-                raise look.cut(f"a file compressed with {name}", str(fault)) from fault
+                raise look.cut(Kind.PICKLE, f"a file compressed with {name}", str(fault)) from fault
             if _begins_a_pickle(inner):
                 return Kind.PICKLE
             if name == "zlib" and not inner:

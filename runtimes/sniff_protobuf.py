@@ -43,7 +43,7 @@ def _judge(look: Look, seen: list[int], whole: bool) -> Kind | None:
     if seen[:2] == [1, 2] and b"\x0a" in look.head[:8] and b"serve" in look.head:
         raise look.refuse(SAVED_MODEL)
     if _GRAPH in seen and seen[0] in (1, _GRAPH):
-        raise look.cut("an ONNX model", "there are bytes after the graph that are no ONNX")
+        raise look.cut(Kind.ONNX, "an ONNX model", "there are bytes after the graph that are no ONNX")
     if whole and seen and seen[0] == 1:
         _refuse_cut(look, seen, "it has no graph")
     if b"\x12\x0bPlaceholder" in look.head and look.head[:1] == b"\x0a":
@@ -56,7 +56,7 @@ def _refuse_cut(look: Look, seen: list[int], why: str) -> None:
     if seen[:2] == [1, 2] and b"\x0a" in look.head[2:12] and b"serve" in look.head:
         raise look.refuse(SAVED_MODEL)
     if seen[0] == 1 or (seen[0] == _GRAPH and look.head[1:2] not in (b"", b"\0")):
-        raise look.cut("an ONNX model", why)
+        raise look.cut(Kind.ONNX, "an ONNX model", why)
 
 
 def _varint(block: bytes, start: int) -> tuple[int, int]:

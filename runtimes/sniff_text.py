@@ -23,7 +23,7 @@ def boosters_json(look: Look) -> Kind | None:
         return None
     if b'"learner"' in text and re.search(rb'"(attributes|learner_model_param|gradient_booster|feature_names)"', text):
         if not look.tail(64).rstrip().endswith(b"}"):
-            raise look.cut("an XGBoost model", "its JSON text has no end")
+            raise look.cut(Kind.XGBOOST_JSON, "an XGBoost model", "its JSON text has no end")
         return Kind.XGBOOST_JSON
     raise look.refuse(by_text(text) or _NO_MODEL_JSON)
 
@@ -33,7 +33,7 @@ def boosters_ubj(look: Look) -> Kind | None:
     if re.match(rb"\{[iUIlL]\0{0,7}[\x05-\x07](learner|version|Model|Config)", look.head) is None:
         return None
     if look.tail(1) != b"}":
-        raise look.cut("an XGBoost model", "its UBJSON object has no end")
+        raise look.cut(Kind.XGBOOST_UBJ, "an XGBoost model", "its UBJSON object has no end")
     return Kind.XGBOOST_UBJ
 
 
@@ -42,7 +42,9 @@ def lightgbm(look: Look) -> Kind | None:
     if re.match(rb"tree\r?\n", look.head) is None or b"version=v" not in look.head[:256]:
         return None
     if re.search(rb"end of (trees|parameters)|pandas_categorical:", look.tail(65536)) is None:
-        raise look.cut("a LightGBM model", "the lines 'end of trees' and 'end of parameters' are missing")
+        raise look.cut(
+            Kind.LIGHTGBM, "a LightGBM model", "the lines 'end of trees' and 'end of parameters' are missing"
+        )
     return Kind.LIGHTGBM
 
 
@@ -54,14 +56,18 @@ def safetensors(look: Look) -> Kind | None:
     if not 2 <= length <= _MAX_SAFETENSORS_HEADER or re.match(rb'\{\s*["}]', look.head[8:40]) is None:
         return None
     if 8 + length > look.size:
-        raise look.cut("a safetensors file", f"its header has {length:,} bytes, the file {look.size:,}")
+        raise look.cut(
+            Kind.SAFETENSORS, "a safetensors file", f"its header has {length:,} bytes, the file {look.size:,}"
+        )
     end = look.read(8 + max(0, length - 4096), min(length, 4096))
     if not end.rstrip(b" ").endswith(b"}"):
-        raise look.cut("a safetensors file", "its header is no JSON object")
+        raise look.cut(Kind.SAFETENSORS, "a safetensors file", "its header is no JSON object")
     ends = [int(number) for number in re.findall(rb'"data_offsets"\s*:\s*\[\s*\d{1,19}\s*,\s*(\d{1,19})\s*\]', end)]
     if ends and 8 + length + max(ends) > look.size:
         needed = 8 + length + max(ends)
-        raise look.cut("a safetensors file", f"its tensors need {needed:,} bytes, the file has {look.size:,}")
+        raise look.cut(
+            Kind.SAFETENSORS, "a safetensors file", f"its tensors need {needed:,} bytes, the file has {look.size:,}"
+        )
     return Kind.SAFETENSORS
 
 
