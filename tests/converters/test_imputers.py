@@ -1,0 +1,101 @@
+"""Missing values are filled in and shown as scikit-learn does."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pandas
+import pytest
+from sklearn.compose import ColumnTransformer
+from sklearn.impute import MissingIndicator, SimpleImputer
+from sklearn.linear_model import LogisticRegression
+from sklearn.pipeline import make_pipeline, make_union
+from sklearn.preprocessing import OneHotEncoder
+
+from mlpack_edge.core.errors import Unsupported
+from tests.converters.sklearn_parity import assert_same
+
+RNG = np.random.default_rng(0)
+
+
+def matrix(dtype: str, marker: float = np.nan) -> Any:
+    """Five columns, the last without a hole, the third without a value."""
+    rows = np.round(RNG.normal(size=(60, 5)) * 3, 1) if dtype != "int64" else RNG.integers(-3, 4, (60, 5))
+    rows = rows.astype(dtype)
+    rows[RNG.random(rows.shape) < 0.3] = marker
+    rows[:, 4] = 5
+    rows[:, 2] = marker
+    return rows
+
+
+@pytest.mark.filterwarnings("ignore:Skipping features without any observed values:UserWarning")
+@pytest.mark.parametrize("empty", [True, False])
+@pytest.mark.parametrize("indicator", [True, False])
+@pytest.mark.parametrize("strategy", ["mean", "median", "most_frequent", "constant"])
+@pytest.mark.parametrize(
+    ("dtype", "marker"),
+    [("float32", np.nan), ("float64", np.nan), ("float32", 0.1), ("float64", 0.1), ("float32", np.float64(0.5)), ("int64", -1), ("float64", 0)],
+)  # fmt: skip
+def test_simple_imputer(dtype: str, marker: float, strategy: str, indicator: bool, empty: bool) -> None:
+    model = SimpleImputer(missing_values=marker, strategy=strategy, add_indicator=indicator, keep_empty_features=empty)
+    model.fit(matrix(dtype, marker))
+    assert_same(model, matrix(dtype, marker), rtol=0, atol=0)
+
+
+def test_imputer_fitted_in_another_dtype() -> None:
+    model = SimpleImputer().fit(matrix("float64")[:, [0, 1]])
+    assert_same(model, matrix("float32")[:, [0, 1]], rtol=0, atol=0)
+
+
+def words(count: int = 80) -> Any:
+    text = RNG.choice(["a", "b", "été"], count).astype(object)
+    other = RNG.choice(["x", "Ω"], count).astype(object)
+    number = RNG.normal(size=count)
+    for column in (text, other):
+        column[RNG.random(count) < 0.2] = np.nan
+    number[::5] = np.nan
+    return pandas.DataFrame({"text": text, "other": other, "number": number})
+
+
+@pytest.mark.parametrize("parameters", [{"strategy": "most_frequent"}, {"strategy": "constant", "fill_value": "?"}])
+@pytest.mark.parametrize("indicator", [True, False])
+def test_text_is_imputed_before_it_is_encoded(parameters: dict[str, Any], indicator: bool) -> None:
+    rows = words()
+    text = SimpleImputer(add_indicator=indicator, **parameters)
+    text = make_pipeline(text, OneHotEncoder(handle_unknown="ignore"))
+    model = ColumnTransformer([("text", text, ["text", "other"]), ("number", SimpleImputer(), ["number"])])
+    assert_same(make_pipeline(model, LogisticRegression()).fit(rows, np.arange(80) % 2), rows, missing=True)
+
+
+def test_text_and_numbers_in_one_imputer() -> None:
+    rows = words()
+    model = make_pipeline(SimpleImputer(strategy="most_frequent"), OneHotEncoder(handle_unknown="ignore")).fit(rows)
+    assert_same(model, rows, rtol=0, atol=0, missing=True)
+
+
+@pytest.mark.parametrize("features", ["missing-only", "all"])
+@pytest.mark.parametrize(("dtype", "marker"), [("float32", np.nan), ("float64", np.nan), ("int64", -1)])
+def test_missing_indicator(features: str, dtype: str, marker: float) -> None:
+    rows = matrix(dtype, marker)
+    model = MissingIndicator(features=features, missing_values=marker).fit(rows)
+    assert_same(model, rows, rtol=0, atol=0)
+    assert_same(
+        make_union(SimpleImputer(missing_values=marker, keep_empty_features=True), model).fit(rows),
+        rows,
+        rtol=0,
+        atol=0,
+    )
+
+
+def test_missing_indicator_of_text() -> None:
+    rows = words()
+    assert_same(MissingIndicator().fit(rows), rows, rtol=0, atol=0, missing=True)
+
+
+def test_a_marker_that_no_tensor_holds_is_refused() -> None:
+    rows = pandas.DataFrame({"c": np.array(["x", None, "y"], object)}, dtype=object)
+    model = SimpleImputer(missing_values=None, strategy="most_frequent").fit(rows)
+    with pytest.raises(Unsupported) as fault:
+        assert_same(model, rows)
+    assert "missing_values=None" in fault.value.why
