@@ -55,7 +55,7 @@ def base_margin(document: dict[str, Any], outputs: int) -> NDArray[np.float32]:
         learner["gradient_booster"] = {**_without_trees(booster["gbtree"]), "name": "gbtree"}
     else:
         learner["gradient_booster"] = _without_trees(booster)
-    empty = xgboost.Booster({"nthread": 1})
+    empty = xgboost.Booster({"nthread": 1, "verbosity": 0})
     width = int(learner["learner_model_param"]["num_feature"])
     try:
         empty.load_model(bytearray(json.dumps(bare).encode("utf-8")))

@@ -28,7 +28,7 @@ def load(path: Path) -> Booster:
         raise BadInput(f"{path} is not a model text of LightGBM", why="it is not UTF-8 text") from fault
     read_lightgbm_text(text)
     try:
-        return lightgbm.Booster(model_str=text, params={"verbosity": -1})
+        return lightgbm.Booster(model_str=text)
     except lightgbm.basic.LightGBMError as fault:
         raise BadInput(
             f"LightGBM cannot open {path}", "save it again with booster.save_model('model.txt')", why=str(fault)

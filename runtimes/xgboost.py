@@ -28,7 +28,8 @@ def load(path: Path) -> Booster:
         data = path.read_bytes()
     except OSError as fault:
         raise IoFault(f"{path} cannot be read", why=fault.strerror or str(fault)) from fault
-    booster = xgboost.Booster({"nthread": 1})
+    _look_over(path, data)
+    booster = xgboost.Booster({"nthread": 1, "verbosity": 0})
     try:
         booster.load_model(bytearray(data))
     except (xgboost.core.XGBoostError, ValueError) as fault:
@@ -38,6 +39,22 @@ def load(path: Path) -> Booster:
             why=lines[0] if lines else "",
         ) from fault  # fmt: skip
     return booster
+
+
+def _look_over(path: Path, data: bytes) -> None:
+    """Refuse here what XGBoost aborts the process for: text that is no JSON object, bytes that are no UBJSON object.
+
+    A UBJSON object starts with the length of its first key, "learner" or "Config".
+    """
+    hint = "save it again with booster.save_model('model.json')"
+    if data[:1] == b"{" and data[1:2] in (b"L", b"l", b"I", b"i", b"U"):
+        return
+    try:
+        document = json.loads(data)
+    except (ValueError, RecursionError) as fault:
+        raise BadInput(f"{path} is neither JSON nor UBJSON", hint, why=str(fault)) from fault
+    if not isinstance(document, dict) or not isinstance(document.get("learner"), dict):
+        raise BadInput(f"{path} is JSON, but no model of XGBoost", hint, why="it has no object 'learner'")
 
 
 def objective_of(booster: Booster) -> tuple[str, int]:

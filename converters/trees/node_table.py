@@ -114,8 +114,8 @@ def rounded(threshold: NDArray[np.float64], mode: NDArray[np.uint8]) -> NDArray[
     """
     with np.errstate(over="ignore"):
         near = threshold.astype(np.float32)
-    down = np.where(near > threshold, np.nextafter(near, np.float32(-np.inf)), near)
-    up = np.where(near < threshold, np.nextafter(near, np.float32(np.inf)), near)
+        down = np.where(near > threshold, np.nextafter(near, np.float32(-np.inf)), near)
+        up = np.where(near < threshold, np.nextafter(near, np.float32(np.inf)), near)
     return np.where(mode == LT, up, down).astype(np.float32)
 
 

@@ -56,7 +56,8 @@ def hard_rows(x: Any, thresholds: Any, seed: int = 0, missing: bool = True) -> A
         edges = np.asarray(thresholds.get(column, [0.0]), x.dtype)
         edges = edges if edges.size else np.zeros(1, x.dtype)
         picked = edges[random.integers(0, len(edges), len(made))]
-        beside = [np.nextafter(picked, x.dtype.type(-np.inf)), picked, np.nextafter(picked, x.dtype.type(np.inf))]
+        with np.errstate(over="ignore"):  # CatBoost's border for missing values is the end of float32
+            beside = [np.nextafter(picked, x.dtype.type(-np.inf)), picked, np.nextafter(picked, x.dtype.type(np.inf))]
         on_edge = np.choose(random.integers(0, 3, len(made)), beside)
         made[:, column] = np.where(random.random(len(made)) < 0.4, on_edge, made[:, column])
         far = x.dtype.type(10.0) ** random.integers(-40 if x.dtype == np.float64 else -30, 10, len(made))
