@@ -140,14 +140,24 @@ def fit(estimator: Estimator, kind: str, name: str, target: str) -> tuple[Estima
     return clone(estimator).fit(x, y), x
 
 
-def difference(expected: Array, exact: Array, moved: Array, made: Array, role: str) -> str:
-    """ "" where the two agree, else how they differ.
+def own_noise(expected: Array, exact: Array, moved: Array, role: str) -> Array:
+    """How far scikit-learn is from itself on these rows, element by element; the model may be as far.
 
-    exact: what scikit-learn says of the same rows in float64. Where it computes in float32, the two differ by the
-    library's own rounding, and the model may differ as much. moved: what it says of rows moved by one unit in the
-    last place of float64: a model that is ill-conditioned there (a Gaussian process without noise) may differ as
-    much too, up to 1e-4.
+    exact: what it says of the same rows in float64: where it computes in float32, its own rounding. For a transformer
+    the largest of a component counts for all its rows. moved: what it says of rows moved by one unit in the last
+    place: what is ill-conditioned there (a Gaussian process without noise) counts up to 1e-4.
     """
+    if role == "label":
+        return np.zeros(expected.shape)
+    a, wide, near_by = (part.astype(np.float64) for part in (expected, exact, moved))
+    noise = np.nan_to_num(np.abs(wide - a), nan=0.0)
+    if role == "transformed":
+        noise = noise.max(axis=0, keepdims=True, initial=0.0) + 0.0 * noise
+    return noise + np.minimum(np.nan_to_num(np.abs(near_by - wide), nan=0.0), 1e-4)
+
+
+def difference(expected: Array, noise: Array, made: Array, role: str) -> str:
+    """ "" where the two agree, else how they differ."""
     if expected.shape != made.shape:
         return f"shape {made.shape}, not {expected.shape}"
     if role == "label":
@@ -155,14 +165,9 @@ def difference(expected: Array, exact: Array, moved: Array, made: Array, role: s
         return f"{flips} of {expected.size} labels" if flips else ""
     a, b = expected.astype(np.float64), made.astype(np.float64)
     with np.errstate(invalid="ignore"):
-        wide, near_by = exact.astype(np.float64), moved.astype(np.float64)
-        own = np.nan_to_num(np.abs(wide - a), nan=0.0)
-        if role == "transformed":  # the noise of a component, the same for all rows
-            own = own.max(axis=0, keepdims=True, initial=0.0) + own * 0.0
-        own += np.minimum(np.nan_to_num(np.abs(near_by - wide), nan=0.0), 1e-4)
         typical = np.nanmedian(np.abs(a)) if a.size else 0.0
         largest = np.abs(a).max(axis=1, keepdims=True) if a.ndim == 2 and a.size else np.abs(a)
-        near = np.abs(a - b) <= 1e-6 + 1e-5 * np.maximum(np.abs(a), typical) + 1e-6 * largest + 4 * own
+        near = np.abs(a - b) <= 1e-6 + 1e-5 * np.maximum(np.abs(a), typical) + 1e-6 * largest + 4 * noise
     good = near | (a == b) | (np.isnan(a) & np.isnan(b))
     if good.all():
         return ""
@@ -207,8 +212,9 @@ def judge(estimator: Estimator, x: Array, kind: str) -> tuple[str, str]:
                 except onnxruntime.capi.onnxruntime_pybind11_state.Fail as fault_of_run:
                     return "wrong", f"{dtype}, {group} rows, batch {count}: {fault_of_run}"
                 for spec in built.signature.outputs:
-                    parts = (numbers(part[spec.name])[:count] for part in (expected, exact, moved))
-                    what = difference(*parts, made[spec.name], spec.role)
+                    parts = [numbers(part[spec.name]) for part in (expected, exact, moved)]
+                    noise = own_noise(*parts, spec.role)
+                    what = difference(parts[0][:count], noise[:count], made[spec.name], spec.role)
                     if what:
                         return "wrong", f"{dtype}, {group} rows, batch {count}: {what}"
     return "right", ""
