@@ -18,7 +18,7 @@ import numpy as np
 import onnx
 
 from mlpack_edge.converters.onnx_graph import DTYPE_OF_ONNX
-from mlpack_edge.converters.torch_capture import Captured, Program, capture, whole_recurrent_layers
+from mlpack_edge.converters.torch_capture import Captured, Program, capture, refuse_guarded, whole_recurrent_layers
 from mlpack_edge.converters.torch_faults import lowering_fault
 from mlpack_edge.converters.torch_graph import count_operators, guard_empty_batches, tidy
 from mlpack_edge.converters.torch_inputs import InputPlan, Module, TorchOptions, name_of, plan_inputs, resized
@@ -77,7 +77,10 @@ def prepare(module: Module, options: TorchOptions) -> Prepared:
 
     _refuse_large(module)
     if isinstance(module, torch.export.ExportedProgram):
-        return Prepared(module, Captured(module, plan_program(module, options), proven=True), options.opset)
+        planned = plan_program(module, options)
+        with _quiet():
+            refuse_guarded(module, planned)
+        return Prepared(module, Captured(module, planned, proven=True), options.opset)
     inputs = plan_inputs(module.eval(), options)
     with _quiet():
         return Prepared(module, capture(module, inputs, name_of(module)), options.opset)
@@ -175,7 +178,8 @@ def _lower(program: Program, opset: int, name: str) -> onnx.ModelProto:
             )
             model: onnx.ModelProto = made.model_proto
     except Exception as fault:  # torch.onnx raises OnnxExporterError, onnxscript and onnx_ir anything
-        raise lowering_fault(fault, name) from fault
+        traces = {str(node.target): node.meta.get("stack_trace") or "" for node in program.graph.nodes}
+        raise lowering_fault(fault, name, traces) from fault
     if count_operators(model.graph, ("LSTM", "GRU")) < layers:
         raise Unsupported(f"{name} has recurrent layers that torch.onnx.export takes apart", "report this model")
     found = next(item.version for item in model.opset_import if item.domain in ("", "ai.onnx"))

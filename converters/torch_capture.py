@@ -7,9 +7,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any
 
-from mlpack_edge.converters.torch_faults import Limits, demands_of, export_fault
+from mlpack_edge.converters.torch_faults import EXCLUDED_SIZE, SIMPLE_GUARD, Limits, demands_of, export_fault, readable
 from mlpack_edge.converters.torch_inputs import InputPlan, Module, name_of, resized
-from mlpack_edge.core.errors import BadInput
+from mlpack_edge.core.errors import BadInput, Unsupported
 from mlpack_edge.core.signature import TensorSpec
 from mlpack_edge.runtimes.torch import call, users_code
 
@@ -77,11 +77,35 @@ def _fails_beyond(module: Module, inputs: InputPlan, symbol: str, ends: Limits) 
         feeds = {spec.name: resized(inputs, spec, {symbol: size}) for spec in inputs.specs}
         try:
             with users_code(name_of(module)), torch.no_grad():
-                call(module, feeds)
+                call(module, feeds, guarded=False)
         except BadInput:
             continue
         return False
     return True
+
+
+def refuse_guarded(program: Program, inputs: InputPlan) -> None:
+    """Raise Unsupported where a program is right for some sizes only and its graph would run on others as well.
+
+    Such guards are left by branches on a shape in the model it was traced from. One that its operators ask for
+    themselves (an image no smaller than the kernel) does no harm: the graph fails where the program does.
+    """
+    specs = {spec.name: spec for spec in inputs.specs}
+    for guard in program._guards_code:
+        if EXCLUDED_SIZE.search(guard):
+            continue  # a memory layout, as in Demands.not_one: the program refuses that size, the graph need not
+        found = SIMPLE_GUARD.fullmatch(guard)
+        if found is not None:
+            name, axis, sign, number = found[1], int(found[2]), found[3], int(found[4])
+            size = specs[name].shape[axis] if name in specs else ""
+            ends: Limits = (number, None) if sign == ">=" else (0, number)
+            if isinstance(size, str) and size and _fails_beyond(program, inputs, size, ends):
+                continue
+        raise Unsupported(
+            f"{name_of(program)} is right only where {readable(guard)}",
+            "export it without what depends on that size, or with the size fixed",
+            why="an ONNX file would take other sizes too, and give what this branch gives",
+        )
 
 
 @contextmanager

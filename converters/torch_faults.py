@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import traceback
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from mlpack_edge.core.errors import MlpackError, Unsupported
@@ -17,6 +17,10 @@ Limits = tuple[int, int | None]
 _GUARD = re.compile(r"^\s+- (.+)$", re.MULTILINE)
 _VALUES = re.compile(r"Not all values of (\w+) = .* satisfy the generated guard (.+?)\.?$")
 _CONSTANT = re.compile(r"You marked (\w+) as dynamic but your code specialized it to be a constant \((\d+)\)")
+#: The end of a guard that one size does not meet.
+EXCLUDED_SIZE = re.compile(r"!= \d+\.?$")
+#: A guard of an exported program on one size.
+SIMPLE_GUARD = re.compile(r"L\['(\w+)'\]\.size\(\)\[(\d+)\] (<=|>=) (\d+)")
 #: `h = Dim('h', min=13)` among the suggested fixes, and nothing else about h.
 _SMALLEST = re.compile(r"^\s*(\w+) = Dim\('\w+', min=(\d+)\)$", re.MULTILINE)
 #: What slicing a table of N positions asks: size == min(N, size).
@@ -48,7 +52,7 @@ def shape_fault(text: str, model: str, specs: Sequence[TensorSpec]) -> MlpackErr
     """The error for sizes that were to stay free and cannot."""
     reasons, fixed = [], {}
     items = _GUARD.findall(text)
-    for item in [item for item in items if not re.search(r"!= \d+\.?$", item)] or items:
+    for item in [item for item in items if not EXCLUDED_SIZE.search(item)] or items:
         if constant := _CONSTANT.search(item):
             fixed[constant[1]] = constant[2]
             reasons.append(f"{constant[1]} is turned into the number {constant[2]}")
@@ -91,7 +95,7 @@ def demands_of(text: str) -> Demands:
         guard = _VALUES.search(item)
         if guard is None:
             other = True
-        elif re.search(r"!= \d+$", guard[2]):
+        elif EXCLUDED_SIZE.search(guard[2]):
             not_one = True
         elif most := _AT_MOST.fullmatch(guard[2]):
             limits[guard[1]] = (0, int(most[2]))
@@ -102,12 +106,17 @@ def demands_of(text: str) -> Demands:
     return Demands(not_one, limits, other)
 
 
-def lowering_fault(fault: BaseException, model: str) -> MlpackError:
-    """The error for what torch.onnx.export raised."""
+def lowering_fault(fault: BaseException, model: str, traces: Mapping[str, str]) -> MlpackError:
+    """The error for what torch.onnx.export raised.
+
+    traces: where in the user's code each operator of the captured program comes from, as torch writes it.
+    """
     chain = list(_causes(fault))
     text = "\n".join(str(item) for item in chain)
     operator = _OPERATOR.search(text)
-    frames = [frame for frame in _FRAME.findall(text) if is_users(frame[0])]
+    stem = operator[1].rpartition(".")[2].strip("_") if operator is not None else ""
+    origin = next((trace for name, trace in traces.items() if stem and stem in name), "")
+    frames = [frame for frame in _FRAME.findall(f"{text}\n{origin}") if is_users(frame[0])]
     where = f" at {frames[-1][0]}:{frames[-1][1]} ({frames[-1][2]})" if frames else ""
     if operator is not None and "No ONNX function found" in text:
         return Unsupported(

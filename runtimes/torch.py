@@ -97,21 +97,32 @@ def run_module(module: Module, signature: Signature, feeds: Mapping[str, Array])
     return {spec.name: np.asarray(made[spec.name].numpy()) for spec in signature.outputs}
 
 
-def call(module: Module, tensors: Mapping[str, Any]) -> Any:
-    """Call a module or an exported program with its inputs by name."""
+def call(module: Module, tensors: Mapping[str, Any], guarded: bool = True) -> Any:
+    """Call a module or an exported program with its inputs by name.
+
+    guarded: whether a program refuses sizes that it was not traced for.
+    """
     import torch
 
     if not isinstance(module, torch.export.ExportedProgram):
         return module(**tensors)
-    if module not in _runnable:
+    if guarded and module not in _runnable:
         _runnable[module] = module.module()
+    runnable = _runnable[module] if guarded else _unguarded(module)
     leaves = [
         tensors[spec.arg.name] if hasattr(spec.arg, "name") and spec.arg.name in tensors else spec.arg.value
         for spec in module.graph_signature.input_specs
         if spec.kind == torch.export.graph_signature.InputKind.USER_INPUT
     ]
     args, kwargs = torch.utils._pytree.tree_unflatten(leaves, module.call_spec.in_spec)
-    return _runnable[module](*args, **kwargs)
+    return runnable(*args, **kwargs)
+
+
+def _unguarded(program: Module) -> Any:
+    """The program's graph without the checks of its inputs, which torch puts in as guards and as a forward hook."""
+    made = program.module(check_guards=False)
+    made._forward_pre_hooks.clear()
+    return made
 
 
 def named_leaves(result: Any) -> list[tuple[str, Any]]:
