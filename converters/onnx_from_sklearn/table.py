@@ -28,6 +28,7 @@ FAMILIES = (
     "encoders",
     "imputers",
     "scalers",
+    "splines",
     "distributions",
     "functions",
     "dummy",
