@@ -59,26 +59,24 @@ def convert(payload: Json, stage: Stage) -> Json:
     versions = _versions(source.kind)
     lineage = Lineage(source.kind, digest_of(name, options), versions, tuple(sorted(_spoken(payload).items())))
     _stamp(built.model, built.signature, lineage, built.taps)
-    data = built.model.SerializeToString()
-    draft = Path(payload["draft"])
-    try:
-        draft.write_bytes(data)
-    except OSError as fault:
-        raise io_fault(fault, f"{payload['output']} could not be written") from fault
+    draft, signature, taps = Path(payload["draft"]), built.signature, built.taps
+    size = _write(built.model, draft, payload["output"])
+    # The graph is in the file now: what is proven is the file, and large models are not held twice.
+    del built
     stage(f"checking {name} against its ONNX file")
     proof = prove(
         source,
-        OnnxRunner(draft, built.signature),
+        OnnxRunner(draft, signature),
         source.hints(),
         options.data,
         payload["rows"],
         _allowed(payload, source.kind),
-        lambda feeds: divergence_of_steps(built.model, built.taps, source.step_outputs, feeds),
+        lambda feeds: divergence_of_steps(onnx.load(draft), taps, source.step_outputs, feeds),
     )
     result = {
         "source": {"kind": source.kind, "path": name, "sha256": lineage.source_sha256},
-        "output": {"path": payload["output"], "format": "onnx", "bytes": len(data), "sha256": sha256_of_file(draft)},
-        "signature": built.signature.to_json(),
+        "output": {"path": payload["output"], "format": "onnx", "bytes": size, "sha256": sha256_of_file(draft)},
+        "signature": signature.to_json(),
         "lineage": lineage.to_json(),
         "parity": proof.to_json(),
         "notes": source.notes(),
@@ -118,6 +116,14 @@ def check(payload: Json, stage: Stage) -> Json:
     if not proof.verdict.passed:
         raise _failed(f"{names[0]} and {names[1]} are not the same model", proof, result)
     return result
+
+
+def _write(model: onnx.ModelProto, draft: Path, output: str) -> int:
+    """Write the draft; returns its bytes. Raises IoFault naming the output."""
+    try:
+        return draft.write_bytes(model.SerializeToString())
+    except OSError as fault:
+        raise io_fault(fault, f"{output} could not be written") from fault
 
 
 class _OnnxModel(OnnxRunner):

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import hashlib
 import pickle
 import warnings
 import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 
+from mlpack_edge.core.artifact import sha256_of_file
 from mlpack_edge.core.errors import BadInput, MlpackError, Untrusted
 from mlpack_edge.core.extensions import missing_extra
 from mlpack_edge.runtimes.sklearn import Estimator
@@ -33,18 +33,17 @@ def load_skops(path: Path, trust: bool = False) -> LoadedEstimator:
     """
     import skops.io
 
-    data = path.read_bytes()
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         try:
-            unknown = sorted(set(skops.io.get_untrusted_types(data=data)) - set(TRUSTED))
+            unknown = sorted(set(skops.io.get_untrusted_types(file=path)) - set(TRUSTED))
             if unknown and not trust:
                 raise Untrusted(
                     f"{path} holds types that are not on the list of trusted ones: {', '.join(unknown)}",
                     "where you know who made the file: --trust-pickle loads these types too",
                     why="calling an unknown function, or setting the state of an unknown type, can run any code",
                 )
-            estimator = skops.io.loads(data, trusted=[*TRUSTED, *unknown])
+            estimator = skops.io.load(path, trusted=[*TRUSTED, *unknown])
         except MlpackError:
             raise
         except ModuleNotFoundError as fault:
@@ -57,7 +56,7 @@ def load_skops(path: Path, trust: bool = False) -> LoadedEstimator:
 def load_pickle(path: Path, trust: bool) -> LoadedEstimator:
     """Load a pickle or joblib file, which runs whatever code its author chose: Untrusted unless `trust`."""
     if not trust:
-        digest = hashlib.sha256(path.read_bytes()).hexdigest()
+        digest = sha256_of_file(path)
         raise Untrusted(
             f"{path} is a pickle (sha256 {digest})",
             f"{SAFE_FORMAT}; or, if you trust whoever made exactly this file: --trust-pickle",

@@ -30,6 +30,16 @@ Json = dict[str, Any]
 Report = Callable[[str], None]
 
 _CHILD = "from mlpack_edge.runtimes.worker import child_main; child_main()"
+#: One thread, for sums in one order; and freed memory goes back at once (glibc mallopt(3)): a conversion holds the
+#: model in several forms one after the other, not all at once.
+_CHILD_ENVIRONMENT = {
+    "OMP_NUM_THREADS": "1",
+    "OPENBLAS_NUM_THREADS": "1",
+    "PYTHONHASHSEED": "0",
+    "MALLOC_ARENA_MAX": "1",
+    "MALLOC_TRIM_THRESHOLD_": "131072",
+    "MALLOC_MMAP_THRESHOLD_": "65536",
+}
 #: Linux prctl(2) option: the signal a child gets when its parent ends.
 _PR_SET_PDEATHSIG = 1
 
@@ -66,7 +76,7 @@ def run_isolated(
     """
     limits = limits or Limits()
     read_end, write_end = os.pipe()
-    environment = {**os.environ, "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "PYTHONHASHSEED": "0"}
+    environment = {**os.environ, **_CHILD_ENVIRONMENT}
     with tempfile.TemporaryFile() as noise, os.fdopen(read_end, "rb") as answers:
         child = subprocess.Popen(
             [sys.executable, "-P", "-W", "ignore", "-c", _CHILD],
