@@ -44,7 +44,7 @@ def _raw(scope: Scope, estimator: Estimator, frame: Frame) -> Tensor:
     apart = ensemble_from_trees(trees, scaled, outputs, targets)
     parts = tensor(graph, leaves_of_trees(graph, apart, rows_for_trees(frame, scope))).reshape(-1, stages, outputs)
     whole = beside([start, parts])
-    return tensor(graph, in_order_of_trees(graph, whole.name, stages + 1, np.zeros(outputs)))
+    return tensor(graph, in_order_of_trees(graph, whole.name, outputs))
 
 
 def _constant_start(scope: Scope, estimator: Estimator) -> Array | None:

@@ -7,63 +7,48 @@ docs/decisions/0002-tree-layout.md.
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 from numpy.typing import NDArray
 
-from mlpack_edge.converters.onnx_graph import Array, Graph, Value
+from mlpack_edge.converters.onnx_graph import Graph, Value
 from mlpack_edge.converters.trees.category_sets import guarded
 from mlpack_edge.converters.trees.ensemble import Ensemble
-from mlpack_edge.converters.trees.node_table import NodeTable, Shape, node_table, shape_of, tree_ensemble
+from mlpack_edge.converters.trees.node_table import Shape, in_groups, node_table, shape_of, tree_ensemble
 from mlpack_edge.converters.trees.row_order import in_order, restored, similar_rows_first
 from mlpack_edge.core.errors import Unsupported
 
 #: Integers up to this are exact in float32, sums of them in any order too.
 EXACT_IN_FLOAT32 = 2**24
+#: About half a megabyte of nodes, which stays in a second-level cache while the rows pass.
+NODES_IN_CACHE = 20_000
+#: Above this many nodes it pays to tell the trees apart for the sake of the cache, and to add them up afterwards.
+WORTH_TELLING_APART = 60_000
+#: Up to this many classes a look-up a class is faster than one look-up of whole rows.
+FEW_CLASSES = 4
 
 
 def sum_of_trees(graph: Graph, ensemble: Ensemble, x: Value) -> Value:
     """The sums `[batch, n_targets]` in float64 of what the trees say about `x` `[batch, features]`.
 
     x is cast to `ensemble.dtype` as the library does, then compared with the unrounded thresholds: bit for bit what
-    `ensemble.walk` gives, base first, then the trees in order. Raises Unsupported below ai.onnx.ml 5, for inputs without
-    columns and for ensembles without trees.
+    `ensemble.walk` gives, base first, then the trees in order, on one thread. Raises Unsupported below ai.onnx.ml 5,
+    for inputs without columns and for ensembles without trees.
     """
     _check(graph, ensemble, x)
     shape = shape_of(ensemble)
-    rows = graph.cast(x, ensemble.dtype)
-    ensemble, rows = guarded(graph, ensemble, rows)
+    ensemble, rows = guarded(graph, ensemble, graph.cast(x, ensemble.dtype))
     order = similar_rows_first(graph, ensemble, shape, rows)
     ordered = in_order(graph, rows, order)
-    if ensemble.values.shape[1] == 1 or ensemble.n_targets == 1:
-        sums = _one_value_a_leaf(graph, ensemble, shape, ordered)
-    elif (np.count_nonzero(ensemble.values[ensemble.is_leaf], axis=1) <= 1).all():
+    if ensemble.values.shape[1] == 1:
+        big = ensemble.n_targets == 1 and len(ensemble.feature) > WORTH_TELLING_APART
+        sums = (_one_value_apart if big else _one_value_a_leaf)(graph, ensemble, shape, ordered)
+    elif _votes(ensemble):
         sums = _one_class_a_leaf(graph, ensemble, shape, ordered)
     else:
         sums = _vector_leaves(graph, ensemble, shape, ordered)
     return restored(graph, sums, order)
-
-
-def _one_value_a_leaf(graph: Graph, ensemble: Ensemble, shape: Shape, rows: Value) -> Value:
-    """Boosted trees and regressions: each tree adds one number to one output."""
-    leaf = ensemble.is_leaf
-    targets = ensemble.targets[shape.tree[leaf]] if ensemble.n_targets > 1 else np.zeros(leaf.sum(), np.int64)
-    return _summed(graph, node_table(ensemble, ensemble.values[leaf, 0], targets, ensemble.base), rows)
-
-
-def _one_class_a_leaf(graph: Graph, ensemble: Ensemble, shape: Shape, rows: Value) -> Value:
-    """Forests grown to pure leaves: each leaf votes for one class; adding 0.0 to the others changes nothing."""
-    values = ensemble.values[ensemble.is_leaf]
-    targets = np.argmax(values != 0, axis=1).astype(np.int64)
-    weights = values[np.arange(len(values)), targets]
-    return _summed(graph, node_table(ensemble, weights, targets, ensemble.base), rows)
-
-
-def _summed(graph: Graph, table: NodeTable, rows: Value) -> Value:
-    """Run the operator in float32 where nothing is lost by it (its nodes are a quarter smaller), else in float64."""
-    whole = bool((table.weights == np.rint(table.weights)).all())
-    small = float(np.abs(table.weights).max(initial=0)) * len(table.roots) < EXACT_IN_FLOAT32
-    dtype = "float32" if rows.dtype == "float32" and whole and small else "float64"
-    return graph.cast(tree_ensemble(graph, table, graph.cast(rows, dtype)), "float64")
 
 
 def leaves_of_trees(graph: Graph, ensemble: Ensemble, x: Value) -> Value:
@@ -77,9 +62,7 @@ def leaves_of_trees(graph: Graph, ensemble: Ensemble, x: Value) -> Value:
     shape = shape_of(ensemble)
     ensemble, rows = guarded(graph, ensemble, graph.cast(x, ensemble.dtype))
     order = similar_rows_first(graph, ensemble, shape, rows)
-    leaf = ensemble.is_leaf
-    table = node_table(ensemble, ensemble.values[leaf, 0], shape.tree[leaf], np.zeros(len(ensemble.roots)))
-    return restored(graph, _summed(graph, table, in_order(graph, rows, order)), order)
+    return restored(graph, _apart(graph, ensemble, shape, in_order(graph, rows, order)), order)
 
 
 def _check(graph: Graph, ensemble: Ensemble, x: Value) -> None:
@@ -91,31 +74,107 @@ def _check(graph: Graph, ensemble: Ensemble, x: Value) -> None:
         raise Unsupported("the ensemble holds no tree")
 
 
-def _vector_leaves(graph: Graph, ensemble: Ensemble, shape: Shape, rows: Value) -> Value:
-    """Forests whose leaves hold a vector: the number of the leaf each tree reaches, then its vector, then the sum.
+def _votes(ensemble: Ensemble) -> bool:
+    """Whether every leaf says 1 for one output and 0 for the others: counts, exact in float32 and in any order."""
+    values = ensemble.values[ensemble.is_leaf]
+    ones = values == 1
+    only = bool(((values == 0) | ones).all()) and bool((ones.sum(axis=1) == 1).all())
+    return only and not ensemble.base.any() and len(ensemble.roots) < EXACT_IN_FLOAT32
 
-    The operator gives one value a leaf and adds in its own dtype; CumSum adds in order.
+
+def _one_value_a_leaf(graph: Graph, ensemble: Ensemble, shape: Shape, rows: Value) -> Value:
+    """Boosted trees and regressions: each tree adds one number to one output; the operator adds in order."""
+    leaf = ensemble.is_leaf
+    targets = ensemble.targets[shape.tree[leaf]] if ensemble.n_targets > 1 else np.zeros(leaf.sum(), np.int64)
+    table = node_table(ensemble, ensemble.values[leaf, 0], targets, ensemble.base)
+    return tree_ensemble(graph, table, graph.cast(rows, "float64"))
+
+
+def _one_class_a_leaf(graph: Graph, ensemble: Ensemble, shape: Shape, rows: Value) -> Value:
+    """Forests grown to pure leaves: each leaf votes for one class, and votes can be counted group by group."""
+    counts = []
+    for part, _ in in_groups(ensemble, shape, NODES_IN_CACHE):
+        targets = np.argmax(part.values[part.is_leaf], axis=1).astype(np.int64)
+        counts.append(tree_ensemble(graph, node_table(part, np.ones(len(targets)), targets, part.base), rows))
+    total = counts[0]
+    for more in counts[1:]:
+        total = replace(total, name=graph.op("Add", total, more))
+    return graph.cast(total, "float64")
+
+
+def _apart(graph: Graph, ensemble: Ensemble, shape: Shape, rows: Value) -> Value:
+    """What each tree says, `[batch, trees]` float64: in float32 where its numbers allow, group by group."""
+    leaf = ensemble.is_leaf
+    said = ensemble.values[leaf, 0]
+    exact = rows.dtype == "float32" and bool((said.astype(np.float32) == said).all())
+    typed = graph.cast(rows, "float32" if exact else "float64")
+    made = []
+    for part, tree in in_groups(ensemble, shape, NODES_IN_CACHE):
+        own = part.is_leaf
+        made.append(
+            tree_ensemble(graph, node_table(part, part.values[own, 0], tree[own], np.zeros(len(part.roots))), typed)
+        )
+    return graph.cast(graph.concat(made), "float64")
+
+
+def _one_value_apart(graph: Graph, ensemble: Ensemble, shape: Shape, rows: Value) -> Value:
+    """The same as `_one_value_a_leaf` for one output of many nodes: group by group, added in order afterwards."""
+    said = _apart(graph, ensemble, shape, rows)
+    return _across(graph, said.name, ensemble.base, 1)
+
+
+def _vector_leaves(graph: Graph, ensemble: Ensemble, shape: Shape, rows: Value) -> Value:
+    """Forests whose leaves hold a vector: the number of the leaf each tree reaches, its vector, then the sum.
+
+    The operator gives one number a leaf, hence the look-up.
     """
     leaf = ensemble.is_leaf
-    trees = len(ensemble.roots)
-    numbers = np.arange(int(leaf.sum()), dtype=np.float64)
-    table = node_table(ensemble, numbers, shape.tree[leaf], np.zeros(trees))
-    dtype = "float32" if rows.dtype == "float32" and len(numbers) < EXACT_IN_FLOAT32 else "float64"
-    reached = tree_ensemble(graph, table, graph.cast(rows, dtype))
-    number = graph.cast(Value(reached.name, reached.dtype, trees), "int32")
-    vectors: Array = ensemble.values[leaf]
-    parts = graph.op("Gather", graph.const(vectors), number, axis=0)  # [batch, trees, n_targets]
-    return in_order_of_trees(graph, parts, trees, ensemble.base)
+    if int(leaf.sum()) >= EXACT_IN_FLOAT32:
+        raise Unsupported(f"a forest of {int(leaf.sum())} leaves: at most {EXACT_IN_FLOAT32} can be numbered")
+    number = np.zeros((len(leaf), 1))
+    number[leaf, 0] = np.arange(int(leaf.sum()))
+    reached = _apart(graph, replace(ensemble, values=number), shape, rows)
+    places = graph.cast(replace(reached, name=graph.op("Transpose", reached, perm=[1, 0])), "int32").name
+    vectors = ensemble.values[leaf]
+    if ensemble.n_targets > FEW_CLASSES:
+        parts = graph.op("Gather", graph.const(vectors), places, axis=0)  # [trees, batch, n_targets]
+        return _down(graph, parts, ensemble.base, ensemble.n_targets)
+    flat = graph.op("Reshape", places, graph.const(np.array([1, -1], np.int64)))
+    sums = []
+    for target in range(ensemble.n_targets):
+        column = graph.const(np.ascontiguousarray(vectors[:, target])[None, :])
+        found = graph.op("GatherElements", column, flat, axis=1)
+        parts = graph.op("Reshape", found, graph.const(np.array([len(ensemble.roots), -1], np.int64)))
+        sums.append(_down(graph, parts, ensemble.base[target : target + 1]))
+    return graph.concat(sums)
 
 
-def in_order_of_trees(graph: Graph, parts: str, trees: int, base: NDArray[np.float64]) -> Value:
-    """The sums `[batch, n_targets]` of `parts` `[batch, trees, n_targets]`, one tree after the other from `base` on."""
-    one = graph.const(np.array([1], np.int64))
+def _down(graph: Graph, parts: str, base: NDArray[np.float64], width: int | None = None) -> Value:
+    """The sum of float64 `parts` `[trees, batch]` or `[trees, batch, width]` along the first axis, base first.
+
+    Along that axis ONNX Runtime's ReduceSum adds whole rows to whole rows, in order. A Transpose must not feed it
+    directly: the optimizer would take it away and sum along another axis, pairwise.
+    """
+    first = graph.const(np.array([0], np.int64))
     if base.any():
-        first = graph.op("Gather", parts, graph.const(np.array([0], np.int64)), axis=1)
-        rest = graph.op("Slice", parts, *(graph.const(np.array([at], np.int64)) for at in (1, trees, 1)))
-        parts = graph.op("Concat", graph.op("Add", first, graph.const(base)), rest, axis=1)
-    if trees > 1:
-        parts = graph.op("CumSum", parts, one)
-        parts = graph.op("Gather", parts, graph.const(np.array([-1], np.int64)), axis=1)
-    return Value(graph.op("Squeeze", parts, one), "float64", len(base))
+        start = graph.op("Mul", graph.op("Gather", parts, first, axis=0), graph.const(np.zeros(1)))
+        parts = graph.op("Concat", graph.op("Add", start, graph.const(base)), parts, axis=0)
+    total = graph.op("ReduceSum", parts, first, keepdims=0)
+    return graph.column(Value(total, "float64", width)) if width is None else Value(total, "float64", width)
+
+
+def _across(graph: Graph, parts: str, base: NDArray[np.float64], width: int) -> Value:
+    """The sum of float64 `parts` `[batch, trees]` or `[batch, trees, width]` along axis 1, base first, in order."""
+    if base.any():
+        start = graph.op(
+            "Mul", graph.op("Gather", parts, graph.const(np.array([0], np.int64)), axis=1), graph.const(np.zeros(1))
+        )
+        parts = graph.op("Concat", graph.op("Add", start, graph.const(base)), parts, axis=1)
+    running = graph.op("CumSum", parts, graph.const(np.array([1], np.int64)))
+    total = graph.op("Gather", running, graph.const(np.array([-1], np.int64)), axis=1)
+    return Value(graph.op("Reshape", total, graph.const(np.array([-1, width], np.int64))), "float64", width)
+
+
+def in_order_of_trees(graph: Graph, parts: str, n_targets: int) -> Value:
+    """The sums `[batch, n_targets]` of `parts` `[batch, trees, n_targets]`, one tree after the other."""
+    return _across(graph, parts, np.zeros(n_targets), n_targets)

@@ -6,7 +6,8 @@ tree_ensemble_common.h), which rebuilds the nodes depth first, so that their ord
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -44,6 +45,35 @@ def shape_of(ensemble: Ensemble) -> Shape:
         depth[children] = level
         at = children
     return Shape(tree, depth)
+
+
+def in_groups(ensemble: Ensemble, shape: Shape, nodes: int) -> Iterator[tuple[Ensemble, NDArray[np.int64]]]:
+    """The ensemble in groups of neighbouring trees of about so many nodes, and the tree in its group of each node."""
+    sizes = np.bincount(shape.tree[shape.tree >= 0], minlength=len(ensemble.roots))
+    group = np.floor_divide(np.cumsum(sizes) - sizes, max(nodes, 1))
+    if group[-1] == 0 and (shape.tree >= 0).all():
+        yield ensemble, shape.tree
+        return
+    place = np.empty(len(ensemble.feature), np.int64)
+    for number in np.unique(group):
+        trees = np.flatnonzero(group == number)
+        kept = np.flatnonzero((shape.tree >= trees[0]) & (shape.tree <= trees[-1]))
+        place[kept] = np.arange(len(kept))
+        leaf = ensemble.feature[kept] < 0
+        part = replace(
+            ensemble,
+            roots=place[ensemble.roots[trees]],
+            feature=ensemble.feature[kept],
+            mode=ensemble.mode[kept],
+            threshold=ensemble.threshold[kept],
+            true_child=np.where(leaf, 0, place[np.where(leaf, kept, ensemble.true_child[kept])]),
+            false_child=np.where(leaf, 0, place[np.where(leaf, kept, ensemble.false_child[kept])]),
+            missing_true=ensemble.missing_true[kept],
+            values=ensemble.values[kept],
+            targets=ensemble.targets[trees],
+            members={int(place[node]): found for node, found in ensemble.members.items() if shape.tree[node] in trees},
+        )
+        yield part, shape.tree[kept] - trees[0]
 
 
 @dataclass(frozen=True, slots=True)
