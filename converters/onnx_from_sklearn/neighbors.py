@@ -30,7 +30,8 @@ def measured(scope: Scope, estimator: Estimator, x: Tensor, metric: str = "") ->
     fitted = estimator._fit_X
     if hasattr(fitted, "toarray"):
         raise scope.refuse(estimator, "it was fitted on sparse rows")
-    direct = estimator._fit_method != "brute"
+    # With weights by distance an exact match must be exactly 0, as it comes out of scikit-learn's product in practice.
+    direct = estimator._fit_method != "brute" or getattr(estimator, "weights", "uniform") == "distance"
     named = metric or estimator.effective_metric_
     return distances(scope, x, np.asarray(fitted, np.float64), named, power, direct=direct)
 
