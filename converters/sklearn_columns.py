@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from mlpack_edge.converters.booster_columns import boosted_of, booster_thresholds
 from mlpack_edge.core.signature import Category
 from mlpack_edge.runtimes.rows import ColumnHint
 
@@ -265,7 +266,12 @@ def _words(step: Estimator, origins: Origins, facts: list[ColumnFacts], names: S
 
 
 def _learn_thresholds(step: Estimator, origins: Origins, facts: list[ColumnFacts]) -> None:
-    for feature, thresholds in thresholds_by_feature(step):
+    boosted = boosted_of(step)
+    for index, known in boosted.categories if boosted else ():
+        origin = origins[index]
+        if origin is not None:
+            facts[origin.column].kind, facts[origin.column].categories = "categorical", known
+    for feature, thresholds in booster_thresholds(boosted) if boosted else thresholds_by_feature(step):
         origin = origins[feature] if feature < len(origins) else None
         if origin is not None:
             facts[origin.column].edges.append(origin.back(thresholds))

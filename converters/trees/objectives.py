@@ -1,7 +1,6 @@
 """From margins to predictions, as each library's objective does it.
 
-XGBoost 3.2 (`src/objective`, `src/common/math.h`) computes in float32; its float32 exponential is correctly rounded
-but for a few values in a thousand, which the float64 exponential rounded to float32 reproduces. LightGBM 4.7
+XGBoost 3.2 (`src/objective`, `src/common/math.h`) computes in float32, with the C library's exponential. LightGBM 4.7
 (`src/objective/*.hpp`, ConvertOutput) and CatBoost 1.2 compute in float64.
 """
 
@@ -9,6 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+
+import numpy as np
 
 from mlpack_edge.converters.tensor import Tensor, beside
 from mlpack_edge.core.errors import Unsupported
@@ -30,12 +31,27 @@ class Outcome:
     index: Tensor | None = None
 
 
+_INVERSE_LN2 = float.fromhex("0x1.71547652b82fep+0")
+_EXP = tuple(map(float.fromhex, ("0x1.c6af84b912394p-5", "0x1.ebfce50fac4f3p-3", "0x1.62e42ff0c52d6p-1")))
+
+
 def _identity(margin: Tensor, parameter: float) -> Outcome:
     return Outcome(value=margin)
 
 
 def _exp32(x: Tensor) -> Tensor:
-    return x.cast("float64").exp().cast("float32")
+    """glibc's expf, which XGBoost calls: 2 ** (k / 32) times a polynomial of the rest, in float64, then rounded.
+
+    Its result is the nearest float32 but for six in ten thousand arguments; those too come out here as there
+    (sysdeps/ieee754/flt-32/e_expf.c and math_config.h of glibc 2.27 and later).
+    """
+    wide = x.cast("float64").clip(-200.0, 200.0) * (32 * _INVERSE_LN2)
+    whole = Tensor(x.graph, x.graph.op("Round", wide.name), "float64", x.rank)
+    rest = wide - whole
+    two = x.graph.const(np.full((1,) * x.rank, 2.0))
+    power = Tensor(x.graph, x.graph.op("Pow", two, (whole * (1 / 32)).name), "float64", x.rank)
+    cubic, square, linear = _EXP[0] / 32**3, _EXP[1] / 32**2, _EXP[2] / 32
+    return (((rest * cubic + square) * (rest * rest) + (rest * linear + 1.0)) * power).cast("float32")
 
 
 def _sigmoid32(margin: Tensor) -> Tensor:
@@ -80,11 +96,14 @@ _RAW_XGBOOST = (
     "reg:squarederror", "reg:linear", "reg:squaredlogerror", "reg:pseudohubererror", "reg:absoluteerror",
     "reg:quantileerror", "rank:pairwise", "rank:ndcg", "rank:map",
 )  # fmt: skip
-_EXP_XGBOOST = ("count:poisson", "reg:gamma", "reg:tweedie", "survival:cox", "survival:aft")
+_EXP_XGBOOST = ("count:poisson", "reg:gamma", "reg:tweedie", "survival:cox")
 
 XGBOOST: dict[str, Objective] = {
     **dict.fromkeys(_RAW_XGBOOST, _identity),
     **dict.fromkeys(_EXP_XGBOOST, lambda margin, _: Outcome(value=_exp32(margin))),
+    "survival:aft": lambda margin, _: Outcome(
+        value=margin.cast("float64").exp().cast("float32")
+    ),  # calls exp, not expf
     "reg:logistic": _logistic32,
     "binary:logistic": lambda margin, _: _binary(_sigmoid32(margin)),
     "binary:logitraw": _logitraw,

@@ -16,6 +16,7 @@ from sklearn.impute import SimpleImputer
 from sklearn.pipeline import make_pipeline
 
 from mlpack_edge.converters.onnx_from_lightgbm import boosted_from_booster, onnx_from_lightgbm
+from mlpack_edge.converters.sklearn_columns import explore
 from mlpack_edge.converters.trees.ensemble import walk
 from mlpack_edge.converters.trees.from_lightgbm import ZERO
 from mlpack_edge.core.errors import BadInput, Unsupported
@@ -258,3 +259,27 @@ def test_an_own_objective_gives_raw_values_of_a_regressor_and_no_classes() -> No
     with pytest.raises(Unsupported) as refusal:
         assert_same(model, rows)
     assert refusal.value.data["class"] == "lightgbm.sklearn.LGBMClassifier"
+
+
+WRAPPERS_OF_CATEGORIES = [
+    lgb.LGBMRegressor(min_data_per_group=5, cat_smooth=1, **FEW),
+    lgb.LGBMClassifier(min_data_per_group=5, cat_smooth=1, **FEW),
+]
+
+
+@pytest.mark.parametrize("estimator", WRAPPERS_OF_CATEGORIES, ids=lambda made: type(made).__name__)
+def test_wrappers_fitted_on_data_frame_categories_take_raw_values(estimator: Any) -> None:
+    """Text and integers go in as they are; a value outside the categories is missing."""
+    frame = pd.DataFrame({
+        "city": pd.Categorical(RANDOM.choice(list("uvwxyz"), 400)), "b": X[:, 0].astype(np.float64),
+        "size": pd.Categorical(RANDOM.choice([3, 5, 9], 400)),
+    })  # fmt: skip
+    labels = frame["city"].isin(["y", "u"]).to_numpy() + (frame["size"] == 5).to_numpy() + np.nan_to_num(X[:, 0])
+    estimator.fit(frame, labels if "Regressor" in type(estimator).__name__ else labels > 1)
+    raw = frame.assign(city=frame["city"].astype(object), size=frame["size"].astype("int64"))
+    raw.loc[::7, "city"] = "new"
+    raw.loc[::9, "size"] = 7
+    assert_same(estimator, raw, rtol=3e-7)
+    facts = explore(estimator, list(raw.columns), 3)
+    assert [fact.kind for fact in facts] == ["categorical", "numeric", "categorical"]
+    assert facts[1].hint().edges.size
