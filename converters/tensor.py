@@ -256,7 +256,8 @@ def loop(graph: Graph, trips: int, state: Tensor, step: Callable[[Tensor], tuple
             helper.make_tensor_value_info(following.name, kind, None),
         ],
     )
-    most, start = graph.const(np.array(trips, np.int64)), graph.const(np.array(True))
+    # Graph.const makes vectors of scalars; the two that steer a Loop must be scalars.
+    most, start = (graph.op("Squeeze", graph.const(np.array([number]))) for number in (trips, True))
     return state._made("Loop", most, start, state.name, body=body)
 
 
