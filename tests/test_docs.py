@@ -1,0 +1,83 @@
+"""What the documents say is so: commands run, links lead somewhere, the reference is current."""
+
+from __future__ import annotations
+
+import re
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from mlpack_edge.cli.main import COMMANDS
+from mlpack_edge.cli.reference import page
+from tests.cli.mlpack import LINE
+
+ROOT = Path(__file__).parent.parent
+PAGES = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").rglob("*.md"))]
+
+
+def test_the_reference_is_what_the_help_texts_say() -> None:
+    assert (ROOT / "docs/reference/cli.md").read_text(encoding="utf-8") == page()
+
+
+@pytest.mark.parametrize("path", PAGES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_links_lead_to_files(path: Path) -> None:
+    text = path.read_text(encoding="utf-8")
+    for target in re.findall(r"\]\((?!https?:|#)([^)#]+)(?:#[^)]*)?\)", text):
+        assert (path.parent / target).exists(), target
+
+
+@pytest.mark.parametrize("path", PAGES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_commands_in_the_text_exist(path: Path) -> None:
+    for verb in re.findall(r"^\$ mlpack ([a-z]+)", path.read_text(encoding="utf-8"), flags=re.MULTILINE):
+        assert verb in COMMANDS
+
+
+def test_every_how_to_that_a_message_names_exists() -> None:
+    named = set()
+    for room in ("core", "runtimes", "converters", "cli"):
+        for source in (ROOT / room).rglob("*.py"):
+            named |= set(re.findall(r"docs/[a-z/-]+\.md", source.read_text(encoding="utf-8")))
+    assert named
+    assert {name for name in named if not (ROOT / name).exists()} == set()
+
+
+def _sessions(path: Path) -> list[tuple[str, str]]:
+    """(command, printed) of every `$ ` line in the console blocks, in order."""
+    found = []
+    for block in re.findall(r"```console\n(.*?)```", path.read_text(encoding="utf-8"), flags=re.DOTALL):
+        parts = re.split(r"^\$ ", block, flags=re.MULTILINE)[1:]
+        found += [(part.partition("\n")[0], part.partition("\n")[2].strip()) for part in parts]
+    return found
+
+
+def _plain(text: str) -> str:
+    """Without what differs from run to run: digests and seconds."""
+    text = re.sub(r"[0-9a-f]{64}", "<sha256>", text)
+    text = re.sub(r'"sha256":"[0-9a-f]+\.\.\.', '"sha256":"<sha256>', text)
+    return "\n".join(line.rstrip() for line in text.strip().splitlines())
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("page", ["README.md", "docs/tutorial/first-conversion.md"])
+def test_the_commands_print_what_the_page_shows(page: str, tmp_path: Path) -> None:
+    ran = 0
+    folder = tmp_path
+    for command, printed in _sessions(ROOT / page):
+        words = shlex.split(command)
+        if words[0] == "cd":
+            folder = folder / words[1]
+            continue
+        if words[0] == "python":
+            line = [sys.executable, *words[1:]]
+        elif words[0] == "mlpack":
+            line = [*LINE, *words[1:]]
+        else:
+            continue  # make and pip set the environment up that this runs in
+        done = subprocess.run(line, cwd=folder, capture_output=True, text=True, check=False)
+        assert done.returncode in (0, 3), done.stderr
+        assert _plain(done.stderr + done.stdout) == _plain(printed), command
+        ran += 1
+    assert ran
