@@ -3,7 +3,8 @@
 `torch.export.load` runs code from a file in many ways: pickles it falls back to, pickled constants it opens in any
 case, native libraries of ahead-of-time compilation, and texts it evaluates (see torch_program_text). Each member is
 therefore judged here first, and only judged bytes are written to a fresh archive that torch then reads: what Python's
-zip reader saw and what torch's own would see cannot differ. TORCH_FORCE_WEIGHTS_ONLY_LOAD stands behind it.
+zip reader saw and what torch's own would see cannot differ. TORCH_FORCE_WEIGHTS_ONLY_LOAD=1 stands behind it; alone it
+stops the first of these ways only (tests/converters/test_torch_loading.py holds files that run in spite of it).
 """
 
 from __future__ import annotations
@@ -33,6 +34,8 @@ _MODEL = "models/model.json"
 _SAMPLE = "data/sample_inputs/model.pt"
 _WEIGHTS = ("data/weights/", "data/weights/model_weights_config.json")
 _CONSTANTS = ("data/constants/", "data/constants/model_constants_config.json")
+#: Members that only say which form the archive has (torch/export/pt2_archive/constants.py, caffe2/serialize).
+_FIXED = {"archive_format": b"pt2", "archive_version": b"0", ".data/version": b"6", "byteorder": b"little"}
 #: What a pickled tensor imports; torch.save writes nothing else for tensors in tuples, lists and dicts.
 _TENSOR_GLOBALS = re.compile(
     r"torch\._utils\._rebuild_(tensor|tensor_v2|parameter)|collections\.OrderedDict|torch\.(nn\.parameter\.Parameter|"
@@ -96,6 +99,10 @@ def _members(archive: zipfile.ZipFile, name: str) -> dict[str, zipfile.ZipInfo]:
     if len({info.filename.partition("/")[0] for info in infos}) > 1 or _MODEL not in members:
         raise BadInput(f"{name} holds no exported program", _AGAIN, why=f"it has no member {_MODEL}")
     for inner in members:
+        if inner in ("data/weights/model.pt", "data/constants/model.pt"):
+            raise Unsupported(
+                f"{name} has the form of PyTorch before 2.9 ({inner})", f"{_AGAIN} of PyTorch 2.9 or newer"
+            )
         if inner.startswith("data/aotinductor/"):
             raise Untrusted(
                 f"{name} is not opened: it holds native code ({inner})",
@@ -107,45 +114,45 @@ def _members(archive: zipfile.ZipFile, name: str) -> dict[str, zipfile.ZipInfo]:
 
 
 def _rewrite(archive: zipfile.ZipFile, members: dict[str, zipfile.ZipInfo], name: str, clean: Any) -> None:
-    import torch
-
-    writer = torch._C.PyTorchFileWriter(clean)
-
-    def put(inner: str, data: bytes) -> None:
-        writer.write_record(inner, data, len(data))
+    """Write what was judged to `clean`, in a form of its own: equal names, equal bytes, nothing else."""
 
     def take(inner: str) -> bytes:
         if inner not in members:
             raise BadInput(f"{name} is damaged", _AGAIN, why=f"it has no member {inner}")
         return archive.read(members[inner])
 
-    for inner in ("archive_format", "archive_version"):
-        put(inner, take(inner))
-    put(_MODEL, json.dumps(checked_json(take(_MODEL), name)).encode())
-    put(_SAMPLE, _checked_pickle(take(_SAMPLE), f"{name}: {_SAMPLE}"))
-    for folder, table in (_WEIGHTS, _CONSTANTS):
-        config = checked_json(take(table), name)
-        put(table, json.dumps(config).encode())
-        seen: set[str] = set()
-        for member, pickled in _payloads(config, name):
-            inner = folder + member
-            if not member.startswith(("weight_", "tensor_")):
-                raise untrusted(name, f"a pickled object ({inner})")
-            if inner not in seen:
-                seen.add(inner)
+    with zipfile.ZipFile(clean, "w", zipfile.ZIP_STORED) as made:
+
+        def put(inner: str, data: bytes) -> None:
+            made.writestr(f"archive/{inner}", data)
+
+        for inner, known in _FIXED.items():
+            if inner in members and take(inner).strip() != known:
+                raise BadInput(f"{name} has the {inner} {take(inner)[:20]!r}, not {known!r}", _AGAIN)
+            put(inner, known)
+        put(_MODEL, json.dumps(checked_json(take(_MODEL), name)).encode())
+        put(_SAMPLE, _checked_pickle(take(_SAMPLE), f"{name}: {_SAMPLE}"))
+        for folder, table in (_WEIGHTS, _CONSTANTS):
+            config = checked_json(take(table), name)
+            put(table, json.dumps(config).encode())
+            for member, pickled in _payloads(config, name).items():
+                inner = folder + member
+                if not member.startswith(("weight_", "tensor_")):
+                    raise untrusted(name, f"a pickled object ({inner})")
                 data = take(inner)
                 put(inner, _checked_pickle(data, f"{name}: {inner}") if pickled else data)
-    writer.write_end_of_file()
 
 
-def _payloads(config: Any, name: str) -> list[tuple[str, bool]]:
-    """(member, whether it is pickled) of each tensor. One member pickled for one tensor and raw for another is both."""
+def _payloads(config: Any, name: str) -> dict[str, bool]:
+    """Whether it is pickled, for each member. One that is so for a single tensor counts as pickled."""
+    found: dict[str, bool] = {}
     try:
-        payloads = [(str(item["path_name"]), bool(item["use_pickle"])) for item in config["config"].values()]
+        for item in config["config"].values():
+            member = str(item["path_name"])
+            found[member] = found.get(member, False) or bool(item["use_pickle"])
     except (KeyError, TypeError, AttributeError) as fault:
         raise BadInput(f"{name} is damaged", _AGAIN, why=f"{type(fault).__name__}: {fault}") from fault
-    pickled = {member for member, is_pickle in payloads if is_pickle}
-    return [(member, member in pickled) for member, _ in payloads]
+    return found
 
 
 def _checked_pickle(data: bytes, name: str) -> bytes:
