@@ -22,7 +22,7 @@ def boosters_json(look: Look) -> Kind | None:
     if re.match(rb'\{\s*(["}])', text) is None:
         return None
     if b'"learner"' in text and re.search(rb'"(attributes|learner_model_param|gradient_booster|feature_names)"', text):
-        if not look.tail(64).rstrip().endswith(b"}"):
+        if not _ends_whole(look, b'"version"'):
             raise look.cut(Kind.XGBOOST_JSON, "an XGBoost model", "its JSON text has no end")
         return Kind.XGBOOST_JSON
     raise look.refuse(by_text(text) or _NO_MODEL_JSON)
@@ -32,9 +32,15 @@ def boosters_ubj(look: Look) -> Kind | None:
     """XGBoost's UBJSON model: an object whose first keys are those of the JSON model."""
     if re.match(rb"\{[iUIlL]\0{0,7}[\x05-\x07](learner|version|Model|Config)", look.head) is None:
         return None
-    if look.tail(1) != b"}":
+    if not _ends_whole(look, b"version"):
         raise look.cut(Kind.XGBOOST_UBJ, "an XGBoost model", "its UBJSON object has no end")
     return Kind.XGBOOST_UBJ
+
+
+def _ends_whole(look: Look, key: bytes) -> bool:
+    """Whether the object is closed and has XGBoost's last key, the version (other writers may put it first)."""
+    end = look.tail(1024).rstrip()
+    return end.endswith(b"}") and (key in end or key in look.head[:1024])
 
 
 def lightgbm(look: Look) -> Kind | None:
