@@ -19,7 +19,9 @@ from mlpack_edge.converters.trees.node_table import NodeTable, Shape, tree_ensem
 #: Fewer branches a row than this are not worth sorting for.
 WORTH_SORTING = 150
 #: How many questions the sort key holds; float32 could hold 24.
-QUESTIONS = 14
+QUESTIONS = 18
+#: How much less a comparison counts than the one above it.
+DECAY = 0.7
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +34,7 @@ class Order:
 def similar_rows_first(graph: Graph, ensemble: Ensemble, shape: Shape, rows: Value) -> Order | None:
     """An order of the rows in which neighbours agree on the questions asked most; None where it would not pay."""
     asked = (ensemble.feature >= 0) & (ensemble.mode != MEMBER) & (shape.tree >= 0)
-    weight = np.where(asked, 0.5 ** shape.depth.astype(np.float64), 0.0)
+    weight = np.where(asked, DECAY ** shape.depth.astype(np.float64), 0.0)
     leaf = ensemble.is_leaf & (shape.tree >= 0)
     steps = float((shape.depth[leaf] * 0.5 ** shape.depth[leaf]).sum())
     if steps < WORTH_SORTING or not asked.any():
@@ -57,7 +59,7 @@ def similar_rows_first(graph: Graph, ensemble: Ensemble, shape: Shape, rows: Val
 def _questions(ensemble: Ensemble, nodes: NDArray[np.int64], weight: NDArray[np.float64]) -> NDArray[np.int64]:
     """The nodes whose comparisons make the sort key, the most telling first.
 
-    Each column starts with the weight of its comparisons (halved with every level); a column that was asked counts
+    Each column starts with the weight of its comparisons (less with every level); a column that was asked counts
     half from then on. Its first question is the weighted median of its thresholds, the next the quartiles, and so on.
     """
     columns: dict[int, NDArray[np.int64]] = {}
@@ -84,8 +86,7 @@ def in_order(graph: Graph, rows: Value, order: Order | None) -> Value:
     """The rows in that order."""
     if order is None:
         return rows
-    flat = graph.op("Reshape", order.perm, graph.const(np.array([-1], np.int64)))
-    return Value(graph.op("Gather", rows, flat, axis=0), rows.dtype, rows.width)
+    return Value(graph.op("GatherND", rows, order.perm), rows.dtype, rows.width)
 
 
 def restored(graph: Graph, result: Value, order: Order | None) -> Value:
