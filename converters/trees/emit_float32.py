@@ -10,6 +10,7 @@ from __future__ import annotations
 import numpy as np
 
 from mlpack_edge.converters.onnx_graph import Array, Graph, Value
+from mlpack_edge.converters.trees.category_sets import guarded
 from mlpack_edge.converters.trees.emit_onnx import EXACT_IN_FLOAT32
 from mlpack_edge.converters.trees.ensemble import Ensemble
 from mlpack_edge.converters.trees.node_table import Shape, node_table, shape_of, tree_ensemble
@@ -30,16 +31,15 @@ def float32_sum_of_trees(graph: Graph, ensemble: Ensemble, x: Value) -> Value:
     if len(ensemble.roots) == 0:
         return _base(graph, ensemble, x)
     shape = shape_of(ensemble)
-    rows = graph.cast(x, "float32")
+    ensemble, rows = guarded(graph, ensemble, graph.cast(x, "float32"))
     order = similar_rows_first(graph, ensemble, shape, rows)
     ordered = in_order(graph, rows, order)
+    if ensemble.values.shape[1] != 1:
+        return restored(graph, _vector_leaves(graph, ensemble, shape, ordered), order)
     leaf = ensemble.is_leaf
-    if ensemble.values.shape[1] == 1:
-        targets = ensemble.targets[shape.tree[leaf]]
-        sums = tree_ensemble(graph, node_table(ensemble, ensemble.values[leaf, 0], targets, ensemble.base), ordered)
-    else:
-        sums = _vector_leaves(graph, ensemble, shape, ordered)
-    return restored(graph, sums, order)
+    targets = ensemble.targets[shape.tree[leaf]]
+    table = node_table(ensemble, ensemble.values[leaf, 0], targets, ensemble.base)
+    return restored(graph, tree_ensemble(graph, table, ordered), order)
 
 
 def _base(graph: Graph, ensemble: Ensemble, x: Value) -> Value:
@@ -52,7 +52,7 @@ def _base(graph: Graph, ensemble: Ensemble, x: Value) -> Value:
 
 
 def _vector_leaves(graph: Graph, ensemble: Ensemble, shape: Shape, rows: Value) -> Value:
-    """The number of the leaf each tree reaches, then its vector, then a running sum that starts with the base."""
+    """The number of the leaf each tree reaches, then its vector, then their sum."""
     leaf = ensemble.is_leaf
     trees, leaves = len(ensemble.roots), int(leaf.sum())
     if leaves >= EXACT_IN_FLOAT32:
@@ -60,11 +60,15 @@ def _vector_leaves(graph: Graph, ensemble: Ensemble, shape: Shape, rows: Value) 
     table = node_table(ensemble, np.arange(leaves, dtype=np.float64), shape.tree[leaf], np.zeros(trees))
     number = graph.cast(tree_ensemble(graph, table, rows), "int32")
     vectors: Array = ensemble.values[leaf].astype(np.float32)
-    parts = graph.op("Gather", graph.const(vectors), number, axis=0)
+    return _running_sum(graph, ensemble, rows, graph.op("Gather", graph.const(vectors), number, axis=0))
+
+
+def _running_sum(graph: Graph, ensemble: Ensemble, rows: Value, parts: str) -> Value:
+    """The base and then float32 `parts` `[batch, trees, n_targets]`, one tree after the other."""
     batch = graph.op("Shape", rows, start=0, end=1)
     wide = graph.op("Concat", batch, graph.const(np.array([1, ensemble.n_targets], np.int64)), axis=0)
     base = graph.op("Expand", graph.const(ensemble.base[None, None, :], "float32"), wide)
-    running = graph.op("CumSum", graph.op("Concat", base, parts, axis=1), graph.const(np.array(1, np.int64)))
-    last = graph.op("Gather", running, graph.const(np.array([trees], np.int64)), axis=1)
+    running = graph.op("CumSum", graph.op("Concat", base, parts, axis=1), graph.const(np.array([1], np.int64)))
+    last = graph.op("Gather", running, graph.const(np.array([-1], np.int64)), axis=1)
     flat = graph.op("Reshape", last, graph.const(np.array([-1, ensemble.n_targets], np.int64)))
     return Value(flat, "float32", ensemble.n_targets)
