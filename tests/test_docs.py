@@ -65,6 +65,10 @@ def _plain(text: str) -> str:
 def test_the_commands_print_what_the_page_shows(page: str, tmp_path: Path) -> None:
     ran = 0
     folder = tmp_path
+    for name, code in re.findall(
+        r"```python\n# (\w+\.py)\n(.*?)```", (ROOT / page).read_text(encoding="utf-8"), re.DOTALL
+    ):
+        (tmp_path / name).write_text(code, encoding="utf-8")
     for command, printed in _sessions(ROOT / page):
         words = shlex.split(command)
         if words[0] == "cd":
