@@ -25,6 +25,7 @@ _RUNTIMES = {
 #: A tensor stored elsewhere in ONNX has an entry of this name; a file without these bytes has none.
 _EXTERNAL_MARK = b"location"
 _BLOCK = 1 << 20
+_PATIENCE = 3.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +65,7 @@ def inspect_file(path: Path, limits: Limits = LIMITS) -> Inspection:
     loading = _Call(entry, path, limits) if early else None
     if reading is not None:
         try:
-            facts |= reading.result()
+            facts |= reading.result() or {}
         except MlpackError as fault:
             facts |= fault.data.pop("facts", {})
             problem = fault
@@ -88,9 +89,13 @@ def _answer(loading: _Call | None, problem: MlpackError | None) -> bool | str:
     if loading is None:
         return f"not tried: {problem.message}" if problem else "not tried: its weights are in other files"
     try:
-        answer: bool | str = loading.result()["loads"]
+        # A file that is refused may keep a runtime busy for ever (functions that double): it gets a moment only.
+        outcome = loading.result(None if problem is None else _PATIENCE)
     except MlpackError as fault:  # the runtime died or hung: that is the answer
         return fault.message
+    if outcome is None:
+        return f"no answer within {_PATIENCE:g} s"
+    answer: bool | str = outcome["loads"]
     return answer
 
 
@@ -108,8 +113,11 @@ class _Call:
         except BaseException as fault:  # noqa: BLE001 - raised again by `result`, in the thread that asks
             self._outcome = fault
 
-    def result(self) -> Json:
-        self._thread.join()
+    def result(self, seconds: float | None = None) -> Json | None:
+        """What the function gave or raised; None where there is nothing after `seconds`."""
+        self._thread.join(seconds)
+        if self._thread.is_alive():
+            return None
         if isinstance(self._outcome, BaseException):
             raise self._outcome
         return self._outcome
