@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from mlpack_edge.converters.onnx_graph import DEFAULT_OPSET
+from mlpack_edge.converters.torch_suggestion import shape_needed
 from mlpack_edge.core.errors import BadInput, MlpackError, Unsupported
 from mlpack_edge.core.signature import Dimension, TensorSpec
 from mlpack_edge.runtimes.rows import ColumnHint, Hints
@@ -88,7 +89,11 @@ def plan_inputs(module: Module, options: TorchOptions) -> InputPlan:
         raise BadInput(f"the model has no input {unknown[0]!r}", f"forward() takes {', '.join(names) or 'nothing'}")
     missing = [name for name in names if name not in options.shapes and name not in given]
     if missing or not names:
-        raise _no_shape(module, names, missing)
+        raise (
+            shape_needed(module, missing)
+            if names
+            else BadInput(f"forward() of {type(module).__name__} takes no tensors", "a model needs an input")
+        )
     shapes = {name: options.shapes[name] if name in options.shapes else _shape(given, name) for name in names}
     faults: list[MlpackError] = []
     for pool in _SIZES:
@@ -156,18 +161,6 @@ def _names(module: Module, asked: set[str]) -> list[str]:
         if item.kind in _NAMED and (item.default is inspect.Parameter.empty or name in asked):
             names.append(name)
     return names
-
-
-def _no_shape(module: Module, names: list[str], missing: list[str]) -> BadInput:
-    line = " ".join(f"--shape {name}=batchxSIZE" for name in missing)
-    if not names:
-        return BadInput(f"forward() of {type(module).__name__} takes no tensors", "a model needs an input")
-    return BadInput(
-        f"the shape of {', '.join(missing)} is not known",
-        f"mlpack convert ... {line}   (for an image batchx3x224x224; a name for SIZE leaves it free)",
-        why=f"neither --shape nor example_inputs of {type(module).__name__} gives it",
-        missing=missing,
-    )
 
 
 def _shape(given: Mapping[str, Tensor], name: str) -> tuple[Dimension, ...]:

@@ -204,13 +204,32 @@ def test_refusals_name_the_line_of_the_users_code(name: str, line: str) -> None:
     assert "torch_nets.py:" in caught.value.message and line in caught.value.message
 
 
-def test_unknown_shapes_are_asked_for_with_the_line_to_type() -> None:
-    with pytest.raises(BadInput) as caught:
-        convert(nets.Two(), TorchOptions({"x": (B, 3, 4)}))
-    assert "--shape y=batchx" in caught.value.hint
-    assert "x=" not in caught.value.hint.replace("--shape y=batchxSIZE", "").split("(")[0]
+@pytest.mark.parametrize(
+    ("build", "shapes", "line"),
+    [
+        (lambda: nets.Two(), {"x": (B, 3, 4)}, "add --shape y=batchxSIZE   (put a number"),
+        (lambda: nets.Two(), {}, "add --shape x=batchxSIZE --shape y=batchxSIZE"),
+        (lambda: nets.Mlp(), {}, "add --shape x=batchx4"),
+        (lambda: nets.Residual(), {}, "add --shape x=batchx3xSIZExSIZE"),
+        (lambda: nets.Recurrent(), {}, "add --shape x=batchxtimex4"),
+        (lambda: nets.Tokens(), {}, "add --shape ids=batchxtime"),
+    ],
+)
+def test_unknown_shapes_are_asked_for_with_the_line_to_type(build: Any, shapes: Shapes, line: str) -> None:
+    with pytest.raises(BadInput, match="is not known") as caught:
+        convert(build(), TorchOptions(shapes))
+    assert caught.value.hint.startswith(line)
+
+
+def test_an_input_that_forward_does_not_have_is_named() -> None:
     with pytest.raises(BadInput, match="no input 'z'"):
         convert(nets.Mlp(), TorchOptions({"z": (B, 4)}))
+
+
+def test_more_weights_than_a_file_can_hold_are_refused_before_any_work(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("mlpack_edge.converters.onnx_from_torch._MOST_BYTES", 100)
+    with pytest.raises(Unsupported, match="GB of weights"):
+        convert(nets.Mlp(), TorchOptions({"x": (B, 4)}))
 
 
 def test_a_shape_the_model_does_not_take_is_reported_as_the_users_error() -> None:
