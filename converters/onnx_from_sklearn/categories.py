@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from onnx import TensorProto, helper, numpy_helper
+from onnx import TensorProto, numpy_helper
 
 from mlpack_edge.converters.onnx_graph import ML, Graph, Value
 from mlpack_edge.converters.tensor import Tensor
@@ -94,7 +94,9 @@ def _first_places(keys: list[Any]) -> list[int]:
 
 def _tensor(name: str, keys: list[Any], dtype: str) -> TensorProto:
     if dtype == "string":
-        return helper.make_tensor(name, TensorProto.STRING, [len(keys)], [key.encode("utf-8") for key in keys])
+        # onnx.helper.make_tensor goes through numpy's byte strings, which lose a NUL at the end
+        texts = [key.encode("utf-8") for key in keys]
+        return TensorProto(name=name, data_type=TensorProto.STRING, dims=[len(keys)], string_data=texts)
     return numpy_helper.from_array(np.array(keys, np.dtype(dtype)), name)
 
 

@@ -29,6 +29,7 @@ FAMILIES = (
     "imputers",
     "scalers",
     "splines",
+    "text",
     "distributions",
     "functions",
     "dummy",

@@ -17,7 +17,7 @@ from mlpack_edge.runtimes.onnxruntime import open_session, run
 from tests.converters.sklearn_parity import assert_same, feeds_of_frame, signature_of_frame
 
 RNG = np.random.default_rng(0)
-WORDS = ["a", "b", "été", "日本", "ſ", "a b", " a", "B", "zebra", "Ω"]
+WORDS = ["a", "b", "été", "日本", "ſ", "a\0", " a", "B", "zebra", "Ω"]
 
 
 def table(count: int = 200, missing: bool = False) -> Any:
