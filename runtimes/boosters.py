@@ -61,11 +61,9 @@ def _dtype_of(categories: tuple[Category, ...]) -> str:
 
 
 def table(signature: Signature, feeds: Mapping[str, Array]) -> Any:
-    """The rows as the library takes them: the matrix X, or a data frame whose categories have their known values."""
-    if len(signature.inputs) == 1 and signature.inputs[0].shape[1] == len(signature.columns or (0,)):
-        column = signature.columns[0] if signature.columns else None
-        if column is None or not column.categories:
-            return feeds[signature.inputs[0].name]
+    """The rows as the library takes them: a matrix, or a data frame whose categories have their known values."""
+    if not any(column.categories for column in signature.columns):
+        return matrix(signature, feeds)
     import pandas
 
     made = {}

@@ -51,12 +51,19 @@ def categories_of(document: LightgbmText) -> dict[int, tuple[Category, ...]]:
     infos = document.header["feature_infos"].split()
     marked = coded_columns(document)
     if len(marked) != len(lists):
-        why = "constant columns hide it" if "none" in infos else "other columns hold category codes"
+        why = "constant columns hide it" if "none" in infos else "some are ordered, or other columns hold codes"
         raise Unsupported(
             f"{len(lists)} data-frame columns were categories, and the model does not tell which: {why}",
             "drop constant columns before training, and give all categorical columns the pandas dtype 'category'",
         )
-    return dict(zip(marked, lists, strict=True))
+    found = dict(zip(marked, lists, strict=True))
+    for index, values in found.items():
+        if max(map(int, infos[index].split(":"))) >= len(values):
+            raise Unsupported(
+                f"column {index} holds category codes that its {len(values)} data-frame categories do not explain",
+                "give all categorical columns the pandas dtype 'category', unordered",
+            )
+    return found
 
 
 def coded_columns(document: LightgbmText) -> list[int]:

@@ -22,14 +22,12 @@ def float32_sum_of_trees(graph: Graph, ensemble: Ensemble, x: Value) -> Value:
     """The sums `[batch, n_targets]` in float32 for `x` `[batch, features]`: base first, then the trees in order.
 
     Thresholds, leaf values and base must be float32 numbers. Raises Unsupported below ai.onnx.ml 5, for empty inputs
-    and for ensembles of more leaves than float32 can count.
+    and for ensembles of more leaves than float32 can count. The ensemble must hold a tree.
     """
     if graph.ml_opset < 5:
         raise Unsupported(f"tree ensembles need ai.onnx.ml 5 (the model is written for {graph.ml_opset})")
     if not x.width:
         raise Unsupported("tree ensembles need at least one column")
-    if len(ensemble.roots) == 0:
-        return _base(graph, ensemble, x)
     shape = shape_of(ensemble)
     ensemble, rows = guarded(graph, ensemble, graph.cast(x, "float32"))
     order = similar_rows_first(graph, ensemble, shape, rows)
@@ -40,15 +38,6 @@ def float32_sum_of_trees(graph: Graph, ensemble: Ensemble, x: Value) -> Value:
     targets = ensemble.targets[shape.tree[leaf]]
     table = node_table(ensemble, ensemble.values[leaf, 0], targets, ensemble.base)
     return restored(graph, tree_ensemble(graph, table, ordered), order)
-
-
-def _base(graph: Graph, ensemble: Ensemble, x: Value) -> Value:
-    """No tree at all: the base for every row."""
-    batch = graph.op("Shape", x, start=0, end=1)
-    shape = graph.op("Concat", batch, graph.const(np.array([ensemble.n_targets], np.int64)), axis=0)
-    return Value(
-        graph.op("Expand", graph.const(ensemble.base[None, :], "float32"), shape), "float32", ensemble.n_targets
-    )
 
 
 def _vector_leaves(graph: Graph, ensemble: Ensemble, shape: Shape, rows: Value) -> Value:

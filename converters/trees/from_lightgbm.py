@@ -117,6 +117,8 @@ class _Writer:
             self.nodes.root(leaves[0], target)
             return
         rights = [int(word) for word in tree["right_child"].split()]
+        if sorted(lefts + rights) != [*range(-len(leaves), 0), *range(1, len(lefts))]:
+            raise ValueError("the children of a tree are no tree")
         splits = zip(*(tree[key].split() for key in ("split_feature", "decision_type", "threshold")), strict=True)
         made = [self._split(tree, int(f), int(kind), float(threshold)) for f, kind, threshold in splits]
         for at, (left, right) in enumerate(zip(lefts, rights, strict=True)):

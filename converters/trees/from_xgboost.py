@@ -101,6 +101,8 @@ def _tree(nodes: Nodes, tree: Json, weight: np.float32, start: np.float32 | None
     inner: list[int] = []
     while waiting:
         at = waiting.pop()
+        if at in made:
+            raise ValueError(f"node {at} of a tree has two parents")
         if left[at] == -1:
             if leaf_vectors is not None:
                 made[at] = nodes.leaf(*(float(v) for v in leaf_vectors[int(right[at])]))

@@ -23,6 +23,8 @@ def margins(graph: Graph, boosted: Boosted, x: Value) -> Tensor:
     if boosted.zero_missing:
         zero = (rows.abs() <= ZERO) & _mask(graph, boosted.zero_missing, boosted.features)
         rows = zero.where(float("nan"), rows)
+    if len(boosted.model.roots) == 0:
+        return _no_tree(rows, boosted)
     add_up = float32_sum_of_trees if boosted.sum_dtype == "float32" else sum_of_trees
     sums = tensor(graph, add_up(graph, boosted.model, rows.value(boosted.features)))
     if boosted.linear:
@@ -32,6 +34,17 @@ def margins(graph: Graph, boosted: Boosted, x: Value) -> Tensor:
     if boosted.scale != 1.0:
         sums = sums * boosted.scale
     return sums + np.array([boosted.bias]) if any(boosted.bias) else sums
+
+
+def _no_tree(rows: Tensor, boosted: Boosted) -> Tensor:
+    """A model without trees (nothing to learn, or stopped at once): the same margins for every row."""
+    assert not isinstance(boosted.model, Linear)
+    graph = rows.graph
+    outputs = boosted.model.base[: boosted.outputs] + (np.array(boosted.bias) if boosted.bias else 0.0)
+    batch = graph.op("Shape", rows.name, start=0, end=1)
+    shape = graph.op("Concat", batch, graph.const(np.array([boosted.outputs], np.int64)), axis=0)
+    made = graph.op("Expand", graph.const(outputs[None, :], boosted.sum_dtype), shape)
+    return Tensor(graph, made, boosted.sum_dtype)
 
 
 def _mask(graph: Graph, columns: Iterable[int], features: int) -> Tensor:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,10 +14,12 @@ from sklearn.datasets import load_breast_cancer, load_diabetes, load_iris
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
+from mlpack_edge.converters.onnx_from_boosted import onnx_from_boosted
 from mlpack_edge.converters.onnx_from_catboost import boosted_from_booster, onnx_from_catboost
 from mlpack_edge.converters.trees.ensemble import walk
 from mlpack_edge.core.errors import BadInput, Unsupported
 from mlpack_edge.runtimes import catboost as reference
+from mlpack_edge.runtimes.onnxruntime import open_session, run
 from tests.converters.booster_parity import assert_booster_same, hard_rows, thresholds_of
 from tests.converters.sklearn_parity import assert_same
 
@@ -103,6 +106,16 @@ def test_the_stored_probability_threshold_decides_the_class(saved: Any, threshol
     positive = booster.predict(X, prediction_type="Probability")[:, 1]
     assert (labels != (positive > 0.5)).any()
     assert_exact(booster, rtol=1e-14)
+
+
+def test_a_model_without_trees_gives_its_bias_for_every_row() -> None:
+    model = cb.CatBoostRegressor(**{**FEW, "iterations": 30}).fit(X, Y)
+    model.shrink(1)
+    one = boosted_from_booster(model)
+    bare = replace(one, model=replace(one.model, roots=one.model.roots[:0]), bias=(2.5,))
+    built = onnx_from_boosted("CatBoost", bare, reference.signature_of(model), 21)
+    made = run(open_session(built.model.SerializeToString()), {"X": X})["prediction"]
+    np.testing.assert_array_equal(made, np.full(len(X), 2.5, np.float32))
 
 
 def test_several_labels_a_row_are_refused(saved: Any) -> None:

@@ -18,7 +18,7 @@ from sklearn.pipeline import make_pipeline
 from mlpack_edge.converters.onnx_from_lightgbm import boosted_from_booster, onnx_from_lightgbm
 from mlpack_edge.converters.sklearn_columns import explore
 from mlpack_edge.converters.trees.ensemble import walk
-from mlpack_edge.converters.trees.from_lightgbm import ZERO
+from mlpack_edge.converters.trees.from_lightgbm import ZERO, boosted_from_lightgbm
 from mlpack_edge.core.errors import BadInput, Unsupported
 from mlpack_edge.runtimes import lightgbm as reference
 from tests.converters.booster_parity import assert_booster_same, hard_rows, thresholds_of
@@ -177,6 +177,22 @@ def test_thresholds_near_zero_are_read_as_lightgbm_reads_zero(threshold: float, 
     changed = lgb.Booster(model_str="\n".join(lines) + "\n")
     rows = np.random.default_rng(1).choice([*NEAR_ZERO, 1.0, -1.0, np.nan, 1e-40], size=(300, 5))
     assert_booster_same(reference, onnx_from_lightgbm, changed, rows, 0.0, 0.0)
+
+
+def test_trees_that_are_no_trees_are_bad_input() -> None:
+    """A file can send a node back to the root."""
+    lines = train({"objective": "regression"}, Y, rounds=1).model_to_string().splitlines()
+    at = next(index for index, line in enumerate(lines) if line.startswith("left_child="))
+    lines[at] = "left_child=0 " + lines[at].split(" ", 1)[1]
+    with pytest.raises(BadInput):
+        boosted_from_lightgbm("\n".join(lines))
+
+
+def test_ordered_categories_are_refused() -> None:
+    """LightGBM splits them as numbers, and the file does not tell them from other numbers."""
+    frame = pd.DataFrame({"a": pd.Categorical(RANDOM.choice(list("xyz"), 400), ordered=True), "b": X[:, 0]})
+    with pytest.raises(Unsupported, match="ordered"):
+        reference.signature_of(train({"objective": "regression"}, Y, frame))
 
 
 def test_the_parser_agrees_with_the_specification_walk() -> None:

@@ -19,6 +19,7 @@ from sklearn.preprocessing import StandardScaler
 from mlpack_edge.converters.onnx_from_xgboost import boosted_from_booster, onnx_from_xgboost
 from mlpack_edge.converters.sklearn_columns import explore
 from mlpack_edge.converters.trees.ensemble import walk
+from mlpack_edge.converters.trees.from_xgboost import boosted_from_xgboost
 from mlpack_edge.core.errors import BadInput, Unsupported
 from mlpack_edge.runtimes import xgboost as reference
 from mlpack_edge.runtimes.onnxruntime import open_session, run
@@ -177,6 +178,21 @@ def test_margins_around_zero_take_the_class_that_float32_probabilities_give(marg
     ]
     booster.load_model(bytearray(json.dumps(document).encode()))
     assert_booster_same(reference, onnx_from_xgboost, booster, X[:5], **EXACT)
+
+
+def test_a_model_without_trees_gives_its_base_for_every_row() -> None:
+    assert_exact(train({"objective": "binary:logistic", "base_score": 0.3}, Y > 0, rounds=0), **EXACT)
+
+
+@pytest.mark.parametrize("edit", [{"left_children": 0}, {"right_children": 0}, {"split_indices": "x"}])
+def test_trees_that_are_no_trees_are_bad_input(edit: dict[str, Any]) -> None:
+    """A file can send a node back to the root; XGBoost may load it."""
+    booster = train({"objective": "reg:squarederror", "base_score": 0.5}, Y, rounds=1)
+    document = json.loads(booster.save_raw("json"))
+    for key, value in edit.items():
+        document["learner"]["gradient_booster"]["model"]["trees"][0][key][1] = value
+    with pytest.raises(BadInput):
+        boosted_from_xgboost(document, np.zeros(1, np.float32))
 
 
 def test_the_parser_agrees_with_the_specification_walk() -> None:
