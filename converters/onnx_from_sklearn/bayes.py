@@ -5,14 +5,15 @@ from __future__ import annotations
 import numpy as np
 
 from mlpack_edge.converters.frame import Frame, Prediction
-from mlpack_edge.converters.onnx_from_sklearn.predictions import features, label_highest, result_dtype
+from mlpack_edge.converters.onnx_from_sklearn.predictions import answered_dtype, features, label_highest
 from mlpack_edge.converters.onnx_from_sklearn.scope import Converter, Estimator, Scope
 from mlpack_edge.converters.tensor import Tensor, beside, const, taken
 
 
-def _prediction(scope: Scope, estimator: Estimator, joint: Tensor) -> Prediction:
+def _prediction(scope: Scope, estimator: Estimator, frame: Frame, joint: Tensor) -> Prediction:
     """sklearn.naive_bayes._BaseNB.predict and predict_proba."""
-    probabilities = (joint - joint.logsumexp()).exp()
+    dtype = answered_dtype(estimator, frame)
+    probabilities = (joint.rounded(dtype) - joint.logsumexp().rounded(dtype)).rounded(dtype).exp().rounded(dtype)
     return Prediction(
         label=label_highest(scope, joint, estimator.classes_),
         probabilities=probabilities.value(len(estimator.classes_)),
@@ -27,21 +28,20 @@ def gaussian(scope: Scope, estimator: Estimator, frame: Frame) -> Prediction:
         offset = np.log(prior) - 0.5 * np.sum(np.log(2.0 * np.pi * variance))
         distance = ((x - mean[None, :]) ** 2 / variance[None, :]).sum()
         columns.append(distance * -0.5 + float(offset))
-    dtype = result_dtype(frame, estimator.theta_, estimator.var_)
-    return _prediction(scope, estimator, beside(columns).rounded(dtype))
+    return _prediction(scope, estimator, frame, beside(columns))
 
 
 def multinomial(scope: Scope, estimator: Estimator, frame: Frame) -> Prediction:
     x = features(scope, frame)
     joint = x @ np.ascontiguousarray(estimator.feature_log_prob_.T) + estimator.class_log_prior_[None, :]
-    return _prediction(scope, estimator, joint)
+    return _prediction(scope, estimator, frame, joint)
 
 
 def complement(scope: Scope, estimator: Estimator, frame: Frame) -> Prediction:
     joint = features(scope, frame) @ np.ascontiguousarray(estimator.feature_log_prob_.T)
     if len(estimator.classes_) == 1:
         joint = joint + estimator.class_log_prior_[None, :]
-    return _prediction(scope, estimator, joint)
+    return _prediction(scope, estimator, frame, joint)
 
 
 def bernoulli(scope: Scope, estimator: Estimator, frame: Frame) -> Prediction:
@@ -54,7 +54,7 @@ def bernoulli(scope: Scope, estimator: Estimator, frame: Frame) -> Prediction:
         x = (x > float(threshold)).cast("float64")
     absent = np.log(1 - np.exp(estimator.feature_log_prob_))
     joint = x @ np.ascontiguousarray((estimator.feature_log_prob_ - absent).T)
-    return _prediction(scope, estimator, joint + (estimator.class_log_prior_ + absent.sum(axis=1))[None, :])
+    return _prediction(scope, estimator, frame, joint + (estimator.class_log_prior_ + absent.sum(axis=1))[None, :])
 
 
 def categorical(scope: Scope, estimator: Estimator, frame: Frame) -> Prediction:
@@ -64,7 +64,7 @@ def categorical(scope: Scope, estimator: Estimator, frame: Frame) -> Prediction:
     for index, table in enumerate(estimator.feature_log_prob_):
         code = codes.take([index]).vector()
         joint = joint + taken(scope.graph, np.ascontiguousarray(table.T), code)
-    return _prediction(scope, estimator, joint)
+    return _prediction(scope, estimator, frame, joint)
 
 
 CONVERTERS: dict[str, Converter] = {

@@ -98,7 +98,7 @@ def _calibrated_part(scope: Scope, owner: Estimator, part: Estimator, frame: Fra
 def _one(scope: Scope, owner: Estimator, calibrator: Estimator, scores: Tensor) -> Tensor:
     kind = type(calibrator).__name__
     if kind == "_SigmoidCalibration":
-        return 1.0 - (scores * float(calibrator.a_) + float(calibrator.b_)).sigmoid()
+        return (-(scores * float(calibrator.a_) + float(calibrator.b_))).sigmoid()
     if kind == "IsotonicRegression":
         return interpolated(scope, calibrator, scores)
     raise scope.refuse(owner, f"a calibrator of the class {kind}")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from mlpack_edge.converters.frame import Frame, Prediction
 from mlpack_edge.converters.onnx_from_sklearn.predictions import (
+    answered_dtype,
     both_sides,
     classification,
     inlier,
@@ -76,7 +77,8 @@ def logistic(scope: Scope, estimator: Estimator, frame: Frame) -> Prediction:
         probabilities = both_sides((scores + scores).sigmoid())  # softmax over -d and d
     else:
         probabilities = scores.softmax()
-    return _labelled(scope, estimator, scores, probabilities)
+    dtype = answered_dtype(estimator, frame)
+    return _labelled(scope, estimator, scores, probabilities.rounded(dtype))
 
 
 def stochastic(scope: Scope, estimator: Estimator, frame: Frame) -> Prediction:

@@ -23,6 +23,17 @@ def result_dtype(frame: Frame, *fitted: Any) -> str:
     return str(dtype) if dtype in (np.float32, np.float64) else "float64"
 
 
+def answered_dtype(estimator: Estimator, frame: Frame, method: str = "predict_proba") -> str:
+    """The float dtype in which a method of the estimator answers rows of this dtype: asked of it, with one row.
+
+    A step behind it may magnify what the rounding takes away (a calibrator, one minus a probability next to 1).
+    """
+    if frame.dtype != "float32":
+        return "float64"
+    answer = getattr(estimator, method)(np.zeros((1, frame.width), np.float32))
+    return "float32" if answer.dtype == np.float32 else "float64"
+
+
 def dense_array(array: Any) -> Array:
     """A fitted array in float64, also where it was made sparse."""
     return np.asarray(array.toarray() if hasattr(array, "toarray") else array).astype(np.float64)

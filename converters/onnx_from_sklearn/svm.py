@@ -118,7 +118,7 @@ def _probabilities(scope: Scope, estimator: Estimator, pairs: Tensor) -> Tensor:
     """
     count = len(estimator.classes_)
     slope, offset = np.asarray(estimator._probA, np.float64), np.asarray(estimator._probB, np.float64)
-    first = (1.0 - (pairs * slope[None, :] + offset[None, :]).sigmoid()).clip(1e-7, 1.0 - 1e-7)
+    first = (-(pairs * slope[None, :] + offset[None, :])).sigmoid().clip(1e-7, 1.0 - 1e-7)
     second = 1.0 - first
     against: dict[tuple[int, int], Tensor] = {}
     for place, (i, j) in enumerate(combinations(range(count), 2)):

@@ -25,7 +25,12 @@ def test_classifier_by_kernel(kernel: str, name: str, dtype: str) -> None:
 
 @pytest.mark.parametrize(
     "estimator",
-    [SVC(decision_function_shape="ovo"), SVC(break_ties=True), NuSVC(nu=0.2), NuSVC(nu=0.2, decision_function_shape="ovo")],
+    [
+        SVC(decision_function_shape="ovo"),
+        SVC(break_ties=True),
+        NuSVC(nu=0.2),
+        NuSVC(nu=0.2, decision_function_shape="ovo"),
+    ],
     ids=str,
 )
 def test_shapes_of_the_decision(estimator: Any) -> None:
