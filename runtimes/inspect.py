@@ -49,7 +49,10 @@ def inspect_file(path: Path, limits: Limits = LIMITS) -> Inspection:
             raise
         problem, kind = fault, Kind(fault.data["format"])
     reading = _Call(_READERS[kind], path, limits) if problem is None and kind in _READERS else None
-    size, digest, marked = _scan(path)
+    # Tensors in other files are looked at before a runtime may open them; otherwise both children run at once.
+    early = kind is Kind.ONNX and not _is_marked(path)
+    loading = _Call(_RUNTIMES[kind][1], path, limits) if early else None
+    size, digest = _digest(path)
     facts: Json = {
         "path": str(path), "format": str(kind), "bytes": size, "sha256": digest,
         "schema_version" if kind is Kind.TFLITE else "opset": None,
@@ -59,10 +62,7 @@ def inspect_file(path: Path, limits: Limits = LIMITS) -> Inspection:
     if kind not in _READERS:
         facts["notes"] = [f"{kind} models are converted before they are looked into: mlpack convert {path}"]
         return Inspection(facts, problem)
-    # Tensors in other files are looked at before a runtime may open them; otherwise both children run at once.
     name, entry = _RUNTIMES[kind]
-    early = kind is Kind.ONNX and not marked
-    loading = _Call(entry, path, limits) if early else None
     if reading is not None:
         try:
             facts |= reading.result() or {}
@@ -123,16 +123,25 @@ class _Call:
         return self._outcome
 
 
-def _scan(path: Path) -> tuple[int, str, bool]:
-    """Size, SHA-256, and whether the mark of external tensors stands anywhere; one pass."""
-    digest, size, marked, tail = hashlib.sha256(), 0, False, b""
+def _digest(path: Path) -> tuple[int, str]:
+    """Size and SHA-256 (FIPS 180-4)."""
     try:
         with path.open("rb") as stream:
+            digest = hashlib.file_digest(stream, "sha256").hexdigest()
+            return stream.tell(), digest
+    except OSError as fault:
+        raise io_fault(fault, f"{path} could not be read") from fault
+
+
+def _is_marked(path: Path) -> bool:
+    """Whether the mark of external tensors stands anywhere in the file."""
+    try:
+        with path.open("rb") as stream:
+            tail = b""
             while block := stream.read(_BLOCK):
-                digest.update(block)
-                size += len(block)
-                marked = marked or _EXTERNAL_MARK in tail + block
+                if _EXTERNAL_MARK in tail + block[: len(_EXTERNAL_MARK)] or _EXTERNAL_MARK in block:
+                    return True
                 tail = block[-len(_EXTERNAL_MARK) :]
     except OSError as fault:
         raise io_fault(fault, f"{path} could not be read") from fault
-    return size, digest.hexdigest(), marked
+    return False

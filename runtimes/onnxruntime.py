@@ -25,13 +25,18 @@ _FAULTS: tuple[type[Exception], ...] = tuple(
 )  # fmt: skip
 
 
-def open_session(model: bytes | Path, threads: int = 1) -> onnxruntime.InferenceSession:
-    """A CPU session with `threads` intra-op threads that do not spin."""
+def open_session(model: bytes | Path, threads: int = 1, prepack: bool = True) -> onnxruntime.InferenceSession:
+    """A CPU session with `threads` intra-op threads that do not spin.
+
+    prepack: lay out the weights for fast runs, a second copy of them; a session that is never run needs none.
+    """
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1
     options.log_severity_level = 4
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    if not prepack:
+        options.add_session_config_entry("session.disable_prepacking", "1")
     source = model if isinstance(model, bytes) else str(model)
     return onnxruntime.InferenceSession(source, options, providers=["CPUExecutionProvider"])
 
@@ -39,7 +44,7 @@ def open_session(model: bytes | Path, threads: int = 1) -> onnxruntime.Inference
 def loads(model: bytes | Path) -> str | None:
     """None where ONNX Runtime opens the model, else its reason in one line."""
     try:
-        open_session(model)
+        open_session(model, prepack=False)
     except _FAULTS as fault:
         return " ".join(str(fault).split())[:400]
     return None
