@@ -46,7 +46,8 @@ class OnnxSource:
         renamed = {}
         for before, after in self._clean.outputs.items():
             value = made[before]
-            renamed[after] = _rows_of_maps(value) if isinstance(value, list) else np.asarray(value)
+            width = len(self.signature.classes)
+            renamed[after] = _rows_of_maps(value, width) if isinstance(value, list) else np.asarray(value)
         return {spec.name: renamed[spec.name] for spec in self.signature.outputs if spec.name in renamed}
 
     def convert(self) -> BuiltModel:
@@ -84,6 +85,6 @@ class OnnxSource:
         return lambda feeds: dict(zip(names, slow.run(None, feeds), strict=True))
 
 
-def _rows_of_maps(maps: list[dict[Any, float]]) -> Array:
-    """What a ZipMap gives, a map from class to probability a row, as `[batch, classes]`."""
-    return np.array([list(row.values()) for row in maps], np.float32)
+def _rows_of_maps(maps: list[dict[Any, float]], width: int) -> Array:
+    """What a ZipMap gives, a map from class to probability a row, as `[batch, width]`."""
+    return np.array([list(row.values()) for row in maps], np.float32).reshape(len(maps), width)
