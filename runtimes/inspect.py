@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from mlpack_edge.core.errors import BadInput, MlpackError, error_from_json
+from mlpack_edge.core.errors import BadInput, MlpackError, Unsupported, error_from_json
 from mlpack_edge.core.files import io_fault
 from mlpack_edge.runtimes.sniff import Kind, sniff
 from mlpack_edge.runtimes.worker import Limits, run_isolated
@@ -30,7 +30,7 @@ _PATIENCE = 3.0
 
 @dataclass(frozen=True, slots=True)
 class Inspection:
-    """facts: the JSON of the command, every key there. problem: why the file is damaged or refused, None if sound."""
+    """facts: the JSON of the command, every key there. problem: why the file is damaged or dangerous, None if sound."""
 
     facts: Json
     problem: MlpackError | None
@@ -75,6 +75,9 @@ def inspect_file(path: Path, limits: Limits = LIMITS) -> Inspection:
         loading = _Call(entry, path, limits)
     facts["loads"] = {name: _answer(loading, problem)}
     facts.pop("problem", None)
+    if isinstance(problem, Unsupported):  # a sound file that is not for us (custom operators, a later IR)
+        facts["notes"].append(problem.message)
+        problem = None
     return Inspection(facts, problem)
 
 
