@@ -22,9 +22,7 @@ from mlpack_edge.runtimes.onnxruntime import loads
 #: The last opset skl2onnx 1.20 writes.
 SKL2ONNX_OPSET = 22
 #: Where facts show skl2onnx silently wrong and we have nothing of our own: refused, not tried.
-WRONG_IN_SKL2ONNX: dict[str, str] = {
-    "TfidfTransformer": "skl2onnx gives NaN for a row of zeros",
-}
+WRONG_IN_SKL2ONNX: dict[str, str] = {}
 #: Operators that ai.onnx.ml 5, in which our graphs are written, has replaced by others.
 _GONE_IN_ML_5 = {"TreeEnsembleClassifier", "TreeEnsembleRegressor"}
 

@@ -71,7 +71,7 @@ def _inverse(scope: Scope, owner: Estimator, transformer: Estimator, frame: Fram
     name = type(transformer).__name__
     if type(transformer) is FunctionTransformer:
         inverse = FunctionTransformer(transformer.inverse_func, kw_args=transformer.inv_kw_args)
-        return function_transformer(scope, inverse, frame)
+        return function_transformer(scope.child(".transformer_", "transformer_"), inverse, frame)
     if name not in _INVERSES or not type(transformer).__module__.startswith("sklearn."):
         raise scope.refuse(owner, f"the inverse of {name} has no converter; these have: {', '.join(_INVERSES)}")
     value = _INVERSES[name](tensor(scope.graph, frame.dense(scope.graph, "float64")), transformer)

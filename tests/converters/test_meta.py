@@ -106,9 +106,9 @@ def test_several_labels_a_row(dtype: str) -> None:
 
 
 def test_a_label_that_every_row_has() -> None:
+    x, y = data("iris")
+    estimator = multiclass.OneVsRestClassifier(GaussianNB())
     with pytest.warns(UserWarning, match="present in all training"):
-        estimator = multiclass.OneVsRestClassifier(LOGISTIC)
-        x, y = data("iris")
         estimator.fit(x, np.stack([y * 0 + 1, y == 1], axis=1))
     assert_same(estimator, x)
 
@@ -156,13 +156,13 @@ def test_two_transformed_targets() -> None:
 def test_an_inverse_without_a_converter_is_refused() -> None:
     for change in ({"transformer": QuantileTransformer(n_quantiles=10)}, {"func": np.log, "inverse_func": lambda v: v}):
         estimator = TransformedTargetRegressor(Ridge(), check_inverse=False, **change)
-        with pytest.raises(Unsupported, match="TransformedTargetRegressor"):
+        with pytest.raises(Unsupported, match="TransformedTargetRegressor|model.transformer_"):
             assert_right(estimator, "diabetes", "float64")
 
 
 def test_frozen_and_self_trained() -> None:
     x, y = data("iris")
-    assert_same(FrozenEstimator(clone(LOGISTIC).fit(x, y)), x)
+    assert_same(FrozenEstimator(GaussianNB().fit(x, y)), x)
     assert_same(make_pipeline(FrozenEstimator(StandardScaler().fit(x)), clone(TREE)).fit(x, y), x)
     some = np.where(np.arange(len(y)) % 3 == 0, y, -1)
     assert_same(SelfTrainingClassifier(GaussianNB()).fit(x, some), x)
