@@ -9,7 +9,7 @@ import click
 from mlpack_edge.cli.outcome import Outcome, answers, show_stage, table
 from mlpack_edge.core.errors import CheckFailed, MlpackError
 from mlpack_edge.runtimes.environment import survey
-from mlpack_edge.runtimes.worker import Limits, run_isolated
+from mlpack_edge.runtimes.worker import Limits, WorkerBug, run_isolated
 
 Json = dict[str, Any]
 
@@ -42,8 +42,9 @@ def _probe(name: str) -> Json:
     show_stage(f"trying {name}")
     try:
         return run_isolated(f"mlpack_edge.runtimes.environment:probe_{name}", {}, Limits(seconds=60), subject=name)
-    except MlpackError as fault:
-        return {"version": None, "ok": False, "reason": f"{fault.message}: {fault.why}"}
+    except (MlpackError, WorkerBug) as fault:
+        # Whatever a broken installation raises is the doctor's finding, not the doctor's defect.
+        return {"version": None, "ok": False, "reason": str(fault).strip().splitlines()[-1]}
 
 
 def _text(facts: Json) -> str:

@@ -70,3 +70,9 @@ def _lightgbm(path: Path) -> None:
     rows = np.random.default_rng(0).normal(size=(100, 3))
     model = lightgbm.LGBMRegressor(n_estimators=3, verbose=-1).fit(rows, rows[:, 0])
     model.booster_.save_model(path)
+
+
+def test_doctor_names_a_runtime_that_does_not_run(without) -> None:  # type: ignore[no-untyped-def]
+    done = mlpack("doctor", **without("ai_edge_litert"))
+    assert done.returncode == 3
+    assert "litert does not run: ModuleNotFoundError" in done.stderr
