@@ -23,7 +23,7 @@ from mlpack_edge.converters.torch_faults import lowering_fault
 from mlpack_edge.converters.torch_graph import count_operators, guard_empty_batches, tidy
 from mlpack_edge.converters.torch_inputs import InputPlan, Module, TorchOptions, name_of, plan_inputs, resized
 from mlpack_edge.converters.torch_program_inputs import plan_program
-from mlpack_edge.core.errors import Unsupported
+from mlpack_edge.core.errors import BadInput, Unsupported
 from mlpack_edge.core.signature import Dimension, Signature, TensorSpec
 from mlpack_edge.runtimes.onnxruntime import open_session, run
 from mlpack_edge.runtimes.torch import named_leaves, run_module
@@ -239,7 +239,11 @@ def _compare_at_one(module: Module, model: onnx.ModelProto, signature: Signature
     symbols = [symbol for symbol in inputs.sizes if inputs.limits.get(symbol, (0, None))[0] <= 1]
     for ones in [*([symbol] for symbol in symbols), symbols]:
         feeds = {spec.name: resized(inputs, spec, dict.fromkeys(ones, 1)).numpy() for spec in inputs.specs}
-        expected, made = run_module(module, signature, feeds), run(session, feeds)
+        try:
+            expected = run_module(module, signature, feeds)
+        except BadInput:
+            continue  # the module itself does not take all of these sizes at once
+        made = run(session, feeds)
         for spec in signature.outputs:
             a, b = expected[spec.name], made[spec.name]
             if a.shape != b.shape or not np.allclose(a, b, rtol=1e-3, atol=1e-4, equal_nan=True):

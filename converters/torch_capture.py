@@ -44,13 +44,19 @@ def capture(module: Module, inputs: InputPlan, name: str) -> Captured:
                 examples = {key: tensor.clone() for key, tensor in inputs.examples.items()}
                 shapes = _free_sizes(inputs.specs, limits)
                 program = torch.export.export(module, (), examples, dynamic_shapes=shapes, strict=False)
+            if not oblivious:
+                limits |= {
+                    symbol: (2, None)
+                    for symbol in inputs.sizes.keys() - limits.keys()
+                    if _fails_beyond(module, inputs, symbol, (2, None))
+                }
             return Captured(program, replace(inputs, limits=limits), oblivious)
         except Exception as fault:  # torch names no base class for what tracing raises, and the model's code may raise
             demands = demands_of(str(fault))
             found = {symbol: ends for symbol, ends in demands.limits.items() if symbol not in limits}
             natural = all(_fails_beyond(module, inputs, symbol, ends) for symbol, ends in found.items())
             if demands.other or not natural or not (found or (oblivious and demands.not_one)):
-                raise export_fault(fault, name, inputs.specs) from fault
+                raise export_fault(fault, name, inputs.specs, inputs.sizes) from fault
             limits |= found
             oblivious = oblivious and not demands.not_one
 

@@ -29,8 +29,10 @@ _FRAME = re.compile(r'File "([^"]+)", line (\d+), in \w+\n\s+(.+)')
 _OPERATOR = re.compile(r"op='([\w.]+)', overload='(\w+)'")
 
 
-def export_fault(fault: BaseException, model: str, specs: Sequence[TensorSpec]) -> MlpackError:
-    """The error for what torch.export.export raised on inputs of these `specs`."""
+def export_fault(
+    fault: BaseException, model: str, specs: Sequence[TensorSpec], sizes: Mapping[str, int]
+) -> MlpackError:
+    """The error for what torch.export.export raised on inputs of these `specs`, with symbols at `sizes`."""
     text = str(fault)
     line = user_line(fault)
     if "data-dependent" in text:
@@ -40,7 +42,7 @@ def export_fault(fault: BaseException, model: str, specs: Sequence[TensorSpec]) 
             why="a traced graph holds one way only; mlpack does not write a file that is right for some rows",
         )
     if "Constraints violated" in text:
-        return shape_fault(text, model, specs)
+        return shape_fault(text, model, specs, sizes)
     return Unsupported(
         f"{model} cannot be captured by torch.export{line}",
         "change this line to operations on tensors, or export the model yourself and give mlpack the .onnx file",
@@ -48,7 +50,7 @@ def export_fault(fault: BaseException, model: str, specs: Sequence[TensorSpec]) 
     )
 
 
-def shape_fault(text: str, model: str, specs: Sequence[TensorSpec]) -> MlpackError:
+def shape_fault(text: str, model: str, specs: Sequence[TensorSpec], sizes: Mapping[str, int]) -> MlpackError:
     """The error for sizes that were to stay free and cannot."""
     reasons, fixed = [], {}
     items = _GUARD.findall(text)
@@ -57,7 +59,7 @@ def shape_fault(text: str, model: str, specs: Sequence[TensorSpec]) -> MlpackErr
             fixed[constant[1]] = constant[2]
             reasons.append(f"{constant[1]} is turned into the number {constant[2]}")
         elif guard := _VALUES.search(item):
-            fixed.setdefault(guard[1], "1")
+            fixed.setdefault(guard[1], "1" if guard[1] == "batch" else str(sizes.get(guard[1], 1)))
             reasons.append(f"not every {guard[1]} gives {readable(guard[2])}")
     names = ", ".join(fixed) or "a size"
     lines = [

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
 from mlpack_edge.converters.onnx_graph import DEFAULT_OPSET
+from mlpack_edge.converters.torch_examples import example, refuse_state, watched
 from mlpack_edge.converters.torch_suggestion import shape_needed
-from mlpack_edge.core.errors import BadInput, MlpackError, Unsupported
+from mlpack_edge.core.errors import BadInput, Unsupported
 from mlpack_edge.core.signature import Dimension, TensorSpec
 from mlpack_edge.runtimes.rows import ColumnHint, Hints
 from mlpack_edge.runtimes.torch import call, users_code
@@ -21,11 +21,13 @@ Tensor = Any
 
 BATCH = "batch"
 #: Example sizes of symbols: no two alike and none a size that is fixed elsewhere, so that what is equal by chance is
-#: not taken for equal by nature. The later rows are for nets that shrink their input, tried when the first fail.
+#: not taken for equal by nature. The later rows are for nets that shrink their input, or halve and double it, tried
+#: when the first fail.
 _SIZES = (
     (3, 5, 7, 11, 13, 17, 19, 23, 29, 31, 37, 41, 43, 47, 53, 59, 61),
     (67, 71, 73, 79, 83, 89, 97, 101, 103, 107, 109, 113, 127, 131, 137),
     (227, 229, 233, 239, 241, 251, 257, 263, 269, 271, 277, 281, 283),
+    (64, 96, 128, 160, 192, 224, 256, 288, 320, 352),
 )
 _DTYPES = ("float16", "float32", "float64", "int8", "int16", "int32", "int64", "uint8", "bool")
 
@@ -95,7 +97,7 @@ def plan_inputs(module: Module, options: TorchOptions) -> InputPlan:
             else BadInput(f"forward() of {type(module).__name__} takes no tensors", "a model needs an input")
         )
     shapes = {name: options.shapes[name] if name in options.shapes else _shape(given, name) for name in names}
-    faults: list[MlpackError] = []
+    faults: list[BadInput] = []
     for pool in _SIZES:
         sizes = _choose(shapes, given, pool)
         try:
@@ -103,8 +105,24 @@ def plan_inputs(module: Module, options: TorchOptions) -> InputPlan:
         except BadInput as fault:
             faults.append(fault)
         if set(sizes) <= {BATCH}:
-            break
-    raise faults[0]
+            raise faults[0]
+    raise BadInput(
+        faults[0].message,
+        f"where it is the size that does not fit, fix it in --shape; mlpack tried {_tried(shapes, given)}",
+        why=faults[0].why,
+    )
+
+
+def _tried(shapes: Mapping[str, tuple[Dimension, ...]], given: Mapping[str, Tensor]) -> str:
+    symbols: dict[str, list[int]] = {}
+    for pool in _SIZES:
+        for symbol, size in _choose(shapes, given, pool).items():
+            symbols.setdefault(symbol, []).append(size)
+    return "; ".join(
+        f"{symbol} = {', '.join(map(str, dict.fromkeys(sizes)))}"
+        for symbol, sizes in symbols.items()
+        if symbol != BATCH
+    )
 
 
 def name_of(module: Module) -> str:
@@ -116,7 +134,7 @@ def name_of(module: Module) -> str:
 def resized(inputs: InputPlan, spec: TensorSpec, sizes: Mapping[str, int]) -> Tensor:
     """The example of an input with some of its symbols at other sizes, repeated or cut."""
     wanted = [sizes.get(size, inputs.sizes[size]) if isinstance(size, str) else size for size in spec.shape]
-    return _example(wanted, spec.dtype, inputs.bounds.get(spec.name, 2), inputs.examples.get(spec.name))
+    return example(wanted, spec.dtype, inputs.bounds.get(spec.name, 2), inputs.examples.get(spec.name))
 
 
 def _given(module: Module) -> dict[str, Tensor]:
@@ -208,7 +226,7 @@ def _run_once(
     bounds: dict[str, int] = {}
     while True:
         examples = {
-            name: _example([sizes[size] if isinstance(size, str) else size for size in shape],
+            name: example([sizes[size] if isinstance(size, str) else size for size in shape],
                            dtypes[name], bounds.get(name, 2), given.get(name))
             for name, shape in shapes.items()
         }  # fmt: skip
@@ -216,7 +234,7 @@ def _run_once(
         before = {name: buffer.clone() for name, buffer in module.named_buffers()}
         found: dict[str, int] = {}
         try:
-            with _watched(module, feeds, found), users_code(type(module).__name__), torch.no_grad():
+            with watched(module, feeds, found), users_code(type(module).__name__), torch.no_grad():
                 call(module, feeds)
         except BadInput:
             if found.keys() <= bounds.keys():
@@ -225,7 +243,7 @@ def _run_once(
             break
         bounds |= found
         dtypes |= {name: "int64" for name in found if "int" not in dtypes[name] and name not in options.dtypes}
-    _refuse_state(module, before)
+    refuse_state(module, before)
     specs = tuple(TensorSpec(name, dtypes[name], tuple(shape)) for name, shape in shapes.items())
     return InputPlan(specs, examples, dict(sizes), bounds)
 
@@ -242,51 +260,3 @@ def _dtype(module: Module, options: TorchOptions, given: Mapping[str, Tensor], n
     if dtype not in _DTYPES:
         raise Unsupported(f"the input {name} is {dtype}", f"one of {', '.join(_DTYPES)} can be fed")
     return dtype
-
-
-def _example(sizes: list[int], dtype: str, bound: int, given: Tensor | None) -> Tensor:
-    """A tensor of these sizes: the given one repeated or cut, else seeded numbers (whole ones below `bound`)."""
-    import torch
-
-    kind = getattr(torch, dtype)
-    if given is not None and given.dim() == len(sizes) and 0 not in given.shape:
-        for axis, size in enumerate(sizes):
-            given = given.index_select(axis, torch.arange(size) % given.shape[axis])
-        return given.detach().to(kind)
-    seeded = torch.Generator().manual_seed(0)
-    if kind.is_floating_point:
-        return torch.randn(sizes, generator=seeded).to(kind)
-    return torch.randint(0, min(bound, 2) if kind == torch.bool else bound, sizes, generator=seeded).to(kind)
-
-
-@contextmanager
-def _watched(module: Module, feeds: Mapping[str, Tensor], found: dict[str, int]) -> Iterator[None]:
-    """Note in `found` which inputs go straight into an embedding (also as a view), with its number of rows."""
-    import torch
-
-    def note(embedding: Any, arguments: tuple[Any, ...]) -> None:
-        for name, tensor in feeds.items():
-            same = arguments and arguments[0].untyped_storage().data_ptr() == tensor.untyped_storage().data_ptr()
-            if same and tensor.numel():
-                found[name] = min(found.get(name, embedding.num_embeddings), embedding.num_embeddings)
-
-    kinds = (torch.nn.Embedding, torch.nn.EmbeddingBag)
-    hooks = [part.register_forward_pre_hook(note) for part in module.modules() if isinstance(part, kinds)]
-    try:
-        yield
-    finally:
-        for hook in hooks:
-            hook.remove()
-
-
-def _refuse_state(module: Module, before: Mapping[str, Tensor]) -> None:
-    """ONNX files have no memory between calls: a module whose buffers change would be right once."""
-    import torch
-
-    for name, buffer in module.named_buffers():
-        if not torch.equal(torch.nan_to_num(buffer), torch.nan_to_num(before[name])):
-            raise Unsupported(
-                f"{type(module).__name__} changes its buffer {name} each time it runs",
-                "give that state as an input and return it as an output",
-                why="an ONNX file keeps nothing between calls",
-            )

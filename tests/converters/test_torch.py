@@ -41,6 +41,7 @@ NETS: dict[str, tuple[Callable[[], Any], Shapes, Mapping[str, str]]] = {
         {"x": (B, 3, 4), "y": (B, "k", 4), "mask": (B, 3, "k"), "scale": (B, 1, 1)},
         {"mask": "bool"},
     ),
+    "normed": (lambda: nets.Normed(), {"x": (B, T, 8)}, {}),
     "chosen": (lambda: nets.Chosen(), {"x": (B, 2)}, {}),
     "half": (lambda: nets.Mlp().half(), {"x": (B, 4)}, {}),
     "ready": (lambda: nets.Ready(), {}, {}),
@@ -71,7 +72,8 @@ def feeds_for(prepared: Prepared, sizes: Mapping[str, int]) -> dict[str, Any]:
 def test_graph_gives_what_the_module_gives_at_batch_1_2_and_7_and_other_free_sizes(name: str) -> None:
     module, prepared, model, signature = converted(name)
     session = open_session(model.SerializeToString())
-    for batch, steps, side in ((1, 5, 8), (2, 1, 9), (7, 13, 3)):
+    least = prepared.inputs.limits.get(T, (1, None))[0]
+    for batch, steps, side in ((1, 5, 8), (2, max(least, 1), 9), (7, 13, 3)):
         feeds = feeds_for(prepared, {B: batch, T: steps, "h": side, "w": side + 4, "k": steps})
         expected, made = run_module(module, signature, feeds), run(session, feeds)
         assert list(made) == [spec.name for spec in signature.outputs]
@@ -136,6 +138,7 @@ def test_sizes_that_the_model_refuses_itself_become_limits() -> None:
     assert converted("residual")[1].inputs.limits == {"h": (3, None), "w": (3, None)}
     assert converted("tokens")[1].inputs.limits == {T: (0, 16)}
     assert all(size <= 16 for size in converted("tokens")[1].inputs.hints().sizes[T])
+    assert converted("normed")[1].inputs.limits == {T: (2, None)}
     assert f"{T} is at most 16" in converted("tokens")[1].inputs.notes()
 
 
@@ -180,6 +183,7 @@ REFUSED: dict[str, tuple[Callable[[], Any], Shapes, str, str]] = {
     "branch on the batch": (lambda: nets.Large(), {"x": (B, 2)}, "batch free", "--shape x=1x2"),
     "branch on a batch of one": (lambda: nets.Alone(), {"x": (B, T, 8)}, "batch is 1", "--shape"),
     "batch made a number": (lambda: nets.Counted(), {"x": (B, 2)}, "batch free", "--shape x=3x2"),
+    "even sizes": (lambda: nets.Halving(), {"x": (B, 1, "h", 8)}, "h free", "--shape x=batchx1x64x8"),
     "state": (lambda: nets.Counting(), {"x": (B, 2)}, "changes its buffer seen", "as an input"),
     "operator": (lambda: nets.Svd(), {"x": (B, 2, 2)}, "linalg_svd", "other operations"),
     "projection": (lambda: nets.Recurrent(proj_size=3), {"x": (B, T, 4)}, "projection", "Linear"),

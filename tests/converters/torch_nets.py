@@ -167,3 +167,25 @@ class Ready(nn.Module):
 
     def forward(self, x: Tensor, counts: Tensor) -> tuple[Tensor, Tensor]:
         return self.layer(x) + counts.sum(1, keepdim=True), counts.to(torch.int64)
+
+
+class Halving(nn.Module):
+    """Half the size and back again: an odd size does not fit."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.down, self.up = nn.Conv2d(1, 4, 3, 2, 1), nn.ConvTranspose2d(4, 1, 2, 2)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x + self.up(self.down(x))
+
+
+class Normed(nn.Module):
+    """One step alone has no spread, and the norm refuses it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.inner, self.outer = nn.LayerNorm(8), nn.InstanceNorm1d(8)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.outer(self.inner(x).transpose(1, 2))
