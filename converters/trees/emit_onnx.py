@@ -21,8 +21,8 @@ from mlpack_edge.core.errors import Unsupported
 
 #: Integers up to this are exact in float32, sums of them in any order too.
 EXACT_IN_FLOAT32 = 2**24
-#: About half a megabyte of nodes, which stays in a second-level cache while the rows pass.
-NODES_IN_CACHE = 20_000
+#: A quarter of a megabyte of nodes, which stays in a second-level cache while the rows pass.
+NODES_IN_CACHE = 10_000
 #: Above this many nodes it pays to tell the trees apart for the sake of the cache, and to add them up afterwards.
 WORTH_TELLING_APART = 60_000
 #: Up to this many classes a look-up a class is faster than one look-up of whole rows.

@@ -22,6 +22,7 @@ from mlpack_edge.converters.trees.ensemble import LEQ, LT, MEMBER, Ensemble
 _MODE = np.zeros(3, np.uint8)
 _MODE[[LEQ, LT, MEMBER]] = 0, 1, 6
 _SUM, _NONE = 1, 0
+MOST_GROUPS = 12
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,9 +49,12 @@ def shape_of(ensemble: Ensemble) -> Shape:
 
 
 def in_groups(ensemble: Ensemble, shape: Shape, nodes: int) -> Iterator[tuple[Ensemble, NDArray[np.int64]]]:
-    """The ensemble in groups of neighbouring trees of about so many nodes, and the tree in its group of each node."""
+    """The ensemble in groups of neighbouring trees of about so many nodes, and the tree in its group of each node.
+
+    There are at most MOST_GROUPS or so: every group costs a microsecond a call.
+    """
     sizes = np.bincount(shape.tree[shape.tree >= 0], minlength=len(ensemble.roots))
-    group = np.floor_divide(np.cumsum(sizes) - sizes, max(nodes, 1))
+    group = np.floor_divide(np.cumsum(sizes) - sizes, max(nodes, int(sizes.sum()) // MOST_GROUPS))
     if group[-1] == 0 and (shape.tree >= 0).all():
         yield ensemble, shape.tree
         return
