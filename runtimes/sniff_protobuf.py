@@ -24,9 +24,9 @@ def onnx(look: Look) -> Kind | None:
         tag, used = _varint(block, 0)
         number, wire = tag >> 3, tag & 7
         value, end = _varint(block, used)
-        if used == 0 or _MODEL_FIELDS.get(number) != wire:
-            break
-        if end == 0:
+        # A later onnx may add fields; protobuf readers keep what they do not know.
+        later = bool(seen) and max(_MODEL_FIELDS) < number < 100 and wire in (0, 2)
+        if used == 0 or end == 0 or not (later or _MODEL_FIELDS.get(number) == wire):
             break
         position += end + (value if wire == 2 else 0)
         if number not in seen or number == _GRAPH:

@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 from mlpack_edge.core.errors import BadInput, IoFault
 from mlpack_edge.runtimes.kinds import Kind
 from mlpack_edge.runtimes.sniff import sniff
-from tests.runtimes.model_files import write_models
+from tests.runtimes.model_files import tiny_onnx, write_models
 
 
 @pytest.fixture(scope="session")
@@ -39,6 +39,12 @@ def test_a_wrong_suffix_changes_nothing(files: tuple[Path, dict[str, Kind]], tmp
     disguised = tmp_path / "model.onnx"
     disguised.write_bytes((folder / "pickle4.1").read_bytes())
     assert sniff(disguised) == Kind.PICKLE
+
+
+def test_a_field_of_a_later_onnx_is_no_damage(tmp_path: Path) -> None:
+    path = tmp_path / "later"
+    path.write_bytes(tiny_onnx().SerializeToString() + b"\xda\x01\x02hi")  # field 27
+    assert sniff(path) == Kind.ONNX
 
 
 def _zip(*names: str) -> bytes:
