@@ -77,7 +77,8 @@ def probes(x: Array, dtype: str) -> dict[str, Array]:
     """Rows to compare on, by what they are."""
     rng = np.random.default_rng(1)
     fresh = rng.random((150, x.shape[1]))
-    groups = {"fitted": x, "fresh": fresh, "zeros": np.zeros((1, x.shape[1]))}
+    small = np.concatenate([np.zeros((1, x.shape[1])), fresh[:20] * 1e-3, fresh[:20] * 1e-9])
+    groups = {"fitted": x, "fresh": fresh, "zero and small": small}
     groups |= {f"times {scale:g}": fresh[:20] * scale for scale in (1e3, 1e6, 1e9)}
     return {name: rows.astype(dtype) for name, rows in groups.items()}
 
@@ -143,16 +144,18 @@ def fit(estimator: Estimator, kind: str, name: str, target: str) -> tuple[Estima
 def own_noise(expected: Array, exact: Array, moved: Array, role: str) -> Array:
     """How far scikit-learn is from itself on these rows, element by element; the model may be as far.
 
-    exact: what it says of the same rows in float64: where it computes in float32, its own rounding. For a transformer
-    the largest of a component counts for all its rows. moved: what it says of rows moved by one unit in the last
-    place: what is ill-conditioned there (a Gaussian process without noise) counts up to 1e-4.
+    exact: what it says of the same rows in float64: where it computes in float32, its own rounding, of which the
+    largest among the rows counts for all of them (of one component, or among all scores of classes). moved: what it
+    says of rows moved by one unit in the last place: what is ill-conditioned there (a Gaussian process without noise)
+    counts up to 1e-4.
     """
     if role == "label":
         return np.zeros(expected.shape)
     a, wide, near_by = (part.astype(np.float64) for part in (expected, exact, moved))
     noise = np.nan_to_num(np.abs(wide - a), nan=0.0)
-    if role == "transformed":
-        noise = noise.max(axis=0, keepdims=True, initial=0.0) + 0.0 * noise
+    if role in ("transformed", "probabilities", "scores"):
+        axis = 0 if role == "transformed" else None
+        noise = noise.max(axis=axis, keepdims=True, initial=0.0) + 0.0 * noise
     return noise + np.minimum(np.nan_to_num(np.abs(near_by - wide), nan=0.0), 1e-4)
 
 

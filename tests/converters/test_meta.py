@@ -156,7 +156,7 @@ def test_two_transformed_targets() -> None:
 def test_an_inverse_without_a_converter_is_refused() -> None:
     for change in ({"transformer": QuantileTransformer(n_quantiles=10)}, {"func": np.log, "inverse_func": lambda v: v}):
         estimator = TransformedTargetRegressor(Ridge(), check_inverse=False, **change)
-        with pytest.raises(Unsupported, match="TransformedTargetRegressor|model.transformer_"):
+        with pytest.raises(Unsupported, match=r"TransformedTargetRegressor|model\.transformer_"):
             assert_right(estimator, "diabetes", "float64")
 
 
