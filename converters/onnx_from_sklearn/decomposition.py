@@ -15,7 +15,7 @@ from mlpack_edge.converters.frame import Frame, frame_of
 from mlpack_edge.converters.onnx_from_sklearn.kernels import KERNELS, kernel, kernel_dtype
 from mlpack_edge.converters.onnx_from_sklearn.scope import Converter, Estimator, Scope
 from mlpack_edge.converters.onnx_graph import Value
-from mlpack_edge.converters.tensor import Tensor, tensor
+from mlpack_edge.converters.tensor import Tensor, beside, tensor
 
 Array = NDArray[Any]
 
@@ -131,6 +131,27 @@ def lda(scope: Scope, estimator: Estimator, frame: Frame) -> Frame:
     return _frame(dot(x, estimator.scalings_).columns(0, width), width)
 
 
+def boltzmann_machine(scope: Scope, estimator: Estimator, frame: Frame) -> Frame:
+    """BernoulliRBM.transform: the probabilities of the hidden units."""
+    hidden = minus(dot(floats(scope, frame), estimator.components_.T), -estimator.intercept_hidden_, in_place=True)
+    return _frame(hidden.cast("float64").sigmoid().cast(hidden.dtype), len(estimator.intercept_hidden_))
+
+
+def feature_agglomeration(scope: Scope, estimator: Estimator, frame: Frame) -> Frame:
+    """FeatureAgglomeration.transform with pooling_func mean (summed in float64), max or min."""
+    x = floats(scope, frame)
+    labels = np.asarray(estimator.labels_)
+    groups = [np.flatnonzero(labels == label) for label in np.unique(labels)]
+    if estimator.pooling_func is np.mean:
+        chosen = (labels[:, None] == np.unique(labels)[None, :]).astype(np.float64)
+        return _frame((x.cast("float64") @ chosen) / _row(np.bincount(labels).astype(np.float64)), len(groups))
+    if estimator.pooling_func in (np.max, np.min):
+        parts = [x.take(group) for group in groups]
+        made = [part.max() if estimator.pooling_func is np.max else part.min() for part in parts]
+        return _frame(beside(made), len(groups))
+    raise scope.refuse(estimator, "pooling_func is none of numpy.mean, numpy.max and numpy.min")
+
+
 def _kernel_matrix(scope: Scope, estimator: Estimator, x: Tensor, fitted: Array, **parameters: Any) -> Tensor:
     name = estimator.kernel
     if not isinstance(name, str) or name not in KERNELS:
@@ -194,6 +215,8 @@ CONVERTERS: dict[str, Converter] = {
     "sklearn.random_projection.SparseRandomProjection": projection,
     "sklearn.cross_decomposition.PLSSVD": pls_svd,
     "sklearn.neighbors.NeighborhoodComponentsAnalysis": projection,
+    "sklearn.neural_network.BernoulliRBM": boltzmann_machine,
+    "sklearn.cluster.FeatureAgglomeration": feature_agglomeration,
     "sklearn.preprocessing.KernelCenterer": kernel_centerer,
     "sklearn.kernel_approximation.Nystroem": nystroem,
 }

@@ -52,7 +52,7 @@ def simple_imputer(scope: Scope, estimator: Estimator, frame: Frame) -> Frame:
     graph = scope.graph
     if not frame.is_text:
         dtype = frame.dtype
-        if estimator.strategy in ("mean", "median"):
+        if estimator.strategy not in ("most_frequent", "constant"):  # mean, median or a function of the user's
             dtype = "float32" if dtype == "float32" else "float64"
         frame = frame_of(frame.dense(graph, dtype), frame.names)
     masks = [missing_mask(scope, estimator, block.value) for block in frame.blocks]

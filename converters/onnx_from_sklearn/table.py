@@ -27,6 +27,7 @@ FAMILIES = (
     "selection",
     "encoders",
     "imputers",
+    "knn_imputer",
     "scalers",
     "splines",
     "text",

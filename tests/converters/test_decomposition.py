@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from sklearn.cluster import FeatureAgglomeration
 from sklearn.cross_decomposition import CCA, PLSSVD, PLSCanonical, PLSRegression
 from sklearn.datasets import load_digits, load_wine
 from sklearn.decomposition import (
@@ -29,6 +30,7 @@ from sklearn.kernel_approximation import (
 )
 from sklearn.linear_model import LinearRegression, Ridge
 from sklearn.neighbors import NeighborhoodComponentsAnalysis
+from sklearn.neural_network import BernoulliRBM
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import KernelCenterer, StandardScaler
 from sklearn.random_projection import GaussianRandomProjection, SparseRandomProjection
@@ -45,6 +47,7 @@ PROJECTIONS = [
     FastICA(whiten=False, random_state=0, max_iter=2000, tol=0.1), SparsePCA(3, random_state=0, max_iter=20),
     MiniBatchSparsePCA(3, random_state=0), GaussianRandomProjection(4, random_state=0),
     SparseRandomProjection(4, random_state=0), RBFSampler(random_state=0), RBFSampler(gamma="scale", random_state=0),
+    BernoulliRBM(5, random_state=0, n_iter=3), FeatureAgglomeration(4), FeatureAgglomeration(3, pooling_func=np.max),
     NeighborhoodComponentsAnalysis(2, max_iter=5, random_state=0),
     PolynomialCountSketch(n_components=32, random_state=0), PolynomialCountSketch(gamma=0.5, degree=3, coef0=1, n_components=33, random_state=0),
 ]  # fmt: skip

@@ -8,7 +8,7 @@ import numpy as np
 import pandas
 import pytest
 from sklearn.compose import ColumnTransformer
-from sklearn.impute import MissingIndicator, SimpleImputer
+from sklearn.impute import KNNImputer, MissingIndicator, SimpleImputer
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline, make_union
 from sklearn.preprocessing import OneHotEncoder
@@ -99,3 +99,28 @@ def test_a_marker_that_no_tensor_holds_is_refused() -> None:
     with pytest.raises(Unsupported) as fault:
         assert_same(model, rows)
     assert "missing_values=None" in fault.value.why
+
+
+@pytest.mark.parametrize("fitted", ["float32", "float64"])
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("parameters", [{}, {"n_neighbors": 3}, {"add_indicator": True, "n_neighbors": 500},
+    {"keep_empty_features": True}], ids=str)  # fmt: skip
+def test_knn_imputer(parameters: dict[str, Any], dtype: str, fitted: str) -> None:
+    """Rows with one value only, without any, and rows of the fitted table itself."""
+    train = RNG.normal(size=(80, 5))
+    train[RNG.random(train.shape) < 0.3] = np.nan
+    train[:, 2] = np.nan
+    rows = np.vstack([train, RNG.normal(size=(60, 5))])
+    rows[-60:][RNG.random((60, 5)) < 0.5] = np.nan
+    rows[100] = np.nan
+    model = KNNImputer(**parameters).fit(train.astype(fitted))
+    assert_same(
+        model, rows.astype(dtype), rtol=1e-9 if dtype == "float64" else 1e-6, atol=1e-9 if dtype == "float64" else 1e-6
+    )
+
+
+def test_knn_weights_that_magnify_rounding_are_refused() -> None:
+    rows = matrix("float64")
+    with pytest.raises(Unsupported) as fault:
+        assert_same(KNNImputer(weights="distance").fit(rows), rows)
+    assert "weights='distance'" in fault.value.why

@@ -23,6 +23,7 @@ from sklearn.preprocessing import (
     RobustScaler,
     StandardScaler,
 )
+from sklearn.tree import DecisionTreeClassifier
 
 from tests.converters.sklearn_parity import assert_same
 
@@ -55,6 +56,25 @@ def test_scaled_bits_are_equal(model: Any, dtype: str, fitted: str) -> None:
 @given(arrays(np.float32, (20, 2), elements=st.floats(-1e9, 1e9, width=32)))
 def test_standard_scaler_rounds_like_numpy_in_float32(rows: Any) -> None:
     assert_same(StandardScaler().fit(X[:, :2]), rows, rtol=0, atol=0)
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("scaler", [StandardScaler(), RobustScaler(), MinMaxScaler(), MaxAbsScaler()], ids=str)
+def test_a_tree_behind_a_scaler_takes_the_same_side_at_its_thresholds(scaler: Any, dtype: str) -> None:
+    """Rows whose scaled values are thresholds of the tree, and their neighbours in the last places of the input."""
+    target = load_breast_cancer().target
+    train = (X + 1.6e9).astype(dtype) if dtype == "float64" else X.astype(dtype)
+    model = make_pipeline(scaler, DecisionTreeClassifier(random_state=0)).fit(train, target)
+    tree = model[-1].tree_
+    on = []
+    for feature, threshold in zip(tree.feature, tree.threshold, strict=True):
+        if feature >= 0:
+            point = scaler.inverse_transform(np.full((1, 6), threshold))[0, feature].astype(dtype)
+            for step in range(-3, 4):
+                row = train[step].copy()
+                row[feature] = point + step * np.spacing(point)
+                on.append(row)
+    assert_same(model, np.vstack([on, train]))
 
 
 @pytest.mark.parametrize("model", [StandardScaler(), MinMaxScaler()], ids=str)

@@ -44,6 +44,7 @@ def same(model: Any, texts: list[str], **options: Any) -> None:
     assert_same(model, rows, **options)
 
 
+@pytest.mark.long
 @settings(max_examples=30, deadline=None)
 @given(TEXTS, st.sampled_from([None, "unicode", "ascii"]), st.booleans())
 def test_words_of_any_text(texts: list[str], accents: str | None, lowercase: bool) -> None:
@@ -136,6 +137,7 @@ def test_a_long_text_beside_short_ones() -> None:
     same(TfidfVectorizer(strip_accents="unicode"), [" ".join(WORDS * 60), "a", "", "the sea"], rtol=1e-12)
 
 
+@pytest.mark.long
 def test_no_locale_is_needed() -> None:
     """The same test in a process where only the locale C is set."""
     code = "from tests.converters.test_text import *\nsame(TfidfVectorizer(), WORDS, rtol=1e-14)\nprint('right')"
