@@ -9,7 +9,7 @@ import click
 from mlpack_edge.cli.convert import payload_of
 from mlpack_edge.cli.options import limit_options, limits_of, source_options
 from mlpack_edge.cli.outcome import Outcome, answers, show_stage
-from mlpack_edge.cli.parity_text import parity_text
+from mlpack_edge.cli.parity_text import parity_text, showing_parity
 from mlpack_edge.runtimes.worker import run_isolated
 
 
@@ -39,9 +39,10 @@ def command(reference: str, candidate: str, time_limit: float, memory_limit: int
       mlpack check model.skops model.onnx
       mlpack check model.onnx model-quantized.onnx --data holdout.parquet --max-flips 0.001
     """  # fmt: skip
-    result = run_isolated(
-        "mlpack_edge.converters.jobs:check",
-        {"reference": reference, "candidate": candidate, **payload_of(options)},
-        limits_of(time_limit, memory_limit), subject=f"{reference} or {candidate}", on_stage=show_stage,
-    )  # fmt: skip
+    with showing_parity():
+        result = run_isolated(
+            "mlpack_edge.converters.jobs:check",
+            {"reference": reference, "candidate": candidate, **payload_of(options)},
+            limits_of(time_limit, memory_limit), subject=f"{reference} or {candidate}", on_stage=show_stage,
+        )  # fmt: skip
     return Outcome(result, parity_text(result["parity"]))

@@ -10,7 +10,7 @@ import click
 
 from mlpack_edge.cli.options import limit_options, limits_of, source_options
 from mlpack_edge.cli.outcome import Outcome, answers, note, show_stage, size_text, table
-from mlpack_edge.cli.parity_text import parity_text
+from mlpack_edge.cli.parity_text import parity_text, showing_parity
 from mlpack_edge.core.errors import BadInput
 from mlpack_edge.core.files import publish
 from mlpack_edge.runtimes.worker import run_isolated
@@ -54,7 +54,7 @@ def command(
         raise click.UsageError("Missing argument 'SOURCE'.")
     output = output or _default_output(source, target)
     started = time.monotonic()
-    with publish(output, force) as draft:
+    with publish(output, force) as draft, showing_parity():
         result = run_isolated(
             "mlpack_edge.converters.jobs:convert",
             {"source": source, "output": str(output), "draft": str(draft), **payload_of(options)},

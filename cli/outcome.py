@@ -53,19 +53,19 @@ def answers(name: str) -> Callable[[Callable[..., Outcome]], Callable[..., None]
 
 
 def print_error(name: str, error: MlpackError, as_json: bool) -> None:
-    """One JSON document on standard output, or the three lines on standard error."""
+    """One JSON document on standard output, or the three lines on standard error, what was found before them."""
     if as_json:
         record = {"kind": error.kind, "message": error.message, "hint": error.hint, "why": error.why}
         facts = error.data.get("result", {})
         print_json({"command": name, "ok": False, "schema": SCHEMA, **facts, "error": record})
         return
+    if error.data.get("text"):
+        click.echo(error.data["text"])
     lines = [paint("error: ", "red") + error.message]
     if error.why:
         lines.append(f"  why:  {error.why}")
     if error.hint:
         lines.append(f"  next: {error.hint}")
-    if error.data.get("text"):
-        lines.insert(0, error.data["text"])
     click.echo("\n".join(lines), err=True)
 
 

@@ -2,11 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from mlpack_edge.cli.outcome import table
+from mlpack_edge.core.errors import CheckFailed
 
 Json = dict[str, Any]
+
+
+@contextmanager
+def showing_parity() -> Iterator[None]:
+    """Let a failed comparison show its table before the error."""
+    try:
+        yield
+    except CheckFailed as failure:
+        parity = failure.data.get("result", {}).get("parity")
+        if parity:
+            failure.data["text"] = parity_text({**parity, "reasons": [], "first_divergence": None})
+        raise
 
 
 def parity_text(parity: Json) -> str:
