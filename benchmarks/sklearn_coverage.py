@@ -7,7 +7,8 @@ is how the usual road (skl2onnx 1.20 with scikit-learn 1.9.1) was measured: 98 o
 `wrapped`: the wrappers that a default constructor cannot make, around a sensible inner estimator.
 
 Each fitted estimator is converted once for float32 and once for float64 input and run on the rows it was fitted on,
-on fresh rows, on zeros and on rows scaled by 1e3, 1e6 and 1e9, at batch 0, 1 and many. `right`: labels equal on every row,
+on fresh rows, on zeros and small rows, and on rows scaled by 1e3, 1e6 and 1e9, at batch 0, 1 and many. `right`:
+labels equal on every row,
 numbers within tolerance. `refused`: Unsupported, naming the class. `wrong`: a model was written and it differs.
 Exit code 1 where fewer than 115 of the defaults are right, or anything is wrong, or a refusal does not name the class.
 """
@@ -168,9 +169,8 @@ def difference(expected: Array, noise: Array, made: Array, role: str) -> str:
         return f"{flips} of {expected.size} labels" if flips else ""
     a, b = expected.astype(np.float64), made.astype(np.float64)
     with np.errstate(invalid="ignore"):
-        typical = np.nanmedian(np.abs(a)) if a.size else 0.0
         largest = np.abs(a).max(axis=1, keepdims=True) if a.ndim == 2 and a.size else np.abs(a)
-        near = np.abs(a - b) <= 1e-6 + 1e-5 * np.maximum(np.abs(a), typical) + 1e-6 * largest + 4 * noise
+        near = np.abs(a - b) <= 1e-6 + 1e-5 * np.maximum(np.abs(a), size) + 1e-6 * largest + 4 * noise
     good = near | (a == b) | (np.isnan(a) & np.isnan(b))
     if good.all():
         return ""
@@ -200,6 +200,7 @@ def judge(estimator: Estimator, x: Array, kind: str) -> tuple[str, str]:
         if fault:
             return "wrong", f"ONNX Runtime does not open it: {fault}"
         session = open_session(built.model.SerializeToString())
+        sizes: dict[str, float] = {}
         for group, rows in probes(x, dtype).items():
             try:
                 expected = run_estimator(subject, built.signature, {"X": rows})
@@ -217,7 +218,10 @@ def judge(estimator: Estimator, x: Array, kind: str) -> tuple[str, str]:
                 for spec in built.signature.outputs:
                     parts = [numbers(part[spec.name]) for part in (expected, exact, moved)]
                     noise = own_noise(*parts, spec.role)
-                    what = difference(parts[0][:count], noise[:count], made[spec.name], spec.role)
+                    if group == "fitted" and spec.role != "label":
+                        sizes.setdefault(spec.name, float(np.nanmedian(np.abs(parts[0]))))
+                    size = sizes.get(spec.name, 0.0)
+                    what = difference(parts[0][:count], noise[:count], made[spec.name], spec.role, size)
                     if what:
                         return "wrong", f"{dtype}, {group} rows, batch {count}: {what}"
     return "right", ""
