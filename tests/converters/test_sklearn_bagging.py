@@ -79,3 +79,11 @@ def test_ada_boost_takes_the_weighted_median(base: Any, loss: str, dtype: str) -
     rows, target = load_diabetes(return_X_y=True)
     model = AdaBoostRegressor(base, n_estimators=20, loss=loss, random_state=0).fit(rows, target)
     assert_same(model, rows.astype(dtype), rtol=1e-5)
+
+
+@pytest.mark.parametrize("opset", [20, 26])
+def test_bagging_and_ada_boost_work_at_every_opset(opset: int) -> None:
+    rows, target = load_diabetes(return_X_y=True)
+    assert_same(AdaBoostRegressor(n_estimators=10, random_state=0).fit(rows, target), rows, opset=opset)
+    named = NAMES[(target > 150).astype(int)]
+    assert_same(AdaBoostClassifier(GaussianNB(), n_estimators=5).fit(rows, named), rows, opset=opset)

@@ -145,3 +145,14 @@ def test_hist_gradient_boosting_takes_text_categories_of_a_data_frame() -> None:
     unknown = frame.copy()
     unknown.loc[unknown.index[::7], "town"] = "Atlantis"
     assert_same(model, unknown, rtol=1e-12, missing=True)
+
+
+@pytest.mark.parametrize("opset", [20, 26])
+def test_boosting_works_at_every_opset(opset: int) -> None:
+    rows, target = load_wine(return_X_y=True)
+    categories = np.column_stack([rows, np.arange(len(rows)) % 50])
+    for model in (
+        GradientBoostingClassifier(n_estimators=60, random_state=0),
+        HistGradientBoostingClassifier(max_iter=20, categorical_features=[13], min_samples_leaf=2),
+    ):
+        assert_same(model.fit(categories, target), categories, opset=opset, **tight("float64"))

@@ -147,3 +147,17 @@ def test_an_embedding_marks_the_leaf_of_each_tree() -> None:
     rows = load_wine().data
     model = RandomTreesEmbedding(10, max_depth=3, random_state=0).fit(rows)
     assert_same(make_pipeline(model, "passthrough"), rows, rtol=0, atol=0)
+
+
+@pytest.mark.parametrize("opset", [20, 23, 24, 26])
+@pytest.mark.parametrize("depth", [None, 5])
+def test_forests_work_at_every_opset(opset: int, depth: int | None) -> None:
+    rows, target = load_digits(return_X_y=True)
+    model = RandomForestClassifier(20, max_depth=depth, random_state=0).fit(rows, target % 3)
+    assert_same(model, rows, opset=opset, rtol=0, atol=0)
+
+
+def test_a_forest_reads_a_data_frame_column_by_column() -> None:
+    rows, target = load_wine(return_X_y=True, as_frame=True)
+    rows["proline"] = rows["proline"].astype(np.int64)
+    assert_same(RandomForestClassifier(20, random_state=0).fit(rows, target), rows, rtol=0, atol=0)
