@@ -76,10 +76,12 @@ def _walk(value: Json, key: str, name: str) -> Json:
     if isinstance(value, dict):
         if key == "metadata":
             return {}
+        if key in _TEXTS:  # a text inside it would be judged as if it stood elsewhere
+            raise untrusted(name, f"a dict as {key!r}")
         for inner in value:
             if inner and not _DOTTED.match(inner):
                 raise untrusted(name, f"the name {inner[:80]!r}")
-        return {inner: _walk(item, inner, name) for inner, item in value.items()}
+        return {inner: _walk(item, "" if key in _NAMED else inner, name) for inner, item in value.items()}
     if isinstance(value, list):
         return [_walk(item, key, name) for item in value]
     if isinstance(value, str):
@@ -221,6 +223,11 @@ def untrusted(name: str, what: str) -> MlpackError:
     )
 
 
+#: Dicts whose keys are names from the model, which may be any of the keys below.
+_NAMED = _words(
+    "tensor_values sym_int_values sym_float_values sym_bool_values custom_obj_values config opset_version "
+    "range_constraints as_string_to_argument treespec_namedtuple_fields"
+)
 _TEXTS: dict[str, Callable[[str, str], None]] = {
     "name": _identifier, "as_name": _identifier, "forward_arg_names": _identifier,
     "parameter_name": _dotted, "buffer_name": _dotted, "tensor_constant_name": _dotted, "user_input_name": _dotted,

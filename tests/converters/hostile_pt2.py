@@ -93,6 +93,17 @@ def size_expression(members: Members, code: str) -> Members:
     return _edit(members, change)
 
 
+def nested_expression(members: Members, code: str) -> Members:
+    """A text that stands one dict deeper than where texts are judged."""
+
+    def change(record: Any) -> None:
+        values = record["graph_module"]["graph"]["tensor_values"]
+        inner = {"as_string": code}
+        next(iter(values.values()))["sizes"][0] = {"as_expr": {"expr_str": inner, "hint": {"as_int": 3}}}
+
+    return _edit(members, change)
+
+
 def guard(members: Members, code: str) -> Members:
     return _edit(members, lambda record: record["guards_code"].append(code))
 
@@ -151,7 +162,7 @@ ATTACKS: dict[str, Callable[[Members, str], Members]] = {
     made.__name__: made
     for made in (
         sample_inputs, raw_sample_inputs, pickled_weight, legacy_weights, legacy_constants, opaque_constant,
-        size_expression, guard, operator, node_name, argument_name, structure, native_code, reads_files,
+        size_expression, nested_expression, guard, operator, node_name, argument_name, structure, native_code, reads_files,
     )
 }  # fmt: skip
 #: Those that PyTorch 2.13 runs even where TORCH_FORCE_WEIGHTS_ONLY_LOAD=1 is set.
