@@ -160,8 +160,8 @@ def own_noise(expected: Array, exact: Array, moved: Array, role: str) -> Array:
     return noise + np.minimum(np.nan_to_num(np.abs(near_by - wide), nan=0.0), 1e-4)
 
 
-def difference(expected: Array, noise: Array, made: Array, role: str) -> str:
-    """ "" where the two agree, else how they differ."""
+def difference(expected: Array, noise: Array, made: Array, role: str, size: float) -> str:
+    """ "" where the two agree, else how they differ. size: of the numbers this estimator gives for fitted rows."""
     if expected.shape != made.shape:
         return f"shape {made.shape}, not {expected.shape}"
     if role == "label":

@@ -17,9 +17,9 @@ from mlpack_edge.converters.onnx_graph import Array, Value
 from mlpack_edge.converters.tensor import Tensor, const, taken
 
 
-def measured(scope: Scope, estimator: Estimator, x: Tensor, metric: str = "") -> Tensor:
-    """Distances to every fitted row in the effective metric, or in `metric`; through the matrix product where
-    scikit-learn goes through it.
+def measured(scope: Scope, estimator: Estimator, x: Tensor, metric: str = "", direct: bool | None = None) -> Tensor:
+    """Distances to every fitted row in the effective metric, or in `metric`; unless `direct` says how, through the
+    matrix product where scikit-learn goes through it.
     """
     parameters = dict(estimator.effective_metric_params_ or {})
     if not isinstance(estimator.effective_metric_, str):
@@ -30,9 +30,8 @@ def measured(scope: Scope, estimator: Estimator, x: Tensor, metric: str = "") ->
     fitted = estimator._fit_X
     if hasattr(fitted, "toarray"):
         raise scope.refuse(estimator, "it was fitted on sparse rows")
-    # With weights by distance an exact match must be exactly 0, as it comes out of scikit-learn's product in practice.
-    direct = estimator._fit_method != "brute" or getattr(estimator, "weights", "uniform") == "distance"
     named = metric or estimator.effective_metric_
+    direct = estimator._fit_method != "brute" if direct is None else direct
     return distances(scope, x, np.asarray(fitted, np.float64), named, power, direct=direct)
 
 
@@ -46,16 +45,30 @@ def _weights(scope: Scope, estimator: Estimator) -> str:
 def closest(scope: Scope, estimator: Estimator, frame: Frame) -> tuple[Tensor, Tensor | None]:
     """(places of the n nearest fitted rows, int64 `[batch, n]`, and their weights `[batch, n]` where not uniform)."""
     weighted = _weights(scope, estimator) == "distance"
-    reach = measured(scope, estimator, features(scope, frame))
+    x = features(scope, frame)
+    reach = measured(scope, estimator, x)
     count = const(scope.graph, np.array([estimator.n_neighbors], np.int64))
     near, places = scope.graph.ops("TopK", 2, reach.name, count.name, axis=1, largest=0, sorted=1)
     found = Tensor(scope.graph, places, "int64")
     if not weighted:
         return found, None
-    inverse = 1.0 / Tensor(scope.graph, near, "float64")
+    if estimator._fit_method == "brute" and estimator.effective_metric_ in ("euclidean", "l2"):
+        inverse = 1.0 / _between(scope, estimator, x, found)
+    else:
+        inverse = 1.0 / Tensor(scope.graph, near, "float64")
     exact = inverse._made("IsInf", inverse.name, dtype="bool").cast("float64")
     any_exact = exact.max() > 0.0
     return found, any_exact.where(exact, inverse)
+
+
+def _between(scope: Scope, estimator: Estimator, x: Tensor, places: Tensor) -> Tensor:
+    """Distances `[batch, n]` to the fitted rows at `places`, by differences.
+
+    An exact match must be exactly 0: out of scikit-learn's matrix product it is in practice, out of another it is not.
+    """
+    fitted = np.asarray(estimator._fit_X, np.float64)
+    apart = taken(scope.graph, fitted, places) - x.reshape(-1, 1, fitted.shape[1])
+    return (apart * apart).sum(axis=2, keep=False).sqrt()
 
 
 def neighbours_classifier(scope: Scope, estimator: Estimator, frame: Frame) -> Prediction:
@@ -108,7 +121,8 @@ def _within(scope: Scope, estimator: Estimator, frame: Frame) -> tuple[Tensor, T
     weighted, x = _weights(scope, estimator) == "distance", features(scope, frame)
     limit = float(estimator.radius)
     if estimator.effective_metric_ in ("euclidean", "l2"):  # scikit-learn compares the squares
-        squares = measured(scope, estimator, x, "sqeuclidean")
+        direct = weighted or estimator._fit_method != "brute"  # an exact match must be exactly 0
+        squares = measured(scope, estimator, x, "sqeuclidean", direct)
         inside, reach = squares <= limit * limit, squares.sqrt()
     else:
         reach = measured(scope, estimator, x)
