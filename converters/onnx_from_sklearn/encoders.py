@@ -1,7 +1,7 @@
 """Encoders of categories: one-hot, ordinal, target means.
 
-Where scikit-learn raises on an unknown category (handle_unknown="error"), a graph cannot: every number that such a row
-gives is NaN then, or the smallest number of an integer dtype, so that no score made of it can pass for one.
+Where scikit-learn raises on an unknown category (handle_unknown="error"), a graph cannot: what is made of such a value
+is NaN then, or the smallest number of an integer dtype, so that no score made of it can pass for one.
 """
 
 from __future__ import annotations
@@ -18,44 +18,47 @@ from mlpack_edge.converters.onnx_graph import ONNX_TYPE
 from mlpack_edge.converters.tensor import Tensor, beside, const, taken
 
 Array = NDArray[Any]
-#: Codes of a value that has no column of its own, and of one that scikit-learn refuses.
-NOWHERE, REFUSED = -1, -2
 
 
 def one_hot_encoder(scope: Scope, estimator: Estimator, frame: Frame) -> Frame:
     """OneHotEncoder.transform: drop, infrequent categories and every handle_unknown."""
     graph = scope.graph
     dtype = _dtype(scope, estimator)
-    codes, widths = [], list(estimator._n_features_outs)
+    refused = _impossible(dtype) if estimator.handle_unknown == "error" else None
+    parts = []
+    widths = [int(width) for width in estimator._n_features_outs]
     for index, column in enumerate(frame.columns(graph)):
-        places, unknown = _one_hot_places(estimator, index)
-        codes.append(lookup(graph, column, estimator.categories_[index], places, unknown))
-    if sum(widths) == 0:
+        if widths[index]:
+            places, unknown = _one_hot_places(estimator, index, widths[index])
+            code = lookup(graph, column, estimator.categories_[index], places, unknown)
+            parts.append(one_hot(code, widths[index], dtype, refused))
+    if not parts:
         raise scope.refuse(estimator, "it gives no column; every category is dropped")
-    together = beside(codes)
-    made = one_hot(graph, together, widths, dtype)
-    if estimator.handle_unknown == "error":
-        refused = together.min().equals(REFUSED)
-        made = refused.where(const(graph, np.full((1, 1), _impossible(dtype)), dtype), made, dtype)
-    return frame_of(made.value(sum(widths)))
+    return frame_of(beside(parts).value(sum(widths)))
 
 
-def _one_hot_places(estimator: Estimator, index: int) -> tuple[Array, int]:
-    """(the output column of each category, that of an unknown one) as OneHotEncoder.transform works them out."""
-    count = len(estimator.categories_[index])
-    codes, unknown = np.arange(count), REFUSED if estimator.handle_unknown == "error" else NOWHERE
+def _one_hot_places(estimator: Estimator, index: int, width: int) -> tuple[Array, int]:
+    """(the output column of each category, that of an unknown one) as OneHotEncoder.transform works them out.
+
+    `width` stands for no column, `width + 1` for what scikit-learn refuses.
+    """
+    codes = np.arange(len(estimator.categories_[index]))
+    refuses = estimator.handle_unknown == "error"
+    infrequent = None
     if estimator._infrequent_enabled and estimator._default_to_infrequent_mappings[index] is not None:
         mapping = estimator._default_to_infrequent_mappings[index]
         codes = mapping[codes]
         if estimator.handle_unknown in ("infrequent_if_exist", "warn"):
-            unknown = int(mapping[estimator._infrequent_indices[index][0]])
+            infrequent = int(mapping[estimator._infrequent_indices[index][0]])
     dropped = None if estimator._drop_idx_after_grouping is None else estimator._drop_idx_after_grouping[index]
-    if dropped is None:
-        return codes, unknown
-    places = np.where(codes == dropped, NOWHERE, np.where(codes > dropped, codes - 1, codes))
-    if unknown >= 0:
-        unknown = NOWHERE if unknown == dropped else unknown - int(unknown > dropped)
-    return places, unknown
+
+    def place(code: int) -> int:
+        if dropped is None:
+            return code
+        return width if code == dropped else code - int(code > dropped)
+
+    unknown = place(infrequent) if infrequent is not None else width + int(refuses)
+    return np.array([place(int(code)) for code in codes], np.int64), unknown
 
 
 def ordinal_encoder(scope: Scope, estimator: Estimator, frame: Frame) -> Frame:
@@ -114,7 +117,8 @@ def k_bins_discretizer(scope: Scope, estimator: Estimator, frame: Frame) -> Fram
     if estimator.encode == "ordinal":
         return frame_of(codes.cast(dtype).value(len(inner)))
     widths = [int(count) for count in estimator.n_bins_]
-    return frame_of(one_hot(scope.graph, codes, widths, dtype).value(sum(widths)))
+    parts = [one_hot(codes.take([index]), width, dtype) for index, width in enumerate(widths)]
+    return frame_of(beside(parts).value(sum(widths)))
 
 
 def _dtype(scope: Scope, estimator: Estimator) -> str:

@@ -7,6 +7,8 @@ from typing import Any
 import numpy as np
 import pandas
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import KBinsDiscretizer, OneHotEncoder, OrdinalEncoder, TargetEncoder
@@ -16,6 +18,7 @@ from mlpack_edge.core.errors import Unsupported
 from mlpack_edge.runtimes.onnxruntime import open_session, run
 from tests.converters.sklearn_parity import assert_same, feeds_of_frame, signature_of_frame
 
+TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=4)
 RNG = np.random.default_rng(0)
 WORDS = ["a", "b", "été", "日本", "ſ", "a\0", " a", "B", "zebra", "Ω"]
 
@@ -88,6 +91,34 @@ def test_one_hot_of_a_matrix_compares_as_numpy_promotes(dtype: str, fitted: str)
     model = OneHotEncoder(handle_unknown="ignore").fit(train)
     rows = np.vstack([RNG.choice(values, (50, 3)), np.full((1, 3), 99)]).astype(dtype)
     assert_same(model, rows, rtol=0, atol=0)
+
+
+@pytest.mark.parametrize("unknown", ["error", "ignore"])
+def test_one_hot_of_many_categories(unknown: str) -> None:
+    """Past the width up to which a table of rows is used."""
+    rows = pandas.DataFrame({"c": [f"v{i}" for i in range(150)] * 2, "d": list(range(100)) * 3})
+    model = OneHotEncoder(handle_unknown=unknown, drop=["v7", 50]).fit(rows)
+    assert_same(model, rows, rtol=0, atol=0)
+    built = onnx_from_sklearn(model, signature_of_frame(rows))
+    strange = {"c": np.array([["new"]], object), "d": np.array([[-1]])}
+    made = run(open_session(built.model.SerializeToString()), strange)["transformed"]
+    assert (np.isnan(made) if unknown == "error" else made == 0).all()
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.lists(TEXT, min_size=1, max_size=20), st.lists(TEXT, min_size=1, max_size=20))
+def test_any_text_is_a_category_of_its_own(texts: list[str], others: list[str]) -> None:
+    rows, new = (pandas.DataFrame({"c": np.array(items, object)}, dtype=object) for items in (texts, texts + others))
+    assert_same(OneHotEncoder(handle_unknown="ignore").fit(rows), new, rtol=0, atol=0)
+    ordinal = OrdinalEncoder(handle_unknown="use_encoded_value", unknown_value=-1).fit(rows)
+    assert_same(ordinal, new, rtol=0, atol=0)
+
+
+def test_an_ordinal_row_that_scikit_learn_refuses_has_no_number() -> None:
+    rows = table()
+    built = onnx_from_sklearn(OrdinalEncoder().fit(rows), signature_of_frame(rows))
+    made = run(open_session(built.model.SerializeToString()), feeds_of_frame(unknown_rows()))["transformed"]
+    assert np.isnan(made[:, 0]).tolist() == [True, True, True, True, False]
 
 
 def test_given_categories_keep_their_order() -> None:
