@@ -16,7 +16,8 @@ from mlpack_edge.converters.onnx_graph import Graph, Value
 from mlpack_edge.converters.trees.category_sets import guarded
 from mlpack_edge.converters.trees.ensemble import Ensemble
 from mlpack_edge.converters.trees.node_table import Shape, in_groups, node_table, shape_of, tree_ensemble
-from mlpack_edge.converters.trees.row_order import in_order, restored, similar_rows_first
+from mlpack_edge.converters.trees.row_order import Order, in_order, restored, similar_rows_first
+from mlpack_edge.converters.trees.turned_nodes import missing_on_the_false_side
 from mlpack_edge.core.errors import Unsupported
 
 #: Integers up to this are exact in float32, sums of them in any order too.
@@ -27,6 +28,8 @@ NODES_IN_CACHE = 10_000
 WORTH_TELLING_APART = 60_000
 #: Up to this many classes a look-up a class is faster than one look-up of whole rows.
 FEW_CLASSES = 4
+#: Up to this many columns it pays to append their negatives.
+FEW_COLUMNS = 100
 
 
 def sum_of_trees(graph: Graph, ensemble: Ensemble, x: Value) -> Value:
@@ -40,7 +43,7 @@ def sum_of_trees(graph: Graph, ensemble: Ensemble, x: Value) -> Value:
     shape = shape_of(ensemble)
     ensemble, rows = guarded(graph, ensemble, graph.cast(x, ensemble.dtype))
     order = similar_rows_first(graph, ensemble, shape, rows)
-    ordered = in_order(graph, rows, order)
+    ensemble, ordered = _turned(graph, ensemble, in_order(graph, rows, order), order)
     if ensemble.values.shape[1] == 1:
         big = ensemble.n_targets == 1 and len(ensemble.feature) > WORTH_TELLING_APART
         sums = (_one_value_apart if big else _one_value_a_leaf)(graph, ensemble, shape, ordered)
@@ -62,7 +65,15 @@ def leaves_of_trees(graph: Graph, ensemble: Ensemble, x: Value) -> Value:
     shape = shape_of(ensemble)
     ensemble, rows = guarded(graph, ensemble, graph.cast(x, ensemble.dtype))
     order = similar_rows_first(graph, ensemble, shape, rows)
-    return restored(graph, _apart(graph, ensemble, shape, in_order(graph, rows, order)), order)
+    ensemble, ordered = _turned(graph, ensemble, in_order(graph, rows, order), order)
+    return restored(graph, _apart(graph, ensemble, shape, ordered), order)
+
+
+def _turned(graph: Graph, ensemble: Ensemble, rows: Value, order: Order | None) -> tuple[Ensemble, Value]:
+    """Nodes turned for speed where the ensemble is big enough to gain, and few enough columns are to be doubled."""
+    if order is None or (rows.width or 0) > FEW_COLUMNS:
+        return ensemble, rows
+    return missing_on_the_false_side(graph, ensemble, rows)
 
 
 def _check(graph: Graph, ensemble: Ensemble, x: Value) -> None:
