@@ -24,7 +24,8 @@ def mixture(scope: Scope, estimator: Estimator, frame: Frame) -> Prediction:
 def log_gaussian(scope: Scope, estimator: Estimator, frame: Frame) -> Tensor:
     """sklearn.mixture._gaussian_mixture._estimate_log_gaussian_prob, `[batch, components]`.
 
-    With full and tied covariances the squared norm is held in the dtype of the rows.
+    With full and tied covariances the squared norm is held in the dtype of the rows: of whole numbers it keeps the
+    whole part.
     """
     x = features(scope, frame)
     means = np.asarray(estimator.means_, np.float64)
@@ -36,7 +37,8 @@ def log_gaussian(scope: Scope, estimator: Estimator, frame: Frame) -> Tensor:
             factor = np.ascontiguousarray(chol[index] if kind == "full" else chol)
             turned = x @ factor - (mean @ factor)[None, :]
             columns.append((turned**2).sum())
-        norm = beside(columns).rounded("float32" if frame.dtype == "float32" else "float64")
+        held = frame.dtype if frame.dtype == "float32" or np.dtype(frame.dtype).kind in "iu" else "float64"
+        norm = beside(columns).rounded(held)
     elif kind == "diag":
         precision = chol**2
         own: Array = np.sum(means**2 * precision, axis=1)[None, :]
