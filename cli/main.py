@@ -11,6 +11,7 @@ import click
 
 from mlpack_edge.cli.outcome import COULD_NOT, clear_progress, print_error
 from mlpack_edge.core.errors import Interrupted, MlpackError
+from mlpack_edge.runtimes.worker import WorkerBug
 
 #: A file a verb. The help line stands here so that `mlpack --help` imports none of them.
 COMMANDS = {
@@ -72,6 +73,13 @@ def main() -> None:
         clear_progress()
         print_error(name, Interrupted("interrupted", "nothing was left behind"), as_json)
         raise SystemExit(COULD_NOT) from None
+    except WorkerBug as bug:
+        # A defect of ours in the child process: its traceback is the one that says where.
+        clear_progress()
+        click.echo(str(bug).rstrip(), err=True)
+        if as_json:
+            print_error(name, Defect(str(bug).strip().splitlines()[-1], "report it with the traceback"), as_json)
+        raise SystemExit(COULD_NOT) from None
     except BrokenPipeError:
         # The reader of our output left (`mlpack ... | head`): nobody is there to tell.
         sys.stderr.close()
@@ -82,6 +90,12 @@ class Usage(MlpackError):
     """Wrong usage, as click words it."""
 
     kind = "usage"
+
+
+class Defect(MlpackError):
+    """Something that must not happen; the traceback is on standard error."""
+
+    kind = "bug"
 
 
 def _stop(signum: int, frame: FrameType | None) -> None:

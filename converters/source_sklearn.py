@@ -24,8 +24,8 @@ from mlpack_edge.runtimes.sklearn_files import load_pickle, load_skops
 
 Array = NDArray[Any]
 
-#: What estimators raise for rows they do not take.
-_REFUSALS = (ValueError, TypeError, KeyError, OverflowError, np.linalg.LinAlgError)
+#: What estimators raise for rows they do not take. Vectorizers raise AttributeError: a missing text has no `lower`.
+_REFUSALS = (ValueError, TypeError, KeyError, IndexError, AttributeError, OverflowError, np.linalg.LinAlgError)
 #: Fitted attributes that hold rows in the model's own feature space.
 _KNOWN_ROWS = ("_fit_X", "cluster_centers_", "support_vectors_", "X_train_", "X_fit_", "centroids_")
 
@@ -112,6 +112,12 @@ class SklearnSource:
             if len(set(dtypes)) > 1 and not self.options.matrix:
                 names = [f"x{i}" for i in range(int(width))]
             else:
+                if len(set(dtypes)) > 1 and "string" in dtypes:
+                    text = next(i for i, dtype in enumerate(dtypes) if dtype == "string")
+                    raise BadInput(
+                        f"the column {names[text] if names else text!r} holds text, so one matrix cannot hold all columns",
+                        "leave --matrix out: each column is then an input of its own",
+                    )
                 dtype = dtypes[0] if len(set(dtypes)) == 1 else str(np.result_type(*map(np.dtype, dtypes)))
                 inputs = (TensorSpec("X", dtype, ("batch", int(width))),)
                 labels = names or [f"x{i}" for i in range(int(width))]
@@ -197,7 +203,7 @@ class SklearnSource:
         if before is not None and len(before.steps):
             try:
                 rows = np.asarray(before.inverse_transform(rows))
-            except (AttributeError, *_REFUSALS):
+            except _REFUSALS:
                 return {}
         return {spec.name: rows.astype(np.dtype(spec.dtype))} if rows.shape[1] == spec.shape[1] else {}
 

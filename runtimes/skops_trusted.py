@@ -41,6 +41,7 @@ TRUSTED: tuple[str, ...] = (
     "catboost.core.CatBoostRegressor",
     "collections.OrderedDict",
     "collections.defaultdict",
+    "functools.partial",  # of a function that is on this list too
     "lightgbm.basic.Booster",
     "lightgbm.sklearn.LGBMClassifier",
     "lightgbm.sklearn.LGBMRanker",
@@ -92,6 +93,7 @@ TRUSTED: tuple[str, ...] = (
     "sklearn.preprocessing._encoders.OneHotEncoder",
     "sklearn.tree._tree.Tree",
     "sklearn.utils._bunch.Bunch",
+    "sklearn.utils.validation.check_array",
     "sklearn.utils._metadata_requests.MetadataRequest",
     "sklearn.utils._metadata_requests.MethodMetadataRequest",
     "xgboost.core.Booster",
