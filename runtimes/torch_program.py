@@ -9,6 +9,7 @@ stops the first of these ways only (tests/converters/test_torch_loading.py holds
 
 from __future__ import annotations
 
+import errno
 import io
 import json
 import os
@@ -58,8 +59,10 @@ def load_program(path: Path) -> Program:
                 members = _members(archive, name)
                 _rewrite(archive, members, name, clean)
         except OSError as fault:
+            if fault.errno == errno.EINVAL:  # a damaged directory sends the reader before the file's beginning
+                raise BadInput(f"{name} is damaged", _AGAIN, why="its directory is wrong") from fault
             raise io_fault(fault, f"{path} could not be read") from fault
-        except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError) as fault:
+        except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError, ValueError) as fault:
             raise BadInput(f"{name} is damaged", _AGAIN, why=str(fault)) from fault
         clean.seek(0)
         return _load(clean, name)
@@ -187,7 +190,7 @@ def _load(clean: Any, name: str) -> Program:
             raise IoFault(f"{name} could not be read", "check the disk", why=str(fault)) from fault
         except (
             # what torch raises for JSON that is well-formed and still no program
-            torch._export.serde.serialize.SerializeError, RuntimeError, ValueError, TypeError, KeyError, AttributeError,
+            torch._export.serde.serialize.SerializeError, torch._export.verifier.SpecViolationError, RuntimeError, ValueError, TypeError, KeyError, AttributeError,
             AssertionError, IndexError, NotImplementedError, SyntaxError,
         ) as fault:  # fmt: skip
             reason = str(fault).strip().splitlines()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import pickle
 import subprocess
@@ -364,6 +365,26 @@ def test_damaged_programs_are_bad_input(program: Path, tmp_path: Path) -> None:
         archive.writestr(f"archive/{hostile.MODEL}", b"0" * 1_000_000)
     with pytest.raises(BadInput, match="compressed"):
         load_program(path)
+
+
+def test_no_change_of_a_few_bytes_raises_anything_but_an_error_of_ours(program: Path, tmp_path: Path) -> None:
+    """Seeded: single bytes of the archive changed, and values in the JSON of an archive that is otherwise whole."""
+    data, path = program.read_bytes(), tmp_path / "changed.pt2"
+    random = np.random.default_rng(3)
+    for _ in range(300):
+        changed = bytearray(data)
+        start = int(random.choice([0, len(data) - 1500]))
+        changed[int(random.integers(start, len(data)))] = int(random.integers(256))
+        path.write_bytes(changed)
+        with contextlib.suppress(MlpackError):
+            load_program(path)
+    members = hostile.members_of(program)
+    text = members[hostile.MODEL]
+    for name in (b"linear", b"p_layers_0_weight", b"layers.0.weight", b"torch.ops.aten.relu.default", b'"x"'):
+        for other in (b"absent", b"", b"3"):
+            hostile.write(path, {**members, hostile.MODEL: text.replace(name, other, 1)})
+            with contextlib.suppress(MlpackError):
+                load_program(path)
 
 
 # the scan itself
