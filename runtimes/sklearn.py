@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -43,6 +43,7 @@ def run_estimator(estimator: Estimator, signature: Signature, feeds: Mapping[str
 def table_from_feeds(estimator: Estimator, signature: Signature, feeds: Mapping[str, Array]) -> Any:
     """The rows as the estimator was fitted on them: a data frame where it knows column names, else a matrix."""
     missing_text = {(column.input, column.index) for column in signature.columns if column.missing}
+    marker = missing_marker(estimator) if missing_text else float("nan")
     arrays = []
     for spec in signature.inputs:
         array = feeds[spec.name]
@@ -51,7 +52,7 @@ def table_from_feeds(estimator: Estimator, signature: Signature, feeds: Mapping[
             for index in range(array.shape[1]):
                 if (spec.name, index) in missing_text:
                     column = array[:, index]
-                    column[column == MISSING_TEXT] = np.nan
+                    column[column == MISSING_TEXT] = marker
         arrays.append(array)
     if takes_documents(estimator):
         return arrays[0][:, 0]
@@ -62,7 +63,10 @@ def table_from_feeds(estimator: Estimator, signature: Signature, feeds: Mapping[
     columns: dict[str, Any] = {}
     for column_spec in signature.columns:
         position = next(i for i, spec in enumerate(signature.inputs) if spec.name == column_spec.input)
-        columns[column_spec.name] = arrays[position][:, column_spec.index]
+        column = arrays[position][:, column_spec.index]
+        # pandas would make text of objects, and NaN of None
+        kept = marker is None and column.dtype == object
+        columns[column_spec.name] = pandas.Series(column, dtype=object) if kept else column
     return with_categories(estimator, pandas.DataFrame(columns))
 
 
@@ -70,18 +74,36 @@ def takes_documents(estimator: Estimator) -> bool:
     """Whether the first thing that meets the rows is a vectorizer of text, which takes a sequence of texts."""
     from sklearn.utils import get_tags
 
-    for owner in ("steps", "transformer_list"):
-        parts = getattr(estimator, owner, None)
-        if parts:
-            return takes_documents(parts[0][1])
-    for owner in ("best_estimator_", "estimator"):
-        part = getattr(estimator, owner, None)
-        if hasattr(part, "fit"):
-            return takes_documents(part)
+    if hasattr(estimator, "transformers_"):  # a column transformer gives each part columns of its own
+        return False
+    parts = list(_parts(estimator))
+    if parts:
+        return takes_documents(parts[0])
     if not hasattr(estimator, "__sklearn_tags__"):
         return False
     tags = get_tags(estimator).input_tags
     return bool(tags.string and not tags.two_d_array)
+
+
+def missing_marker(estimator: Estimator) -> float | None:
+    """What stood for missing text when the estimator was fitted: None where a part of it knows None, else NaN."""
+    categories = getattr(estimator, "categories_", None)
+    if isinstance(categories, list) and any(None in np.asarray(known, object).tolist() for known in categories):
+        return None
+    if getattr(estimator, "missing_values", np.nan) is None:
+        return None
+    return None if any(missing_marker(part) is None for part in _parts(estimator)) else float("nan")
+
+
+def _parts(estimator: Estimator) -> Iterator[Estimator]:
+    """The parts of a compound estimator in the order in which they meet the rows."""
+    for owner in ("steps", "transformers_", "transformer_list"):
+        for entry in getattr(estimator, owner, None) or ():
+            yield entry[1]
+    for owner in ("best_estimator_", "estimator"):
+        part = getattr(estimator, owner, None)
+        if hasattr(part, "fit"):
+            yield part
 
 
 def _empty(dtype: str, shape: tuple[int | str, ...]) -> Array:

@@ -26,7 +26,7 @@ def lookup(graph: Graph, column: Value, categories: Array, values: Array, defaul
 
     column: text or any number; categories: as scikit-learn keeps them (sorted, a missing one last); values: int64 or
     float64. Numbers are compared in the dtype numpy gives to the pair, as searchsorted and isin do. In text,
-    MISSING_TEXT stands for a NaN category. Raises Unsupported where the kinds do not fit.
+    MISSING_TEXT stands for the category NaN or None. Raises Unsupported where the kinds do not fit.
     """
     key_dtype, keys = _keys(column, categories)
     first = _first_places(keys)
@@ -62,23 +62,18 @@ def _keys(column: Value, categories: Array) -> tuple[str, list[Any]]:
 
 
 def _text_keys(items: list[Any]) -> list[str]:
-    keys = []
-    for item in items:
-        if isinstance(item, float) and math.isnan(item):
-            if MISSING_TEXT in items:
-                raise Unsupported(
-                    "the categories hold both NaN and the empty text; a tensor of strings cannot tell them apart",
-                    "replace one of them before fitting",
-                )
-            keys.append(MISSING_TEXT)
-        elif isinstance(item, str):
-            keys.append(item)
-        else:
-            raise Unsupported(
-                f"a text column meets the category {item!r}, which is no text",
-                "fit on text, with NaN for missing values",
-            )
-    return keys
+    missing = [item for item in items if item is None or (isinstance(item, float) and math.isnan(item))]
+    if len(missing) + (MISSING_TEXT in items) > 1:
+        raise Unsupported(
+            "the categories hold more than one of NaN, None and the empty text; a tensor of strings cannot tell them apart",
+            "replace them before fitting",
+        )
+    odd = [item for item in items if not isinstance(item, str) and item not in missing]
+    if odd:
+        raise Unsupported(
+            f"a text column meets the category {odd[0]!r}, which is no text", "fit on text, with NaN for missing values"
+        )
+    return [item if isinstance(item, str) else MISSING_TEXT for item in items]
 
 
 def _first_places(keys: list[Any]) -> list[int]:

@@ -20,11 +20,11 @@ from mlpack_edge.core.signature import MISSING_TEXT
 def missing_mask(scope: Scope, estimator: Estimator, value: Value) -> Tensor:
     """Where `value` `[batch, width]` is missing (sklearn.utils._mask._get_mask), bool.
 
-    Raises Unsupported for the markers None and pandas.NA, which no tensor holds.
+    Raises Unsupported for the marker pandas.NA, and for None in numbers, which no tensor holds.
     """
     marker = estimator.missing_values
     x = tensor(scope.graph, value)
-    is_nan = isinstance(marker, float) and math.isnan(marker)
+    is_nan = (isinstance(marker, float) and math.isnan(marker)) or (marker is None and value.dtype == "string")
     if not is_nan and not isinstance(marker, str | int | float | np.number):
         raise scope.refuse(estimator, f"missing_values={marker!r}; use NaN, which text columns understand, too")
     if value.dtype == "string":

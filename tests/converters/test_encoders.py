@@ -185,12 +185,18 @@ def test_a_constant_feature_has_one_bin() -> None:
     assert_same(model, rows, rtol=0, atol=0)
 
 
+@pytest.mark.parametrize("model", [OneHotEncoder(), OrdinalEncoder(encoded_missing_value=-1), TargetEncoder()], ids=str)
+def test_none_among_texts_is_missing(model: Any) -> None:
+    """As data frames held missing text before pandas 3."""
+    rows = pandas.DataFrame(
+        {"c": np.array(["x", None, "y"] * 9, object), "d": np.array(["é", "z", None] * 9, object)}, dtype=object
+    )
+    assert_same(model.fit(rows, np.arange(27.0)), rows, rtol=1e-15, atol=0, missing=True)
+
+
 def test_categories_that_a_tensor_cannot_hold_are_refused() -> None:
-    rows = pandas.DataFrame({"c": np.array(["x", None, "y"], object)}, dtype=object)
-    with pytest.raises(Unsupported) as fault:
-        assert_same(OneHotEncoder().fit(rows), rows)
-    assert "None" in fault.value.why
-    rows = pandas.DataFrame({"c": np.array(["x", "", np.nan], object)}, dtype=object)
-    with pytest.raises(Unsupported) as fault:
-        assert_same(OneHotEncoder().fit(rows), rows)
-    assert "both NaN and the empty text" in fault.value.why
+    for mixed in (["x", None, np.nan], ["x", "", np.nan], ["x", "", None]):
+        rows = pandas.DataFrame({"c": np.array(mixed, object)}, dtype=object)
+        with pytest.raises(Unsupported) as fault:
+            assert_same(OneHotEncoder().fit(rows), rows)
+        assert "more than one of NaN, None and the empty text" in fault.value.why

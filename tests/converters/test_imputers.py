@@ -93,12 +93,18 @@ def test_missing_indicator_of_text() -> None:
     assert_same(MissingIndicator().fit(rows), rows, rtol=0, atol=0, missing=True)
 
 
+def test_none_among_texts_is_imputed() -> None:
+    rows = pandas.DataFrame({"c": np.array(["x", None, "y", "y"], object)}, dtype=object)
+    model = make_pipeline(SimpleImputer(missing_values=None, strategy="most_frequent"), OneHotEncoder())
+    assert_same(model.fit(rows), rows, rtol=0, atol=0, missing=True)
+
+
 def test_a_marker_that_no_tensor_holds_is_refused() -> None:
-    rows = pandas.DataFrame({"c": np.array(["x", None, "y"], object)}, dtype=object)
-    model = SimpleImputer(missing_values=None, strategy="most_frequent").fit(rows)
+    rows = pandas.DataFrame({"c": pandas.array([1, None, 2], dtype="Int64")})
+    model = SimpleImputer(missing_values=pandas.NA, strategy="most_frequent").fit(rows)
     with pytest.raises(Unsupported) as fault:
-        assert_same(model, rows)
-    assert "missing_values=None" in fault.value.why
+        assert_same(model, pandas.DataFrame({"c": [1.0, 2.0]}))
+    assert "missing_values=<NA>" in fault.value.why
 
 
 @pytest.mark.parametrize("fitted", ["float32", "float64"])
