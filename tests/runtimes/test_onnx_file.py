@@ -15,6 +15,7 @@ from onnx import TensorProto, helper, numpy_helper
 
 from mlpack_edge.core.errors import BadInput, IoFault, MlpackError, Unsupported
 from mlpack_edge.core.signature import Signature, TensorSpec
+from mlpack_edge.runtimes import onnx_wire
 from mlpack_edge.runtimes.onnx_external import fold
 from mlpack_edge.runtimes.onnx_file import check_onnx, external_data, open_onnx, signature_from_onnx, write_signature
 from mlpack_edge.runtimes.onnx_tensors import BITS
@@ -42,24 +43,26 @@ def test_models_of_other_people_open() -> None:
 
 
 @pytest.mark.parametrize("name", BROKEN)
-def test_a_broken_file_gives_one_clear_error_soon(name: str, tmp_path: Path) -> None:
+def test_a_broken_file_gives_one_clear_error(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(onnx_wire, "MAX_FIELDS", 700_000)  # coverage makes the walk eight times slower
     content, words = BROKEN[name]
     path = tmp_path / "model.onnx"
     path.write_bytes(content)
-    started = time.monotonic()
     with pytest.raises((BadInput, Unsupported)) as caught:
         open_onnx(path)
-    assert time.monotonic() - started < 30
     assert words in caught.value.message + caught.value.why
     assert str(path) in caught.value.message and caught.value.hint
 
 
-def test_no_memory_is_taken_before_the_size_is_known(tmp_path: Path) -> None:
-    """20 MB of empty attributes would be 2 GB of objects; they are counted, not made."""
-    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+@pytest.mark.long
+@pytest.mark.parametrize("name", ["twenty million empty attributes", "a million nodes"])
+def test_no_memory_and_little_time_is_taken_before_the_size_is_known(name: str) -> None:
+    """40 MB of empty attributes would be 4 GB of objects; they are counted, not made."""
+    before, started = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, time.process_time()
     with pytest.raises(BadInput):
-        measure(BROKEN["twenty million empty attributes"][0])
+        measure(BROKEN[name][0])
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 100_000  # kilobytes
+    assert time.process_time() - started < 60
 
 
 def test_measuring_counts_nodes_everywhere() -> None:

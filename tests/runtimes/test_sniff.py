@@ -150,6 +150,29 @@ def test_a_zip_directory_of_many_members_is_refused_unread(tmp_path: Path) -> No
         sniff(path)
 
 
+def _zip64(names: tuple[str, ...], **wrong: int) -> bytes:
+    """The archive with the three numbers of its end in a zip64 record; `wrong` replaces some of them."""
+    whole = _zip(*names)
+    count, length, start = struct.unpack_from("<HII", whole, len(whole) - 12)
+    facts = {"count": count, "length": length, "start": start, "record": len(whole) - 22, **wrong}
+    record = struct.pack(
+        "<4sQHHIIQQQQ", b"PK\6\6", 44, 45, 45, 0, 0, count, facts["count"], facts["length"], facts["start"]
+    )
+    locator = struct.pack("<4sIQI", b"PK\6\7", 0, facts["record"], 1)
+    end = struct.pack("<4sHHHHIIH", b"PK\5\6", 0, 0, 0xFFFF, 0xFFFF, 0xFFFFFFFF, 0xFFFFFFFF, 0)
+    return whole[:-22] + record + locator + end
+
+
+def test_archives_above_four_gigabytes_have_their_numbers_elsewhere(tmp_path: Path) -> None:
+    path = tmp_path / "large"
+    path.write_bytes(_zip64(("schema.json", "1.npy")))
+    assert sniff(path) == Kind.SKOPS
+    for wrong in ({"count": 9}, {"length": 5}, {"start": 1 << 60}, {"record": 1 << 60}, {"record": 3}):
+        path.write_bytes(_zip64(("schema.json", "1.npy"), **wrong))
+        with pytest.raises(BadInput, match="damaged"):
+            sniff(path)
+
+
 def test_a_gzip_bomb_is_not_unpacked(tmp_path: Path) -> None:
     import gzip
 
