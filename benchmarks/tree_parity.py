@@ -24,6 +24,7 @@ import warnings
 from dataclasses import dataclass
 from typing import Any
 
+import catboost
 import lightgbm
 import numpy as np
 import onnxruntime
@@ -53,6 +54,7 @@ from mlpack_edge.runtimes.sklearn import run_estimator
 WIDTH, FITTED = 8, 3000
 #: Columns 6 and 7 hold numbered categories in the cases that say so.
 CATEGORIES = (6, 7)
+QUIET: dict[str, Any] = {"verbose": 0, "allow_writing_files": False, "thread_count": 1}
 MOST_RELATIVE = 1e-6
 Array = np.ndarray[Any, Any]
 
@@ -96,9 +98,40 @@ CASES = [
     Case("XGBoost", xgboost.XGBClassifier(n_estimators=100), missing=True),
     Case("XGBoost, 3 classes", xgboost.XGBClassifier(n_estimators=50), 3),
     Case("XGBoost, regression", xgboost.XGBRegressor(n_estimators=100), 0, missing=True),
+    Case("XGBoost, dart", xgboost.XGBClassifier(n_estimators=50, booster="dart", rate_drop=0.2), missing=True),
+    Case("XGBoost, forest", xgboost.XGBRFClassifier(n_estimators=50), 3),
+    Case("XGBoost, gblinear", xgboost.XGBRegressor(n_estimators=20, booster="gblinear"), 0),
+    Case("XGBoost, base score", xgboost.XGBRegressor(objective="count:poisson", base_score=3.7), 0, missing=True),
+    Case("XGBoost, logistic", xgboost.XGBRegressor(objective="reg:logistic"), missing=True),
+    Case("XGBoost, missing is 0", xgboost.XGBClassifier(n_estimators=50, missing=0.0), 3),
+    Case(
+        "XGBoost, categories",
+        xgboost.XGBClassifier(
+            n_estimators=50, feature_types=["q"] * 6 + ["c", "q"], enable_categorical=True, max_cat_to_onehot=4
+        ),
+        missing=True,
+    ),
     Case("LightGBM", lightgbm.LGBMClassifier(verbose=-1), missing=True),
     Case("LightGBM, 3 classes", lightgbm.LGBMClassifier(verbose=-1, n_estimators=50), 3),
     Case("LightGBM, regression", lightgbm.LGBMRegressor(verbose=-1), 0, missing=True),
+    Case(
+        "LightGBM, forest",
+        lightgbm.LGBMClassifier(verbose=-1, boosting_type="rf", bagging_freq=1, bagging_fraction=0.6),
+        missing=True,
+    ),
+    Case("LightGBM, dart", lightgbm.LGBMClassifier(verbose=-1, boosting_type="dart"), 3, missing=True),
+    Case("LightGBM, linear trees", lightgbm.LGBMRegressor(verbose=-1, linear_tree=True), 0, missing=True),
+    Case("LightGBM, zero is missing", lightgbm.LGBMClassifier(verbose=-1, zero_as_missing=True), missing=True),
+    Case(
+        "LightGBM, categories",
+        lightgbm.LGBMClassifier(verbose=-1, categorical_feature=list(CATEGORIES), min_data_per_group=5),
+        missing=True,
+        categories=True,
+    ),
+    Case("CatBoost", catboost.CatBoostClassifier(iterations=200, **QUIET), missing=True),
+    Case("CatBoost, 3 classes", catboost.CatBoostClassifier(iterations=100, **QUIET), 3),
+    Case("CatBoost, regression", catboost.CatBoostRegressor(iterations=200, **QUIET), 0, missing=True),
+    Case("CatBoost, lossguide", catboost.CatBoostRegressor(iterations=100, grow_policy="Lossguide", **QUIET), 0),
 ]
 
 
@@ -186,7 +219,7 @@ def main() -> int:
     ]
     versions = {
         "machine": platform.machine(), "scikit-learn": sklearn.__version__, "xgboost": xgboost.__version__,
-        "lightgbm": lightgbm.__version__, "onnxruntime": onnxruntime.__version__,
+        "lightgbm": lightgbm.__version__, "catboost": catboost.__version__, "onnxruntime": onnxruntime.__version__,
     }  # fmt: skip
     passed = all(case["passed"] for case in found)
     print(json.dumps({"versions": versions, "passed": passed, "cases": found}, indent=1))

@@ -69,6 +69,7 @@ EXACT: dict[str, Any] = {"rtol": 0.0, "atol": 0.0}
         ({"objective": "reg:squarederror", "booster": "gblinear"}, Y),
         ({"objective": "reg:squarederror", "base_score": 1e6}, Y),
         ({"objective": "reg:squarederror"}, np.c_[Y, abs(Y)]),
+        ({"objective": "reg:squarederror", "booster": "gblinear"}, np.c_[Y, abs(Y) + 5]),
         ({"objective": "reg:squarederror", "multi_strategy": "multi_output_tree"}, np.c_[Y, abs(Y)]),
     ],
 )
@@ -123,7 +124,10 @@ def test_category_codes_go_as_xgboost_sends_them(one_hot: int) -> None:
         for start, code in enumerate((-1, 2.7, 31.999, -0.5, 99, 3e9, 32, -0.0, np.nan)):
             hard[start::20, 1] = code
             hard[start + 9 :: 20, 3] = code
-        assert_booster_same(reference, onnx_from_xgboost, booster, hard, **EXACT)
+        model = assert_booster_same(reference, onnx_from_xgboost, booster, hard, **EXACT)
+        (trees,) = (node for node in model.graph.node if node.op_type == "TreeEnsemble")
+        read = next(item.ints for item in trees.attribute if item.name == "nodes_featureids")
+        assert one_hot > 1 or max(read) >= 5, "sets that are looked up read columns guarded for the cast to int32"
 
 
 def test_data_frame_categories_go_in_by_value() -> None:
