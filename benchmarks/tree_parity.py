@@ -18,6 +18,7 @@ for _name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
 
 import argparse
 import json
+import logging
 import platform
 import sys
 import warnings
@@ -214,6 +215,7 @@ def main() -> int:
     parser.add_argument("--rows", type=int, default=100_000)
     parser.add_argument("--only", default="", help="cases whose name holds this text")
     asked = parser.parse_args()
+    lightgbm.register_logger(logging.getLogger("lightgbm"))  # it writes its warnings to standard output otherwise
     found = [
         judged(case, dtype, asked.rows) for case in CASES if asked.only in case.name for dtype in ("float32", "float64")
     ]
