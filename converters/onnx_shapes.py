@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 import onnx
 from onnx import ValueInfoProto, shape_inference
 
+from mlpack_edge.converters.onnx_light import light_copy
 from mlpack_edge.core.errors import BadInput
 from mlpack_edge.core.signature import Dimension
 from mlpack_edge.runtimes.onnx_signature import real_inputs, shape_of
@@ -88,7 +89,7 @@ def _put(value: ValueInfoProto, sizes: Sequence[Dimension | None]) -> None:
 def _inferred(model: onnx.ModelProto) -> dict[str, tuple[Dimension | None, ...]]:
     """The shapes that onnx infers for the outputs, where it knows their rank."""
     try:
-        made = shape_inference.infer_shapes(model, data_prop=True)
+        made = shape_inference.infer_shapes(light_copy(model, with_shapes=True), data_prop=True)
     except (shape_inference.InferenceError, ValueError, RuntimeError):
         # Strictly a convenience: without it the outputs have a rank and no sizes.
         return {}

@@ -262,6 +262,16 @@ def test_shapes_are_named_and_outputs_follow() -> None:
     assert fixed.signature.outputs[0].shape == (4, 2)
 
 
+def test_large_weights_are_checked_and_inferred_without_copies() -> None:
+    """Above 8,192 elements the checker sees no data and inference only the shape; the result still has the weights."""
+    weights = onnx.numpy_helper.from_array(np.arange(30_000, dtype=np.float32).reshape(3, 10_000), "w")
+    source = model_of([helper.make_node("MatMul", ["x", "w"], ["y"])], [value("x", [1, 3])], [value("y", None)],
+                      initializers=(weights,))  # fmt: skip
+    made = convert(source, OnnxOptions(shapes={"x": ("rows", 3)}))
+    assert made.signature.outputs[0].shape == ("rows", 10_000)
+    assert made.model.graph.initializer[0] == weights
+
+
 def test_a_size_that_cannot_be_inferred_and_was_replaced_is_not_kept() -> None:
     """An operator of another domain tells nothing about its output: the old batch of 7 must not stay."""
     source = model_of([helper.make_node("Gelu", ["x"], ["y"], domain="com.microsoft")], [value("x", [7, 3])],
