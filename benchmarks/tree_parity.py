@@ -125,7 +125,7 @@ CASES = [
     Case("LightGBM, zero is missing", lightgbm.LGBMClassifier(verbose=-1, zero_as_missing=True), missing=True),
     Case(
         "LightGBM, categories",
-        lightgbm.LGBMClassifier(verbose=-1, categorical_feature=list(CATEGORIES), min_data_per_group=5),
+        lightgbm.LGBMClassifier(verbose=-1, categorical_feature=list(CATEGORIES), min_data_per_group=5, n_jobs=1),
         missing=True,
         categories=True,
     ),
@@ -215,7 +215,9 @@ def main() -> int:
     parser.add_argument("--rows", type=int, default=100_000)
     parser.add_argument("--only", default="", help="cases whose name holds this text")
     asked = parser.parse_args()
-    lightgbm.register_logger(logging.getLogger("lightgbm"))  # it writes its warnings to standard output otherwise
+    lightgbm.register_logger(
+        logging.getLogger("lightgbm")
+    )  # it prints its warnings otherwise, and does so from threads of its own
     found = [
         judged(case, dtype, asked.rows) for case in CASES if asked.only in case.name for dtype in ("float32", "float64")
     ]
