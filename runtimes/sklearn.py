@@ -42,7 +42,12 @@ def run_estimator(estimator: Estimator, signature: Signature, feeds: Mapping[str
 
 def table_from_feeds(estimator: Estimator, signature: Signature, feeds: Mapping[str, Array]) -> Any:
     """The rows as the estimator was fitted on them: a data frame where it knows column names, else a matrix."""
-    missing_text = {(column.input, column.index) for column in signature.columns if column.missing}
+    # where the empty text is a category of its own, it is no sign for a missing one
+    missing_text = {
+        (column.input, column.index)
+        for column in signature.columns
+        if column.missing and MISSING_TEXT not in column.categories
+    }
     marker = missing_marker(estimator) if missing_text else float("nan")
     arrays = []
     for spec in signature.inputs:
