@@ -182,6 +182,10 @@ def open_source(name: str, options: SourceOptions, stage: Stage) -> Source:
     stage(f"opening {name}")
     registered = extensions(SOURCES).get(kind)
     if registered is None:
+        if kind in ("torch-checkpoint", "safetensors"):
+            from mlpack_edge.runtimes.torch import bare_weights
+
+            raise bare_weights(Path(name))
         raise Unsupported(
             f"{name} is a {kind} file, which mlpack does not convert",
             "mlpack convert --list-supported",

@@ -213,7 +213,7 @@ def _range_of(step: Estimator, index: int) -> tuple[float, float] | None:
 
 
 def _same_columns(step: Estimator, origins: Origins, facts: list[ColumnFacts], names: Sequence[str] | None) -> Origins:
-    """Imputers without an indicator: what comes out is the column, filled."""
+    """Imputers: what comes out is the column, filled, and perhaps indicators after the columns."""
     filled = getattr(step, "statistics_", [])
     for origin, value in zip(origins, filled, strict=False):
         if origin is not None and isinstance(value, float | np.floating) and np.isfinite(value):
@@ -221,7 +221,15 @@ def _same_columns(step: Estimator, origins: Origins, facts: list[ColumnFacts], n
         elif origin is not None and isinstance(value, str) and facts[origin.column].kind == "numeric":
             facts[origin.column].kind = "text"
             facts[origin.column].words = (value,)
-    return origins if _output_width(step) == len(origins) else [None] * _output_width(step)
+    width = _output_width(step)
+    kept = width == len(origins) or (getattr(step, "add_indicator", False) and _all_kept(step, len(origins)))
+    return [*origins, *[None] * (width - len(origins))] if kept else [None] * width
+
+
+def _all_kept(step: Estimator, width: int) -> bool:
+    """Whether an imputer keeps every column (it drops those that were wholly missing in training)."""
+    filled = getattr(step, "statistics_", None)
+    return filled is not None and len(filled) == width and not any(_is_missing(value) for value in filled)
 
 
 def _categories(step: Estimator, origins: Origins, facts: list[ColumnFacts], names: Sequence[str] | None) -> Origins:
@@ -238,6 +246,16 @@ def _categories(step: Estimator, origins: Origins, facts: list[ColumnFacts], nam
 
 def _is_missing(value: Any) -> bool:
     return value is None or (isinstance(value, float) and np.isnan(value))
+
+
+def _histogram(step: Estimator, origins: Origins, facts: list[ColumnFacts], names: Sequence[str] | None) -> Origins:
+    """HistGradientBoosting: the categories its own encoder holds, and thresholds."""
+    encoder = getattr(getattr(step, "_preprocessor", None), "named_transformers_", {}).get("encoder")
+    if encoder is not None:
+        coded = [origins[i] for i in np.flatnonzero(step.is_categorical_) if i < len(origins)]
+        _categories(encoder, coded, facts, names)
+    _learn_thresholds(step, origins, facts)
+    return []
 
 
 def _category(value: Any) -> Category:
@@ -337,6 +355,7 @@ _VISITS: tuple[tuple[frozenset[str], _Visit], ...] = (
     ),
     (frozenset({"SimpleImputer", "KNNImputer"}), _same_columns),
     (frozenset({"OneHotEncoder", "OrdinalEncoder", "TargetEncoder"}), _categories),
+    (frozenset({"HistGradientBoostingClassifier", "HistGradientBoostingRegressor"}), _histogram),
     (frozenset({"KBinsDiscretizer", "SplineTransformer"}), _bins),
     (frozenset({"CountVectorizer", "TfidfVectorizer", "HashingVectorizer"}), _words),
 )  # fmt: skip

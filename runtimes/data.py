@@ -132,8 +132,10 @@ def feeds_from_table(table: Table, signature: Signature) -> dict[str, Array]:
     Raises BadInput naming the column or input that is missing, has another width, or would lose digits.
     """
     if table.columns:
-        if not signature.columns:
+        if not _names_columns(signature) and len(signature.inputs) == 1:
             return _feeds_without_columns(table, signature)
+        if not signature.columns:
+            return {spec.name: _one_column(table, spec) for spec in signature.inputs}
         return {spec.name: _from_columns(table, spec, signature.columns) for spec in signature.inputs}
     if set(table.arrays) == {""}:
         return _from_matrix(table, table.arrays[""], signature)
@@ -145,17 +147,17 @@ def feeds_from_table(table: Table, signature: Signature) -> dict[str, Array]:
     return feeds
 
 
+def _names_columns(signature: Signature) -> bool:
+    """Whether the model knows what its columns are called; x0, x1, ... are names that we gave."""
+    return any(column.name != f"x{index}" for index, column in enumerate(signature.columns))
+
+
 def _feeds_without_columns(table: Table, signature: Signature) -> dict[str, Array]:
-    """Columns for a model that names none: one input takes all columns in their order, or each input its own."""
-    if len(signature.inputs) > 1 or signature.inputs[0].name in table.columns:
-        missing = [spec.name for spec in signature.inputs if spec.name not in table.columns]
-        if missing:
-            raise BadInput(f"{table.path} has no column {missing[0]!r}", "name the columns after the model's inputs")
-        return {
-            spec.name: _cast(table, spec.name, table.columns[spec.name].reshape(-1, 1), spec.dtype)
-            for spec in signature.inputs
-        }
+    """Columns for a model of one input that names none: all columns in their order, or the one named as the input."""
     spec = signature.inputs[0]
+    if spec.name in table.columns and spec.shape[1:] in ((1,), ()):
+        column = table.columns[spec.name].reshape(-1, *spec.shape[1:])
+        return {spec.name: _cast(table, spec.name, column, spec.dtype)}
     width = spec.shape[1] if len(spec.shape) == 2 else None
     if isinstance(width, int) and width != len(table.columns):
         raise BadInput(
@@ -164,6 +166,14 @@ def _feeds_without_columns(table: Table, signature: Signature) -> dict[str, Arra
         )
     parts = [_cast(table, name, array, spec.dtype) for name, array in table.columns.items()]
     return {spec.name: np.stack(parts, axis=1)}
+
+
+def _one_column(table: Table, spec: TensorSpec) -> Array:
+    """The column named as an input of a model of several inputs."""
+    if spec.name not in table.columns:
+        raise BadInput(f"{table.path} has no column {spec.name!r}", "name the columns after the model's inputs")
+    column = table.columns[spec.name]
+    return _cast(table, spec.name, column.reshape(-1, 1) if len(spec.shape) == 2 else column, spec.dtype)
 
 
 def _from_columns(table: Table, spec: TensorSpec, columns: Sequence[Column]) -> Array:
