@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import numpy as np
 
@@ -11,15 +12,22 @@ from mlpack_edge.converters.onnx_from_catboost import boosted_from_booster as ca
 from mlpack_edge.converters.onnx_from_lightgbm import boosted_from_booster as lightgbm_trees
 from mlpack_edge.converters.onnx_from_sklearn.scope import Converter, Estimator, Scope
 from mlpack_edge.converters.onnx_from_xgboost import boosted_from_booster as xgboost_trees
+from mlpack_edge.converters.onnx_graph import Value
 from mlpack_edge.converters.trees.boosted import Boosted
 from mlpack_edge.converters.trees.booster_frames import number_matrix, predict, prediction
-from mlpack_edge.converters.trees.objectives import Outcome
+from mlpack_edge.converters.trees.margins import margins
+from mlpack_edge.converters.trees.objectives import Outcome, outcome
+
+
+def _numbers(scope: Scope, boosted: Boosted, frame: Frame) -> Value:
+    """The number matrix of the booster; columns that were data-frame categories are taken by value."""
+    by_value = [index for index, _ in boosted.categories]
+    return number_matrix(scope.graph, boosted, frame, by_value)
 
 
 def _outcome(scope: Scope, library: str, boosted: Boosted, frame: Frame) -> Outcome:
-    """What the booster gives; columns that were data-frame categories are taken by value."""
-    by_value = [index for index, _ in boosted.categories]
-    return predict(scope.graph, library, boosted, number_matrix(scope.graph, boosted, frame, by_value))
+    """What the booster gives."""
+    return predict(scope.graph, library, boosted, _numbers(scope, boosted, frame))
 
 
 def _xgboost(estimator: Estimator) -> Boosted:
@@ -79,11 +87,16 @@ def lightgbm_value(scope: Scope, estimator: Estimator, frame: Frame) -> Predicti
 
 
 def lightgbm_classifier(scope: Scope, estimator: Estimator, frame: Frame) -> Prediction:
-    """LGBMClassifier: the class of the largest of (1 - p, p), or of the probabilities."""
+    """LGBMClassifier: the class of the largest of (1 - p, p), or of the probabilities.
+
+    Its decision function is the sum of the trees, which a random forest divides for the probabilities only.
+    """
     boosted = lightgbm_trees(estimator.booster_)
     if callable(estimator._objective):
         raise scope.refuse(estimator, "its objective is a function of the user's; it predicts raw scores, no class")
-    made = _outcome(scope, "LightGBM", boosted, frame)
+    raw = margins(scope.graph, replace(boosted, divisor=1), _numbers(scope, boosted, frame))
+    mean = raw if boosted.divisor == 1 else raw / float(boosted.divisor)
+    made = outcome("LightGBM", boosted.objective, mean, boosted.outputs, boosted.parameter)
     if made.value is not None and boosted.outputs == 1:
         made = Outcome(positive=made.value)
     if made.positive is not None:
@@ -94,7 +107,8 @@ def lightgbm_classifier(scope: Scope, estimator: Estimator, frame: Frame) -> Pre
             estimator,
             f"the objective {boosted.objective!r} gives {boosted.outputs} outputs for {len(estimator.classes_)} classes",
         )
-    return prediction(scope.graph, made, boosted.outputs, estimator.classes_)
+    scores = raw.vector().value() if boosted.outputs == 1 else raw.value(boosted.outputs)
+    return replace(prediction(scope.graph, made, boosted.outputs, estimator.classes_), scores=scores)
 
 
 def catboost_value(scope: Scope, estimator: Estimator, frame: Frame) -> Prediction:

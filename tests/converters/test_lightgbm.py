@@ -7,6 +7,7 @@ from typing import Any
 
 import lightgbm as lgb
 import numpy as np
+import onnx
 import pandas as pd
 import pytest
 from hypothesis import given, settings
@@ -15,12 +16,16 @@ from sklearn.datasets import load_breast_cancer, load_diabetes, load_iris
 from sklearn.impute import SimpleImputer
 from sklearn.pipeline import make_pipeline
 
+from mlpack_edge.converters.frame import Prediction, frame_of
 from mlpack_edge.converters.onnx_from_lightgbm import boosted_from_booster, onnx_from_lightgbm
+from mlpack_edge.converters.onnx_from_sklearn.walk import convert_estimator
+from mlpack_edge.converters.onnx_graph import Graph, Value
 from mlpack_edge.converters.sklearn_columns import explore
 from mlpack_edge.converters.trees.ensemble import walk
 from mlpack_edge.converters.trees.from_lightgbm import ZERO, boosted_from_lightgbm
 from mlpack_edge.core.errors import BadInput, Unsupported
 from mlpack_edge.runtimes import lightgbm as reference
+from mlpack_edge.runtimes.onnxruntime import open_session, run
 from tests.converters.booster_parity import assert_booster_same, hard_rows, thresholds_of
 from tests.converters.sklearn_parity import assert_same
 
@@ -299,3 +304,21 @@ def test_wrappers_fitted_on_data_frame_categories_take_raw_values(estimator: Any
     facts = explore(estimator, list(raw.columns), 3)
     assert [fact.kind for fact in facts] == ["categorical", "numeric", "categorical"]
     assert facts[1].hint().edges.size
+
+
+def test_scores_of_a_classifier_are_its_decision_function() -> None:
+    """Stacking and calibration read them; a random forest's are not divided by its trees."""
+    rows, labels = BREAST
+    model = lgb.LGBMClassifier(boosting_type="rf", bagging_freq=1, bagging_fraction=0.6, **FEW).fit(rows, labels)
+    graph = Graph()
+    frame = frame_of(Value("X", "float64", rows.shape[1]))
+    made = convert_estimator(graph, model, frame, "model")
+    assert isinstance(made, Prediction) and made.scores is not None
+    graph.nodes.append(onnx.helper.make_node("Identity", [made.scores.name], ["scores"]))
+    info = onnx.helper.make_tensor_value_info
+    whole = graph.model(
+        [info("X", onnx.TensorProto.DOUBLE, ["batch", rows.shape[1]])],
+        [info("scores", onnx.TensorProto.DOUBLE, ["batch"])],
+    )
+    given_scores = run(open_session(whole.SerializeToString()), {"X": rows})["scores"]
+    np.testing.assert_array_equal(given_scores, model.decision_function(rows))
