@@ -46,8 +46,13 @@ def bagging_classifier(scope: Scope, estimator: Estimator, frame: Frame) -> Pred
             scope, frame, ensemble_from_trees(trees, values, classes, columns=estimator.estimators_features_)
         )
         return classification(scope, estimator, total / float(len(trees)))
-    parts = [_shares(scope, part, made, classes) for part, made in _parts(scope, estimator, frame)]
-    return classification(scope, estimator, _added(parts) / float(len(parts)))
+    answers = _parts(scope, estimator, frame)
+    parts = [_shares(scope, part, made, classes) for part, made in answers]
+    scores = None
+    margins = [made.scores for _, made in answers if made.scores is not None]
+    if len(margins) == len(answers) and hasattr(estimator, "decision_function"):
+        scores = _added([tensor(scope.graph, margin, "float64") for margin in margins]) / float(len(margins))
+    return classification(scope, estimator, _added(parts) / float(len(parts)), scores)
 
 
 def bagging_regressor(scope: Scope, estimator: Estimator, frame: Frame) -> Prediction:
@@ -142,9 +147,11 @@ def ada_boost_classifier(scope: Scope, estimator: Estimator, frame: Frame) -> Pr
         score = (decision * np.array([[-1.0, 1.0]])).sum(keep=False)
         half = score.column()
         chances = (beside([-half, half]) / 2.0).softmax()
-        return Prediction(label_above(scope, score, estimator.classes_), chances.value(2))
+        return Prediction(label_above(scope, score, estimator.classes_), chances.value(2), score.value())
     chances = (decision / float(classes - 1)).softmax()
-    return Prediction(label_highest(scope, decision, estimator.classes_), chances.value(classes))
+    return Prediction(
+        label_highest(scope, decision, estimator.classes_), chances.value(classes), decision.value(classes)
+    )
 
 
 def _samme(named: Array, weight: float, classes: int) -> Array:

@@ -93,6 +93,7 @@ def _two_classes(scope: Scope, estimator: Estimator, raw: Tensor, second: Tensor
     return Prediction(
         label=pick_label(scope.graph, second.cast("int64").name, estimator.classes_),
         probabilities=both_sides(scaled.sigmoid()).value(2),
+        scores=raw.vector().value(),
     )
 
 
@@ -100,6 +101,7 @@ def _several_classes(scope: Scope, estimator: Estimator, raw: Tensor) -> Predict
     return Prediction(
         label=label_highest(scope, raw, estimator.classes_),
         probabilities=raw.softmax().value(len(estimator.classes_)),
+        scores=raw.value(len(estimator.classes_)),
     )
 
 

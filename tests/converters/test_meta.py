@@ -7,10 +7,22 @@ from typing import Any
 
 import numpy as np
 import pytest
+from lightgbm import LGBMClassifier
 from sklearn import multiclass, multioutput
 from sklearn.base import clone
+from sklearn.calibration import CalibratedClassifierCV
 from sklearn.compose import ColumnTransformer, TransformedTargetRegressor
-from sklearn.ensemble import StackingClassifier, StackingRegressor, VotingClassifier, VotingRegressor
+from sklearn.ensemble import (
+    AdaBoostClassifier,
+    BaggingClassifier,
+    GradientBoostingClassifier,
+    HistGradientBoostingClassifier,
+    RandomForestClassifier,
+    StackingClassifier,
+    StackingRegressor,
+    VotingClassifier,
+    VotingRegressor,
+)
 from sklearn.feature_selection import RFE, RFECV
 from sklearn.frozen import FrozenEstimator
 from sklearn.linear_model import LinearRegression, LogisticRegression, RANSACRegressor, Ridge, SGDClassifier
@@ -22,6 +34,7 @@ from sklearn.preprocessing import MinMaxScaler, QuantileTransformer, RobustScale
 from sklearn.semi_supervised import SelfTrainingClassifier
 from sklearn.svm import SVC, LinearSVC
 from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor
+from xgboost import XGBClassifier
 
 from mlpack_edge.core.errors import Unsupported
 from tests.converters.fitted import DTYPES, assert_right, data, probes
@@ -53,8 +66,7 @@ def short(estimator: Any) -> str:
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("estimator", CLASSIFIERS, ids=short)
 def test_classifiers(estimator: Any, dtype: str) -> None:
-    for name in ("iris", "wine"):
-        assert_right(estimator, name, dtype, extreme=False, rtol=1e-4, atol=1e-4 if dtype == "float32" else 1e-7)
+    assert_right(estimator, "wine", dtype, extreme=False, rtol=1e-4, atol=1e-4 if dtype == "float32" else 1e-7)
 
 
 @pytest.mark.parametrize(
@@ -80,6 +92,22 @@ def test_two_classes_with_names(estimator: Any) -> None:
 )  # fmt: skip
 def test_regressors(estimator: Any, dtype: str) -> None:
     assert_right(estimator, "diabetes", dtype, extreme=False, rtol=1e-4 if dtype == "float32" else 1e-6)
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize(
+    "part",
+    [HistGradientBoostingClassifier(max_iter=4), GradientBoostingClassifier(n_estimators=4, random_state=0),
+     AdaBoostClassifier(n_estimators=4, random_state=0), BaggingClassifier(LOGISTIC, 3, random_state=0),
+     RandomForestClassifier(4, random_state=0), LGBMClassifier(n_estimators=4, verbose=-1), XGBClassifier(n_estimators=4)],
+    ids=short,
+)  # fmt: skip
+def test_scores_of_ensembles_inside(part: Any, dtype: str) -> None:
+    """One against the rest and calibration ask for decision functions before probabilities."""
+    for estimator in (multiclass.OneVsRestClassifier(part), CalibratedClassifierCV(part, cv=3)):
+        for name in ("iris", "cancer"):
+            assert_right(estimator, name, dtype, rtol=1e-4, atol=1e-5)
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
