@@ -46,8 +46,8 @@ def parity_text(parity: Json) -> str:
             f"left out: {parity['ill_conditioned']} made rows at which the source itself changes as much "
             "when its input moves by one unit in the last place"
         )
-    for name, why in parity["refused_by_reference"].items():
-        lines.append(f"left out: {name} rows, which the source does not take ({why})")
+    for name, why in parity["left_out"].items():
+        lines.append(f"left out: {name} rows ({why})")
     lines.append(table(rows, ("output", "label flips", "max abs", "max rel", "p99 abs")))
     lines += parity["reasons"]
     divergence = parity["first_divergence"]

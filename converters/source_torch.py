@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from mlpack_edge.converters.sources import SourceOptions
 from mlpack_edge.converters.torch_inputs import Module, TorchOptions
 from mlpack_edge.core.errors import BadInput
 from mlpack_edge.core.signature import Signature
+from mlpack_edge.runtimes.parity import RowsRefused
 from mlpack_edge.runtimes.rows import Hints
 from mlpack_edge.runtimes.torch import load_module, run_module
 from mlpack_edge.runtimes.torch_program import load_program
@@ -49,7 +51,13 @@ class TorchSource:
         self.signature = Signature(self._prepared.inputs.specs, ())
 
     def run(self, feeds: Mapping[str, Array]) -> dict[str, Array]:
-        return run_module(self._module, self.signature, feeds)
+        """What PyTorch gives. Raises RowsRefused for an empty batch that the module does not take."""
+        try:
+            return run_module(self._module, self.signature, feeds)
+        except BadInput as fault:
+            if all(len(array) for array in feeds.values()):
+                raise
+            raise RowsRefused(fault.why or fault.message) from fault
 
     def convert(self) -> BuiltModel:
         model, signature = self._prepared.lower()
@@ -60,7 +68,7 @@ class TorchSource:
         self.signature = signature
 
     def hints(self) -> Hints:
-        return self._prepared.inputs.hints()
+        return replace(self._prepared.inputs.hints(), empty_batch=True)
 
     def step_outputs(self, feeds: Mapping[str, Array]) -> dict[str, Array]:
         return {}

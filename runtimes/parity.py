@@ -9,7 +9,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from mlpack_edge.core.errors import BadInput
+from mlpack_edge.core.errors import BadInput, CheckFailed
 from mlpack_edge.core.signature import Signature
 from mlpack_edge.runtimes.compare import OutputFacts, Tolerance, add, compare_output, find_missing, rows_outside
 
@@ -41,12 +41,14 @@ class RowsRefused(Exception):
 @dataclass(frozen=True, slots=True)
 class RowGroup:
     """Rows of one kind. must_run: the source has to take them. conditioned: rows at which the reference changes more
-    from one ulp of its input than the candidate differs are counted apart, not as differences."""
+    from one ulp of its input than the candidate differs are counted apart, not as differences. optional: that the
+    candidate stops on them is reported, and is no difference."""
 
     name: str
     feeds: dict[str, Array]
     must_run: bool = False
     conditioned: bool = False
+    optional: bool = False
 
     @property
     def rows(self) -> int:
@@ -55,7 +57,7 @@ class RowGroup:
 
 @dataclass(frozen=True, slots=True)
 class ParityReport:
-    """Facts. rows: compared; ill_conditioned: left out, see RowGroup; refused: what the source itself refuses."""
+    """Facts. rows: compared; ill_conditioned: left out, see RowGroup; refused: what one of the two does not take, and why."""
 
     rows: int
     groups: dict[str, int]
@@ -69,7 +71,7 @@ class ParityReport:
             "outputs": [facts.to_json() for facts in self.outputs],
             "groups": self.groups,
             "ill_conditioned": self.ill_conditioned,
-            "refused_by_reference": self.refused,
+            "left_out": self.refused,
         }
 
 
@@ -97,7 +99,13 @@ def check_parity(
                 ) from refusal  # fmt: skip
             refused[group.name] = str(refusal)
             continue
-        made = candidate.run(group.feeds)
+        try:
+            made = candidate.run(group.feeds)
+        except CheckFailed as stop:
+            if not group.optional:
+                raise
+            refused[group.name] = f"the converted model stops on them: {stop.why}"
+            continue
         absent = find_missing(expected, made)
         if absent:
             raise BadInput(
