@@ -3,8 +3,9 @@
 python benchmarks/tree_speed.py [--rounds 7] [--only TEXT] > tree_speed.json
 
 Three roads are timed in turn, round by round, so that a busy machine slows all of them alike: scikit-learn itself, the
-file that `mlpack convert` writes, and the file of skl2onnx ("usual"). Per road and batch size: the best CPU time of the thread over
-rounds, in microseconds a row. `ratio` is scikit-learn's time over ONNX Runtime's; above 1 the file is faster.
+file that `mlpack convert` writes, and the file of skl2onnx ("usual"). Per road and batch size: the best CPU time of the
+thread over the rounds, in microseconds a row. `ratio` is scikit-learn's time over ONNX Runtime's; above 1 the file is
+faster.
 """
 
 from __future__ import annotations

@@ -28,8 +28,8 @@ NODES_IN_CACHE = 10_000
 WORTH_TELLING_APART = 60_000
 #: Up to this many classes a look-up a class is faster than one look-up of whole rows.
 FEW_CLASSES = 4
-#: Up to this many columns it pays to append their negatives.
-FEW_COLUMNS = 100
+#: Up to this many columns it pays to append their negatives, and from this many nodes a tree on.
+FEW_COLUMNS, BIG_TREE = 100, 32
 
 
 def sum_of_trees(graph: Graph, ensemble: Ensemble, x: Value) -> Value:
@@ -70,8 +70,9 @@ def leaves_of_trees(graph: Graph, ensemble: Ensemble, x: Value) -> Value:
 
 
 def _turned(graph: Graph, ensemble: Ensemble, rows: Value, order: Order | None) -> tuple[Ensemble, Value]:
-    """Nodes turned for speed where the ensemble is big enough to gain, and few enough columns are to be doubled."""
-    if order is None or (rows.width or 0) > FEW_COLUMNS:
+    """Nodes turned for speed where the trees are big enough to gain, and few enough columns are to be doubled."""
+    small = len(ensemble.feature) < BIG_TREE * len(ensemble.roots)
+    if order is None or small or (rows.width or 0) > FEW_COLUMNS:
         return ensemble, rows
     return missing_on_the_false_side(graph, ensemble, rows)
 

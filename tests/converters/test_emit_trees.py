@@ -119,6 +119,7 @@ def test_the_graph_gives_what_the_walk_gives(
         if small:
             patch.setattr(emit_onnx, "NODES_IN_CACHE", 30)
             patch.setattr(emit_onnx, "WORTH_TELLING_APART", 20)
+            patch.setattr(emit_onnx, "BIG_TREE", 0)
             patch.setattr(row_order, "WORTH_SORTING", 1)
         for made in run(sum_of_trees, ensemble, rows):
             np.testing.assert_array_equal(made, walk(ensemble, rows[: len(made)]))
