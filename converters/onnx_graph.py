@@ -90,10 +90,9 @@ class Graph:
         if data.dtype.kind in "OU":
             texts = [str(text).encode("utf-8") for text in data.ravel().tolist()]
             tensor = TensorProto(data_type=TensorProto.STRING, dims=data.shape, string_data=texts)
-            key = ("string", data.shape, b"\0".join(texts))
+            key = ("string", data.shape, repr(texts).encode())
         else:
-            data = np.ascontiguousarray(data)
-            tensor = numpy_helper.from_array(data)
+            tensor = numpy_helper.from_array(np.asarray(data, order="C"))
             key = (str(data.dtype), data.shape, data.tobytes())
         if key not in self._by_content:
             tensor.name = f"const_{len(self.initializers)}"

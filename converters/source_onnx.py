@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,9 @@ from mlpack_edge.converters.onnx_from_sklearn.model import BuiltModel
 from mlpack_edge.converters.sources import SourceOptions
 from mlpack_edge.core.errors import BadInput, CheckFailed
 from mlpack_edge.core.signature import Signature
-from mlpack_edge.runtimes.onnxruntime import loads, open_session, run_raw
+from mlpack_edge.runtimes.onnx_signature import derived_signature
+from mlpack_edge.runtimes.onnxruntime import FAULTS, fixed_batch, loads, open_session, run_raw
+from mlpack_edge.runtimes.parity import RowsRefused
 from mlpack_edge.runtimes.rows import Hints
 
 Array = NDArray[Any]
@@ -43,12 +45,16 @@ class OnnxSource:
     def run(self, feeds: Mapping[str, Array]) -> dict[str, Array]:
         """What the file as it is gives, under the names of the cleaned model's outputs."""
         made = self._reference(dict(feeds))
-        renamed = {}
-        for before, after in self._clean.outputs.items():
-            value = made[before]
-            width = len(self.signature.classes)
-            renamed[after] = _rows_of_maps(value, width) if isinstance(value, list) else np.asarray(value)
+        renamed = {after: self._array(made[before]) for before, after in self._clean.outputs.items()}
         return {spec.name: renamed[spec.name] for spec in self.signature.outputs if spec.name in renamed}
+
+    def _array(self, value: Any) -> Array:
+        """An output as an array: what a ZipMap gives, a map from class to probability a row, as `[batch, classes]`."""
+        if not isinstance(value, list):
+            return np.asarray(value)
+        classes = self.signature.classes
+        rows = [[row[label] for label in classes] for row in value]
+        return np.array(rows, np.float32).reshape(len(value), len(classes))
 
     def convert(self) -> BuiltModel:
         return BuiltModel(self._clean.model, self._clean.signature, {})
@@ -65,12 +71,13 @@ class OnnxSource:
     def notes(self) -> list[str]:
         return list(self._clean.notes)
 
-    def _open(self) -> Any:
+    def _open(self) -> Callable[[dict[str, Array]], dict[str, Any]]:
         """ONNX Runtime; where the file is too new for it, onnx's own reference implementation."""
         reason = loads(self._original)
         if reason is None:
             session = open_session(self._original)
-            return lambda feeds: run_raw(session, feeds)
+            batch = fixed_batch(derived_signature(onnx.load_from_string(self._original)))
+            return lambda feeds: _in_pieces(session, feeds, batch)
         from onnx.reference import ReferenceEvaluator
 
         try:
@@ -85,6 +92,24 @@ class OnnxSource:
         return lambda feeds: dict(zip(names, slow.run(None, feeds), strict=True))
 
 
-def _rows_of_maps(maps: list[dict[Any, float]], width: int) -> Array:
-    """What a ZipMap gives, a map from class to probability a row, as `[batch, width]`."""
-    return np.array([list(row.values()) for row in maps], np.float32).reshape(len(maps), width)
+def _in_pieces(session: Any, feeds: dict[str, Array], batch: int | None) -> dict[str, Any]:
+    """Run the file as it is, in pieces of its own batch where that is fixed. Raises RowsRefused with its reason."""
+    rows = len(next(iter(feeds.values()))) if feeds else 0
+    try:
+        if batch is None or rows == batch:
+            return run_raw(session, feeds)
+        if rows % batch:
+            raise RowsRefused(f"the model takes batches of {batch} rows, {rows} rows are no whole number of them")
+        pieces = [
+            run_raw(session, {name: array[start : start + batch] for name, array in feeds.items()})
+            for start in range(0, rows, batch)
+        ]
+    except FAULTS as fault:
+        raise RowsRefused(" ".join(str(fault).split())[:300]) from fault
+    return {name: _joined([piece[name] for piece in pieces]) for name in pieces[0]}
+
+
+def _joined(parts: list[Any]) -> Any:
+    if isinstance(parts[0], list):
+        return [row for part in parts for row in part]
+    return np.concatenate(parts)

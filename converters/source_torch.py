@@ -51,12 +51,10 @@ class TorchSource:
         self.signature = Signature(self._prepared.inputs.specs, ())
 
     def run(self, feeds: Mapping[str, Array]) -> dict[str, Array]:
-        """What PyTorch gives. Raises RowsRefused for an empty batch that the module does not take."""
+        """What PyTorch gives. Raises RowsRefused where the module's own code fails on these rows."""
         try:
             return run_module(self._module, self.signature, feeds)
         except BadInput as fault:
-            if all(len(array) for array in feeds.values()):
-                raise
             raise RowsRefused(fault.why or fault.message) from fault
 
     def convert(self) -> BuiltModel:

@@ -15,8 +15,8 @@ from mlpack_edge.core.signature import Signature
 
 Array = NDArray[Any]
 
-# ONNX Runtime raises these, none of them under a public base class.
-_FAULTS: tuple[type[Exception], ...] = tuple(
+#: What ONNX Runtime raises; none of these has a public base class.
+FAULTS: tuple[type[Exception], ...] = tuple(
     getattr(onnxruntime.capi.onnxruntime_pybind11_state, name)
     for name in (
         "Fail", "InvalidArgument", "InvalidGraph", "InvalidProtobuf", "NoSuchFile", "NotFound", "NotImplemented",
@@ -45,7 +45,7 @@ def loads(model: bytes | Path) -> str | None:
     """None where ONNX Runtime opens the model, else its reason in one line."""
     try:
         open_session(model, prepack=False)
-    except _FAULTS as fault:
+    except FAULTS as fault:
         return " ".join(str(fault).split())[:400]
     return None
 
@@ -68,13 +68,13 @@ class OnnxRunner:
         self.signature = signature
         try:
             self._session = open_session(model)
-        except _FAULTS as fault:
+        except FAULTS as fault:
             raise CheckFailed(
                 "ONNX Runtime does not load the model",
                 "mlpack inspect says what it holds; mlpack doctor says whether the versions go together",
                 why=" ".join(str(fault).split())[:400],
             ) from fault
-        self._batch = _fixed_batch(signature)
+        self._batch = fixed_batch(signature)
 
     def run(self, feeds: Mapping[str, Array]) -> dict[str, Array]:
         """All outputs; row by row (or in pieces) where the model has a fixed batch. Raises CheckFailed."""
@@ -86,7 +86,7 @@ class OnnxRunner:
                 run(self._session, {name: array[start : start + self._batch] for name, array in feeds.items()})
                 for start in range(0, rows, self._batch)
             ]
-        except _FAULTS as fault:
+        except FAULTS as fault:
             raise CheckFailed(
                 f"ONNX Runtime stopped on a batch of {rows} rows",
                 "report the model's source with this message: a converted model must take every batch",
@@ -95,7 +95,7 @@ class OnnxRunner:
         return {name: np.concatenate([piece[name] for piece in pieces]) for name in pieces[0]}
 
 
-def _fixed_batch(signature: Signature) -> int | None:
+def fixed_batch(signature: Signature) -> int | None:
     """The batch size a model is fixed to, None where it takes any."""
     sizes = {spec.shape[0] for spec in signature.inputs if spec.shape and isinstance(spec.shape[0], int)}
     return min(sizes) if len(sizes) == 1 and all(spec.shape for spec in signature.inputs) else None

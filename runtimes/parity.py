@@ -81,7 +81,8 @@ def check_parity(
     """Run both models on every group and compare output by output.
 
     tolerance: the tolerance of an output, given its role and the reference's values.
-    Raises BadInput where the reference refuses rows it must take, or an output is missing in the candidate.
+    Raises BadInput where the reference refuses rows it must take, or all of them, or an output is missing in the
+    candidate.
     """
     facts: dict[str, OutputFacts] = {}
     counts: dict[str, int] = {}
@@ -123,6 +124,11 @@ def check_parity(
                 name, roles.get(name, ""), group.name, _rows(array, keep), _rows(made[name], keep), limits[name]
             )
             facts[name] = add(facts[name], fresh) if name in facts else fresh
+    if not any(counts.values()):
+        name, why = next(iter(refused.items()), ("made", "no rows"))
+        raise BadInput(
+            "the source model takes none of the rows", "pass rows it takes with --data", why=f"{name}: {why}"
+        )
     return ParityReport(sum(counts.values()), counts, tuple(facts.values()), excused, refused)
 
 

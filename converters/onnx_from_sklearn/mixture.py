@@ -48,7 +48,7 @@ def log_gaussian(scope: Scope, estimator: Estimator, frame: Frame) -> Tensor:
         own = (np.sum(means**2, axis=1) * precision)[None, :]
         norm = (x @ _turned(means)) * (-2.0 * precision)[None, :] + own + (x**2).sum() * precision[None, :]
     constant: Array = np.broadcast_to(_log_determinant(chol, kind, width), (len(means),))[None, :]
-    joint = (norm + width * math.log(2 * math.pi)) * -0.5 + constant
+    joint: Tensor = (norm + width * math.log(2 * math.pi)) * -0.5 + constant
     return joint.rounded(result_dtype(frame, estimator.means_, estimator.precisions_cholesky_))
 
 

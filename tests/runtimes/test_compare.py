@@ -76,7 +76,7 @@ def test_a_number_agrees_exactly_within_its_tolerance(a: np.ndarray, shift: floa
 
 @given(arrays, arrays)
 def test_facts_of_two_groups_add_up(a: np.ndarray, b: np.ndarray) -> None:  # type: ignore[type-arg]
-    one, two = _facts(a, a + 1), _facts(b, b)
+    one, two = _facts(a, a + 10), _facts(b, b)
     both = add(one, two)
     assert both.rows == len(a) + len(b)
     assert both.beyond == len(a)
