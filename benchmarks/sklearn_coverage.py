@@ -53,7 +53,6 @@ from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor
 from sklearn.utils import all_estimators
 
 from mlpack_edge.converters.onnx_from_sklearn.model import onnx_from_sklearn
-from mlpack_edge.converters.onnx_from_sklearn.scope import class_path
 from mlpack_edge.core.errors import Unsupported
 from mlpack_edge.core.signature import Signature, TensorSpec
 from mlpack_edge.runtimes.onnxruntime import loads, open_session, run
@@ -137,6 +136,8 @@ def fit(estimator: Estimator, kind: str, name: str, target: str) -> tuple[Estima
     elif target == "several" and (name.startswith(("MultiOutput", "MultiTask", "PLS", "CCA")) or "Chain" in name):
         y = np.stack([y, y[::-1]], axis=1)
         y = (y > 0).astype(int) if kind == "classifier" else y
+    if name == "FrozenEstimator":
+        return FrozenEstimator(clone(estimator.estimator).fit(x, y)), x
     if kind == "cluster":
         return clone(estimator).fit(x), x
     return clone(estimator).fit(x, y), x
@@ -186,14 +187,12 @@ def numbers(result: Array) -> Array:
 def judge(estimator: Estimator, x: Array, kind: str) -> tuple[str, str]:
     """(right | refused | wrong, detail) for one fitted estimator."""
     subject = FeatureUnion([("part", estimator)]) if kind == "transformer" else estimator
-    if kind == "transformer":
-        subject.fit_transform = None
     for dtype in ("float32", "float64"):
         signature = Signature((TensorSpec("X", dtype, ("batch", x.shape[1])),), ())
         try:
             built = onnx_from_sklearn(subject, signature)
         except Unsupported as refusal:
-            named = type(estimator).__name__ in refusal.message or "class" in refusal.data
+            named = refusal.data.get("class", "") not in ("", "sklearn.pipeline.FeatureUnion")
             detail = f"{refusal.message}: {refusal.why}"
             return ("refused" if named else "refused without its class"), detail
         fault = loads(built.model.SerializeToString())
@@ -235,8 +234,6 @@ def measure(name: str, estimator: Estimator, kind: str, column: str) -> dict[str
             fitted, x = fit(estimator, kind, name, "several" if column == "wrapped" else "plain")
         except (ValueError, TypeError, AttributeError, IndexError, NotImplementedError) as fault:
             return record | {"result": "n/a(fit)", "detail": str(fault).splitlines()[0][:200]}
-        if kind == "transformer" and not hasattr(fitted, "transform"):
-            record["class"] = class_path(fitted)
         result, detail = judge(fitted, x, kind)
     return record | {"result": result, "detail": detail}
 
