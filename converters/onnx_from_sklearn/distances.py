@@ -53,7 +53,7 @@ def _squared(graph: Graph, x: Tensor, y: Array, direct: bool, ranked: bool) -> T
     if direct:
         return _over_features(graph, x, y, "Add", ("Mul",))
     own: Array = np.einsum("ij,ij->i", y, y)[None, :]
-    product = (x @ np.ascontiguousarray(y.T)) * -2.0
+    product = x @ np.ascontiguousarray(-2.0 * y.T)  # doubling is exact, so is its place
     if ranked:
         return product + own
     summed = (x * x).sum() + product + own

@@ -17,9 +17,16 @@ from mlpack_edge.converters.onnx_graph import Array, Value
 from mlpack_edge.converters.tensor import Tensor, const, taken
 
 
-def measured(scope: Scope, estimator: Estimator, x: Tensor, metric: str = "", direct: bool | None = None) -> Tensor:
+def measured(
+    scope: Scope,
+    estimator: Estimator,
+    x: Tensor,
+    metric: str = "",
+    direct: bool | None = None,
+    ranked: bool = False,
+) -> Tensor:
     """Distances to every fitted row in the effective metric, or in `metric`; unless `direct` says how, through the
-    matrix product where scikit-learn goes through it.
+    matrix product where scikit-learn goes through it. ranked: only their order counts.
     """
     parameters = dict(estimator.effective_metric_params_ or {})
     if not isinstance(estimator.effective_metric_, str):
@@ -32,7 +39,7 @@ def measured(scope: Scope, estimator: Estimator, x: Tensor, metric: str = "", di
         raise scope.refuse(estimator, "it was fitted on sparse rows")
     named = metric or estimator.effective_metric_
     direct = estimator._fit_method != "brute" if direct is None else direct
-    return distances(scope, x, np.asarray(fitted, np.float64), named, power, direct=direct)
+    return distances(scope, x, np.asarray(fitted, np.float64), named, power, direct=direct, ranked=ranked)
 
 
 def _weights(scope: Scope, estimator: Estimator) -> str:
@@ -46,16 +53,15 @@ def closest(scope: Scope, estimator: Estimator, frame: Frame) -> tuple[Tensor, T
     """(places of the n nearest fitted rows, int64 `[batch, n]`, and their weights `[batch, n]` where not uniform)."""
     weighted = _weights(scope, estimator) == "distance"
     x = features(scope, frame)
-    reach = measured(scope, estimator, x)
+    product = estimator._fit_method == "brute" and estimator.effective_metric_ in ("euclidean", "l2")
+    reach = measured(scope, estimator, x, ranked=product or not weighted)
     count = const(scope.graph, np.array([estimator.n_neighbors], np.int64))
     near, places = scope.graph.ops("TopK", 2, reach.name, count.name, axis=1, largest=0, sorted=1)
     found = Tensor(scope.graph, places, "int64")
     if not weighted:
         return found, None
-    if estimator._fit_method == "brute" and estimator.effective_metric_ in ("euclidean", "l2"):
-        inverse = 1.0 / _between(scope, estimator, x, found)
-    else:
-        inverse = 1.0 / Tensor(scope.graph, near, "float64")
+    apart = _between(scope, estimator, x, found) if product else Tensor(scope.graph, near, "float64")
+    inverse = 1.0 / apart
     exact = inverse._made("IsInf", inverse.name, dtype="bool").cast("float64")
     any_exact = exact.max() > 0.0
     return found, any_exact.where(exact, inverse)

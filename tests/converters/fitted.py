@@ -36,7 +36,13 @@ def probes(x: Array, extreme: bool = True) -> Array:
 
 
 def assert_right(
-    estimator: Any, name: str, dtype: str, *, extreme: bool = True, target: Any = None, rtol: float = 0.0,
+    estimator: Any,
+    name: str,
+    dtype: str,
+    *,
+    extreme: bool = True,
+    target: Any = None,
+    rtol: float = 0.0,
     atol: float = 0.0,
 ) -> onnx.ModelProto:
     """Fit on the data set, alone and behind a StandardScaler, and hold both against their ONNX models.
