@@ -15,8 +15,8 @@ from mlpack_edge.converters.onnx_from_sklearn.model import BuiltModel
 from mlpack_edge.converters.sources import SourceOptions
 from mlpack_edge.core.errors import BadInput, CheckFailed
 from mlpack_edge.core.signature import Signature
-from mlpack_edge.runtimes.onnx_signature import derived_signature
-from mlpack_edge.runtimes.onnxruntime import FAULTS, fixed_batch, loads, open_session, run_raw
+from mlpack_edge.runtimes.onnx_signature import real_inputs, shape_of
+from mlpack_edge.runtimes.onnxruntime import FAULTS, loads, open_session, run_raw
 from mlpack_edge.runtimes.parity import RowsRefused
 from mlpack_edge.runtimes.rows import Hints
 
@@ -76,7 +76,7 @@ class OnnxSource:
         reason = loads(self._original)
         if reason is None:
             session = open_session(self._original)
-            batch = fixed_batch(derived_signature(onnx.load_from_string(self._original)))
+            batch = _fixed_batch(onnx.load_from_string(self._original))
             return lambda feeds: _in_pieces(session, feeds, batch)
         from onnx.reference import ReferenceEvaluator
 
@@ -90,6 +90,14 @@ class OnnxSource:
             ) from fault
         names = list(slow.output_names)
         return lambda feeds: dict(zip(names, slow.run(None, feeds), strict=True))
+
+
+def _fixed_batch(model: onnx.ModelProto) -> int | None:
+    """The batch size that the file is fixed to, None where it takes any."""
+    shapes = [shape_of(value) for value in real_inputs(model.graph)]
+    first = {shape[0] for shape in shapes if shape}
+    size = next(iter(first)) if len(first) == 1 and all(shapes) else None
+    return size if isinstance(size, int) else None
 
 
 def _in_pieces(session: Any, feeds: dict[str, Array], batch: int | None) -> dict[str, Any]:

@@ -74,7 +74,7 @@ class OnnxRunner:
                 "mlpack inspect says what it holds; mlpack doctor says whether the versions go together",
                 why=" ".join(str(fault).split())[:400],
             ) from fault
-        self._batch = fixed_batch(signature)
+        self._batch = _fixed_batch(signature)
 
     def run(self, feeds: Mapping[str, Array]) -> dict[str, Array]:
         """All outputs; row by row (or in pieces) where the model has a fixed batch. Raises CheckFailed."""
@@ -95,7 +95,7 @@ class OnnxRunner:
         return {name: np.concatenate([piece[name] for piece in pieces]) for name in pieces[0]}
 
 
-def fixed_batch(signature: Signature) -> int | None:
+def _fixed_batch(signature: Signature) -> int | None:
     """The batch size a model is fixed to, None where it takes any."""
     sizes = {spec.shape[0] for spec in signature.inputs if spec.shape and isinstance(spec.shape[0], int)}
     return min(sizes) if len(sizes) == 1 and all(spec.shape for spec in signature.inputs) else None
