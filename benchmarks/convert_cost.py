@@ -25,7 +25,7 @@ BARE = """
 import sys, skops.io
 from skl2onnx import to_onnx
 from skl2onnx.common.data_types import FloatTensorType
-from mlpack_edge.runtimes.skops_trusted import TRUSTED
+from mlpack_edge.runtimes.sklearn.skops_trusted import TRUSTED
 model = skops.io.load(sys.argv[1], trusted=list(TRUSTED))
 made = to_onnx(model, initial_types=[("X", FloatTensorType([None, 20]))], options={"zipmap": False})
 open(sys.argv[2], "wb").write(made.SerializeToString())

@@ -56,7 +56,7 @@ from mlpack_edge.converters.onnx_from_sklearn.model import onnx_from_sklearn
 from mlpack_edge.core.errors import Unsupported
 from mlpack_edge.core.signature import Signature, TensorSpec
 from mlpack_edge.runtimes.onnxruntime import loads, open_session, run
-from mlpack_edge.runtimes.sklearn import run_estimator
+from mlpack_edge.runtimes.sklearn.estimator import run_estimator
 
 KINDS = ("classifier", "regressor", "transformer", "cluster")
 NEEDED, BASELINE = 115, {"right": 98, "fitted": 151}

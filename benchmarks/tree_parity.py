@@ -47,10 +47,10 @@ from sklearn.ensemble import (
 from sklearn.tree import DecisionTreeClassifier
 
 from mlpack_edge.converters.onnx_from_sklearn.model import onnx_from_sklearn
-from mlpack_edge.converters.sklearn_columns import explore
+from mlpack_edge.converters.sources.sklearn_columns import explore
 from mlpack_edge.core.signature import Signature, TensorSpec
 from mlpack_edge.runtimes.onnxruntime import open_session, run
-from mlpack_edge.runtimes.sklearn import run_estimator
+from mlpack_edge.runtimes.sklearn.estimator import run_estimator
 
 WIDTH, FITTED = 8, 3000
 #: Columns 6 and 7 hold numbered categories in the cases that say so.

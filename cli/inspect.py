@@ -10,7 +10,7 @@ import click
 
 from mlpack_edge.cli.options import limit_options, limits_of
 from mlpack_edge.cli.outcome import Outcome, answers, size_text, table
-from mlpack_edge.runtimes.inspect import inspect_file
+from mlpack_edge.runtimes.inspection.inspect import inspect_file
 
 Json = dict[str, Any]
 

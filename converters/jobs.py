@@ -16,7 +16,7 @@ import onnx
 from numpy.typing import NDArray
 
 from mlpack_edge.converters.prove import Allowed, Proof, divergence_of_steps, prove
-from mlpack_edge.converters.sources import Source, SourceOptions
+from mlpack_edge.converters.sources.source import Source, SourceOptions
 from mlpack_edge.core.artifact import Lineage, sha256_of_file
 from mlpack_edge.core.errors import CheckFailed, Unsupported
 from mlpack_edge.core.extensions import SOURCES, extensions, missing_extra
@@ -24,7 +24,7 @@ from mlpack_edge.core.files import io_fault
 from mlpack_edge.core.signature import METADATA_KEY, Signature
 from mlpack_edge.runtimes.data import read_table
 from mlpack_edge.runtimes.onnxruntime import OnnxRunner
-from mlpack_edge.runtimes.sniff import sniff
+from mlpack_edge.runtimes.recognise.sniff import sniff
 
 Array = NDArray[Any]
 Json = dict[str, Any]
@@ -142,8 +142,8 @@ class _OnnxModel(OnnxRunner):
 
 
 def _onnx_model(name: str) -> _OnnxModel:
-    from mlpack_edge.runtimes.onnx_file import open_onnx
-    from mlpack_edge.runtimes.onnx_signature import signature_from_onnx
+    from mlpack_edge.runtimes.onnx_files.file import open_onnx
+    from mlpack_edge.runtimes.onnx_files.signature import signature_from_onnx
 
     path = Path(name)
     model = open_onnx(path)
@@ -183,7 +183,7 @@ def open_source(name: str, options: SourceOptions, stage: Stage) -> Source:
     registered = extensions(SOURCES).get(kind)
     if registered is None:
         if kind in ("torch-checkpoint", "safetensors"):
-            from mlpack_edge.runtimes.torch import bare_weights
+            from mlpack_edge.runtimes.torch.module import bare_weights
 
             raise bare_weights(Path(name))
         raise Unsupported(

@@ -95,7 +95,7 @@ class Graph:
             tensor = numpy_helper.from_array(np.asarray(data, order="C"))
             key = (str(data.dtype), data.shape, data.tobytes())
         if key not in self._by_content:
-            tensor.name = f"const_{len(self.initializers)}"
+            tensor.name = f"const:{len(self.initializers)}"
             self.initializers[tensor.name] = tensor
             self._by_content[key] = tensor.name
         return self._by_content[key]

@@ -8,10 +8,10 @@ from dataclasses import replace
 import numpy as np
 
 from mlpack_edge.converters.frame import Frame, Prediction
-from mlpack_edge.converters.onnx_from_catboost import boosted_from_booster as catboost_trees
-from mlpack_edge.converters.onnx_from_lightgbm import boosted_from_booster as lightgbm_trees
+from mlpack_edge.converters.onnx_from_boosters.catboost import boosted_from_booster as catboost_trees
+from mlpack_edge.converters.onnx_from_boosters.lightgbm import boosted_from_booster as lightgbm_trees
+from mlpack_edge.converters.onnx_from_boosters.xgboost import boosted_from_booster as xgboost_trees
 from mlpack_edge.converters.onnx_from_sklearn.scope import Converter, Estimator, Scope
-from mlpack_edge.converters.onnx_from_xgboost import boosted_from_booster as xgboost_trees
 from mlpack_edge.converters.onnx_graph import Value
 from mlpack_edge.converters.trees.boosted import Boosted
 from mlpack_edge.converters.trees.booster_frames import number_matrix, predict, prediction

@@ -14,7 +14,7 @@ from mlpack_edge.converters.trees.boosted import Boosted
 from mlpack_edge.converters.trees.ensemble import LEQ
 from mlpack_edge.converters.trees.nodes import Nodes
 from mlpack_edge.core.errors import BadInput, Unsupported
-from mlpack_edge.runtimes.catboost import loss_of, names_of
+from mlpack_edge.runtimes.boosters.catboost import loss_of, names_of
 
 #: A parsed JSON object.
 Json = dict[str, Any]

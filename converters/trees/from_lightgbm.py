@@ -13,8 +13,8 @@ from mlpack_edge.converters.trees.boosted import Boosted
 from mlpack_edge.converters.trees.ensemble import LEQ
 from mlpack_edge.converters.trees.nodes import Nodes
 from mlpack_edge.core.errors import BadInput, Unsupported
-from mlpack_edge.runtimes.lightgbm import categories_of
-from mlpack_edge.runtimes.lightgbm_text import LightgbmText, read_lightgbm_text
+from mlpack_edge.runtimes.boosters.lightgbm import categories_of
+from mlpack_edge.runtimes.boosters.lightgbm_text import LightgbmText, read_lightgbm_text
 
 #: LightGBM's kZeroThreshold: the float32 nearest to 1e-35, as a double.
 ZERO = 1.0000000180025095e-35

@@ -16,7 +16,7 @@ from mlpack_edge.converters.trees.boosted import Boosted, Linear
 from mlpack_edge.converters.trees.ensemble import LT, Ensemble
 from mlpack_edge.converters.trees.nodes import Nodes
 from mlpack_edge.core.errors import BadInput, Unsupported
-from mlpack_edge.runtimes.xgboost import categories_of
+from mlpack_edge.runtimes.boosters.xgboost import categories_of
 
 #: A parsed JSON object.
 Json = dict[str, Any]

@@ -10,7 +10,7 @@ import onnx
 from mlpack_edge.converters.onnx_from_sklearn.model import onnx_from_sklearn
 from mlpack_edge.core.signature import Column, Signature, TensorSpec
 from mlpack_edge.runtimes.onnxruntime import open_session, run
-from mlpack_edge.runtimes.sklearn import run_estimator
+from mlpack_edge.runtimes.sklearn.estimator import run_estimator
 
 
 def signature_of_matrix(width: int, dtype: str) -> Signature:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from mlpack_edge.converters.sources import SourceOptions
+from mlpack_edge.converters.sources.source import SourceOptions
 
 
 @dataclass(frozen=True)

@@ -14,11 +14,11 @@ from sklearn.datasets import load_breast_cancer, load_diabetes, load_iris
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from mlpack_edge.converters.onnx_from_boosted import onnx_from_boosted
-from mlpack_edge.converters.onnx_from_catboost import boosted_from_booster, onnx_from_catboost
+from mlpack_edge.converters.onnx_from_boosters.boosted import onnx_from_boosted
+from mlpack_edge.converters.onnx_from_boosters.catboost import boosted_from_booster, onnx_from_catboost
 from mlpack_edge.converters.trees.ensemble import walk
 from mlpack_edge.core.errors import BadInput, Unsupported
-from mlpack_edge.runtimes import catboost as reference
+from mlpack_edge.runtimes.boosters import catboost as reference
 from mlpack_edge.runtimes.onnxruntime import open_session, run
 from tests.converters.booster_parity import assert_booster_same, hard_rows, thresholds_of
 from tests.converters.sklearn_parity import assert_same

@@ -17,14 +17,14 @@ from sklearn.impute import SimpleImputer
 from sklearn.pipeline import make_pipeline
 
 from mlpack_edge.converters.frame import Prediction, frame_of
-from mlpack_edge.converters.onnx_from_lightgbm import boosted_from_booster, onnx_from_lightgbm
+from mlpack_edge.converters.onnx_from_boosters.lightgbm import boosted_from_booster, onnx_from_lightgbm
 from mlpack_edge.converters.onnx_from_sklearn.walk import convert_estimator
 from mlpack_edge.converters.onnx_graph import Graph, Value
-from mlpack_edge.converters.sklearn_columns import explore
+from mlpack_edge.converters.sources.sklearn_columns import explore
 from mlpack_edge.converters.trees.ensemble import walk
 from mlpack_edge.converters.trees.from_lightgbm import ZERO, boosted_from_lightgbm
 from mlpack_edge.core.errors import BadInput, Unsupported
-from mlpack_edge.runtimes import lightgbm as reference
+from mlpack_edge.runtimes.boosters import lightgbm as reference
 from mlpack_edge.runtimes.onnxruntime import open_session, run
 from tests.converters.booster_parity import assert_booster_same, hard_rows, thresholds_of
 from tests.converters.sklearn_parity import assert_same

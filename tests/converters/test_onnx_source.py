@@ -13,10 +13,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from onnx import TensorProto, helper
 
-from mlpack_edge.converters.onnx_from_onnx import CleanModel, OnnxOptions, convert, load
+from mlpack_edge.converters.onnx_from_onnx.convert import CleanModel, OnnxOptions, convert, load
 from mlpack_edge.core.errors import BadInput, Unsupported
 from mlpack_edge.core.signature import Column, Signature, TensorSpec
-from mlpack_edge.runtimes.onnx_signature import write_signature
+from mlpack_edge.runtimes.onnx_files.signature import write_signature
 from mlpack_edge.runtimes.onnxruntime import loads, open_session
 from tests.runtimes.hostile_onnx import with_external
 from tests.runtimes.model_files import tiny_onnx

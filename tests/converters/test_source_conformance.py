@@ -10,7 +10,7 @@ import pytest
 
 from mlpack_edge.converters.jobs import kind_of
 from mlpack_edge.converters.prove import Allowed, prove
-from mlpack_edge.converters.sources import Source
+from mlpack_edge.converters.sources.source import Source
 from mlpack_edge.core.extensions import SOURCES, extensions
 from mlpack_edge.runtimes.onnxruntime import OnnxRunner
 from mlpack_edge.runtimes.rows import Hints, make_groups

@@ -14,11 +14,11 @@ import numpy as np
 import onnx
 import pytest
 
-from mlpack_edge.converters.onnx_from_torch import Prepared, TorchOptions, convert, prepare
+from mlpack_edge.converters.onnx_from_torch.convert import Prepared, TorchOptions, convert, prepare
 from mlpack_edge.core.errors import BadInput, Unsupported
 from mlpack_edge.core.signature import Signature
 from mlpack_edge.runtimes.onnxruntime import open_session, run
-from mlpack_edge.runtimes.torch import run_module
+from mlpack_edge.runtimes.torch.module import run_module
 
 torch = pytest.importorskip("torch", reason="the extra [torch] is not installed")
 nets = pytest.importorskip("tests.converters.torch_nets")
@@ -149,7 +149,7 @@ def test_whole_numbers_of_unknown_range_are_said_to_need_data() -> None:
 def test_two_processes_give_the_same_bytes() -> None:
     code = (
         "import sys, torch; from tests.converters import torch_nets as nets;"
-        "from mlpack_edge.converters.onnx_from_torch import TorchOptions, convert;"
+        "from mlpack_edge.converters.onnx_from_torch.convert import TorchOptions, convert;"
         "torch.manual_seed(0); m = nets.Recurrent().eval();"
         "sys.stdout.buffer.write(convert(m, TorchOptions({'x': ('batch', 'time', 4)}))[0].SerializeToString())"
     )
@@ -231,7 +231,7 @@ def test_an_input_that_forward_does_not_have_is_named() -> None:
 
 
 def test_more_weights_than_a_file_can_hold_are_refused_before_any_work(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("mlpack_edge.converters.onnx_from_torch._MOST_BYTES", 100)
+    monkeypatch.setattr("mlpack_edge.converters.onnx_from_torch.convert._MOST_BYTES", 100)
     with pytest.raises(Unsupported, match="GB of weights"):
         convert(nets.Mlp(), TorchOptions({"x": (B, 4)}))
 

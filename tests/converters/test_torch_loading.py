@@ -15,14 +15,14 @@ from typing import Any
 import numpy as np
 import pytest
 
-from mlpack_edge.converters.onnx_from_torch import TorchOptions, prepare
+from mlpack_edge.converters.onnx_from_torch.convert import TorchOptions, prepare
 from mlpack_edge.core.errors import BadInput, MlpackError, Unsupported, Untrusted
 from mlpack_edge.core.signature import Signature, TensorSpec
 from mlpack_edge.runtimes.onnxruntime import open_session, run
-from mlpack_edge.runtimes.pickle_scan import COMPUTED, globals_of
-from mlpack_edge.runtimes.torch import bare_weights, load_module, run_module
-from mlpack_edge.runtimes.torch_program import forced_weights_only, load_program
-from mlpack_edge.runtimes.torch_weights import load_weights, put_weights
+from mlpack_edge.runtimes.torch.module import bare_weights, load_module, run_module
+from mlpack_edge.runtimes.torch.pickle_scan import COMPUTED, globals_of
+from mlpack_edge.runtimes.torch.program import forced_weights_only, load_program
+from mlpack_edge.runtimes.torch.weights import load_weights, put_weights
 
 torch = pytest.importorskip("torch", reason="the extra [torch] is not installed")
 nets = pytest.importorskip("tests.converters.torch_nets")

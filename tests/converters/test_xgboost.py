@@ -16,12 +16,12 @@ from sklearn.datasets import load_breast_cancer, load_diabetes, load_iris
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from mlpack_edge.converters.onnx_from_xgboost import boosted_from_booster, onnx_from_xgboost
-from mlpack_edge.converters.sklearn_columns import explore
+from mlpack_edge.converters.onnx_from_boosters.xgboost import boosted_from_booster, onnx_from_xgboost
+from mlpack_edge.converters.sources.sklearn_columns import explore
 from mlpack_edge.converters.trees.ensemble import walk
 from mlpack_edge.converters.trees.from_xgboost import boosted_from_xgboost
 from mlpack_edge.core.errors import BadInput, Unsupported
-from mlpack_edge.runtimes import xgboost as reference
+from mlpack_edge.runtimes.boosters import xgboost as reference
 from mlpack_edge.runtimes.onnxruntime import open_session, run
 from tests.converters.booster_parity import assert_booster_same, hard_rows, thresholds_of
 from tests.converters.sklearn_parity import assert_same
@@ -286,7 +286,7 @@ def test_an_unknown_objective_is_refused_by_name() -> None:
     boosted = boosted_from_booster(booster, None)
     from dataclasses import replace
 
-    from mlpack_edge.converters.onnx_from_boosted import onnx_from_boosted
+    from mlpack_edge.converters.onnx_from_boosters.boosted import onnx_from_boosted
 
     with pytest.raises(Unsupported, match="reg:new"):
         onnx_from_boosted("XGBoost", replace(boosted, objective="reg:new"), reference.signature_of(booster), 21)

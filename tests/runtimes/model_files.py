@@ -11,7 +11,7 @@ import numpy as np
 import onnx
 from onnx import helper
 
-from mlpack_edge.runtimes.kinds import Kind
+from mlpack_edge.runtimes.recognise.kinds import Kind
 
 
 def write_models(folder: Path) -> dict[str, Kind]:

@@ -19,10 +19,10 @@ from onnx import TensorProto, helper
 from mlpack_edge.cli.inspect import facts_text
 from mlpack_edge.core.errors import BadInput, MlpackError
 from mlpack_edge.core.signature import METADATA_KEY, Signature, TensorSpec
-from mlpack_edge.runtimes.inspect import inspect_file
-from mlpack_edge.runtimes.inspect_onnx import onnx_facts
-from mlpack_edge.runtimes.inspect_tflite import tflite_facts
-from mlpack_edge.runtimes.onnx_signature import write_signature
+from mlpack_edge.runtimes.inspection.inspect import inspect_file
+from mlpack_edge.runtimes.inspection.onnx import onnx_facts
+from mlpack_edge.runtimes.inspection.tflite import tflite_facts
+from mlpack_edge.runtimes.onnx_files.signature import write_signature
 from mlpack_edge.runtimes.worker import Limits
 from tests.runtimes.hostile_onnx import BROKEN, link_beside, with_external
 from tests.runtimes.model_files import tiny_onnx, tiny_tflite
@@ -271,7 +271,7 @@ def test_the_command_prints_facts_and_exits_by_them(tmp_path: Path) -> None:
 
 def test_the_parent_imports_no_heavy_package(tmp_path: Path) -> None:
     script = (
-        "import sys; from pathlib import Path; from mlpack_edge.runtimes.inspect import inspect_file\n"
+        "import sys; from pathlib import Path; from mlpack_edge.runtimes.inspection.inspect import inspect_file\n"
         f"assert inspect_file(Path({str(DATASETS / 'sigmoid.onnx')!r})).facts['loads'] == {{'onnxruntime': True}}\n"
         "print(sorted({'numpy', 'onnx', 'onnxruntime', 'torch', 'sklearn'} & set(sys.modules)))"
     )
@@ -281,8 +281,8 @@ def test_the_parent_imports_no_heavy_package(tmp_path: Path) -> None:
 
 def test_the_children_import_neither_torch_nor_scikit_learn(tmp_path: Path) -> None:
     script = (
-        "import sys, mlpack_edge.runtimes.inspect_onnx, mlpack_edge.runtimes.inspect_tflite\n"
-        "import mlpack_edge.runtimes.inspect_loads as loads\n"
+        "import sys, mlpack_edge.runtimes.inspection.onnx, mlpack_edge.runtimes.inspection.tflite\n"
+        "import mlpack_edge.runtimes.inspection.loads as loads\n"
         f"loads.in_onnxruntime({{'path': {str(DATASETS / 'sigmoid.onnx')!r}}}, print)\n"
         "print(sorted({'torch', 'sklearn', 'pandas', 'scipy'} & set(sys.modules)))"
     )

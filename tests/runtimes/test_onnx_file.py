@@ -15,11 +15,17 @@ from onnx import TensorProto, helper, numpy_helper
 
 from mlpack_edge.core.errors import BadInput, IoFault, MlpackError, Unsupported
 from mlpack_edge.core.signature import Signature, TensorSpec
-from mlpack_edge.runtimes import onnx_wire
-from mlpack_edge.runtimes.onnx_external import fold
-from mlpack_edge.runtimes.onnx_file import check_onnx, external_data, open_onnx, signature_from_onnx, write_signature
-from mlpack_edge.runtimes.onnx_tensors import BITS
-from mlpack_edge.runtimes.onnx_wire import measure
+from mlpack_edge.runtimes.onnx_files import wire as onnx_wire
+from mlpack_edge.runtimes.onnx_files.external import fold
+from mlpack_edge.runtimes.onnx_files.file import (
+    check_onnx,
+    external_data,
+    open_onnx,
+    signature_from_onnx,
+    write_signature,
+)
+from mlpack_edge.runtimes.onnx_files.tensors import BITS
+from mlpack_edge.runtimes.onnx_files.wire import measure
 from tests.runtimes.hostile_onnx import BROKEN, hidden_external, link_beside, with_external
 from tests.runtimes.model_files import tiny_onnx
 

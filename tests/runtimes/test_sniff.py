@@ -17,8 +17,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from mlpack_edge.core.errors import BadInput, IoFault
-from mlpack_edge.runtimes.kinds import Kind
-from mlpack_edge.runtimes.sniff import sniff
+from mlpack_edge.runtimes.recognise.kinds import Kind
+from mlpack_edge.runtimes.recognise.sniff import sniff
 from tests.runtimes.model_files import tiny_onnx, write_models
 
 
@@ -237,7 +237,7 @@ def test_damaged_files_are_never_a_surprise(files: tuple[Path, dict[str, Kind]],
 
 def test_telling_a_file_imports_no_heavy_package(files: tuple[Path, dict[str, Kind]]) -> None:
     script = (
-        "import sys; from pathlib import Path; from mlpack_edge.runtimes.sniff import sniff\n"
+        "import sys; from pathlib import Path; from mlpack_edge.runtimes.recognise.sniff import sniff\n"
         f"for name in {sorted(files[1])!r}: sniff(Path({str(files[0])!r}) / name)\n"
         "print(sorted({'numpy', 'onnx', 'torch', 'sklearn', 'joblib', 'click'} & set(sys.modules)))"
     )

@@ -1,0 +1,1 @@
+"""Bare XGBoost, LightGBM and CatBoost models to ONNX."""

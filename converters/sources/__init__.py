@@ -1,0 +1,1 @@
+"""What `mlpack convert` opens: one module a framework, behind the protocol in `source`."""

@@ -1,0 +1,123 @@
+"""ONNX files as a source: brought up to date, cleaned, signed; held against the file they came from."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+from numpy.typing import NDArray
+
+from mlpack_edge.converters.built import BuiltModel
+from mlpack_edge.converters.onnx_from_onnx.convert import CleanModel, OnnxOptions, convert, load
+from mlpack_edge.converters.sources.source import SourceOptions
+from mlpack_edge.core.errors import BadInput, CheckFailed
+from mlpack_edge.core.signature import Signature
+from mlpack_edge.runtimes.onnx_files.signature import real_inputs, shape_of
+from mlpack_edge.runtimes.onnxruntime import FAULTS, loads, open_session, run_raw
+from mlpack_edge.runtimes.parity import RowsRefused
+from mlpack_edge.runtimes.rows import Hints
+
+Array = NDArray[Any]
+
+
+def from_onnx(name: str, options: SourceOptions) -> OnnxSource:
+    """Open an ONNX file as a source; external data outside its folder is refused before anything reads it."""
+    if options.stop_before:
+        raise BadInput("an ONNX file has no steps to stop before", "leave --stop-before out")
+    return OnnxSource(name, load(Path(name)), options)
+
+
+class OnnxSource:
+    """The file as it is is the reference; what is written is cleaned."""
+
+    kind = "onnx"
+
+    def __init__(self, name: str, model: onnx.ModelProto, options: SourceOptions) -> None:
+        self._name = name
+        self._original = model.SerializeToString()
+        self._clean: CleanModel = convert(model, OnnxOptions(options.opset, options.shapes))
+        self.signature = self._clean.signature
+        self._reference = self._open()
+
+    def run(self, feeds: Mapping[str, Array]) -> dict[str, Array]:
+        """What the file as it is gives, under the names of the cleaned model's outputs."""
+        made = self._reference(dict(feeds))
+        renamed = {after: self._array(made[before]) for before, after in self._clean.outputs.items()}
+        return {spec.name: renamed[spec.name] for spec in self.signature.outputs if spec.name in renamed}
+
+    def _array(self, value: Any) -> Array:
+        """An output as an array: what a ZipMap gives, a map from class to probability a row, as `[batch, classes]`."""
+        if not isinstance(value, list):
+            return np.asarray(value)
+        classes = self.signature.classes
+        rows = [[row[label] for label in classes] for row in value]
+        return np.array(rows, np.float32).reshape(len(value), len(classes))
+
+    def convert(self) -> BuiltModel:
+        return BuiltModel(self._clean.model, self._clean.signature, {})
+
+    def adopt(self, signature: Signature) -> None:
+        self.signature = signature
+
+    def hints(self) -> Hints:
+        return Hints()
+
+    def step_outputs(self, feeds: Mapping[str, Array]) -> dict[str, Array]:
+        return {}
+
+    def notes(self) -> list[str]:
+        return list(self._clean.notes)
+
+    def _open(self) -> Callable[[dict[str, Array]], dict[str, Any]]:
+        """ONNX Runtime; where the file is too new for it, onnx's own reference implementation."""
+        reason = loads(self._original)
+        if reason is None:
+            session = open_session(self._original)
+            batch = _fixed_batch(onnx.load_from_string(self._original))
+            return lambda feeds: _in_pieces(session, feeds, batch)
+        from onnx.reference import ReferenceEvaluator
+
+        try:
+            slow = ReferenceEvaluator(onnx.load_from_string(self._original))
+        except (RuntimeError, NotImplementedError, TypeError, ValueError) as fault:
+            raise CheckFailed(
+                f"{self._name} runs neither in ONNX Runtime nor in onnx's reference implementation",
+                "nothing can be proven about a model that does not run: export it again",
+                why=f"{reason}; {fault}"[:500],
+            ) from fault
+        names = list(slow.output_names)
+        return lambda feeds: dict(zip(names, slow.run(None, feeds), strict=True))
+
+
+def _fixed_batch(model: onnx.ModelProto) -> int | None:
+    """The batch size that the file is fixed to, None where it takes any."""
+    shapes = [shape_of(value) for value in real_inputs(model.graph)]
+    first = {shape[0] for shape in shapes if shape}
+    size = next(iter(first)) if len(first) == 1 and all(shapes) else None
+    return size if isinstance(size, int) else None
+
+
+def _in_pieces(session: Any, feeds: dict[str, Array], batch: int | None) -> dict[str, Any]:
+    """Run the file as it is, in pieces of its own batch where that is fixed. Raises RowsRefused with its reason."""
+    rows = len(next(iter(feeds.values()))) if feeds else 0
+    try:
+        if batch is None or rows == batch:
+            return run_raw(session, feeds)
+        if rows % batch:
+            raise RowsRefused(f"the model takes batches of {batch} rows, {rows} rows are no whole number of them")
+        pieces = [
+            run_raw(session, {name: array[start : start + batch] for name, array in feeds.items()})
+            for start in range(0, rows, batch)
+        ]
+    except FAULTS as fault:
+        raise RowsRefused(" ".join(str(fault).split())[:300]) from fault
+    return {name: _joined([piece[name] for piece in pieces]) for name in pieces[0]}
+
+
+def _joined(parts: list[Any]) -> Any:
+    if isinstance(parts[0], list):
+        return [row for part in parts for row in part]
+    return np.concatenate(parts)

@@ -1,0 +1,1 @@
+"""Load and run XGBoost, LightGBM and CatBoost models as the reference."""

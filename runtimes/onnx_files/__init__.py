@@ -1,0 +1,1 @@
+"""Open ONNX files that were not made here, safely."""

@@ -1,0 +1,1 @@
+"""Load and run fitted scikit-learn estimators as the reference."""

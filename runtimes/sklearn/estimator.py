@@ -1,0 +1,116 @@
+"""Run a fitted scikit-learn estimator as the reference: the same named inputs and outputs as its ONNX file."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mlpack_edge.core.signature import MISSING_TEXT, Signature
+from mlpack_edge.runtimes.boosters.wrappers import with_categories
+
+Array = NDArray[Any]
+#: An object of an untyped library (scikit-learn ships no type hints).
+Estimator = Any
+
+
+def run_estimator(estimator: Estimator, signature: Signature, feeds: Mapping[str, Array]) -> dict[str, Array]:
+    """What the estimator itself gives for `feeds`, under the names of the outputs in `signature`."""
+    rows = table_from_feeds(estimator, signature, feeds)
+    if len(rows) == 0:
+        return {spec.name: _empty(spec.dtype, spec.shape) for spec in signature.outputs}
+    methods = {
+        "label": "predict",
+        "probabilities": "predict_proba",
+        "scores": "decision_function",
+        "value": "predict",
+        "transformed": "transform",
+    }
+    made = {}
+    for spec in signature.outputs:
+        result = getattr(estimator, methods[spec.role])(rows)
+        array = np.asarray(result.toarray() if hasattr(result, "toarray") else result)
+        if array.ndim < len(spec.shape):  # SparsePCA drops an axis where there is one row
+            array = array.reshape(len(rows), -1)
+        if len(spec.shape) == 1 and array.ndim == 2 and array.shape[1] == 1:  # CatBoost: many classes as a column
+            array = array.reshape(len(rows))
+        made[spec.name] = array.astype(object) if spec.dtype == "string" else array
+    return made
+
+
+def table_from_feeds(estimator: Estimator, signature: Signature, feeds: Mapping[str, Array]) -> Any:
+    """The rows as the estimator was fitted on them: a data frame where it knows column names, else a matrix."""
+    # where the empty text is a category of its own, it is no sign for a missing one
+    missing_text = {
+        (column.input, column.index)
+        for column in signature.columns
+        if column.missing and MISSING_TEXT not in column.categories
+    }
+    marker = missing_marker(estimator) if missing_text else float("nan")
+    arrays = []
+    for spec in signature.inputs:
+        array = feeds[spec.name]
+        if spec.dtype == "string":
+            array = array.astype(object)
+            for index in range(array.shape[1]):
+                if (spec.name, index) in missing_text:
+                    column = array[:, index]
+                    column[column == MISSING_TEXT] = marker
+        arrays.append(array)
+    if takes_documents(estimator):
+        return arrays[0][:, 0]
+    if getattr(estimator, "feature_names_in_", None) is None:
+        return arrays[0] if len(arrays) == 1 else np.concatenate([a.astype(object) for a in arrays], axis=1)
+    import pandas
+
+    columns: dict[str, Any] = {}
+    for column_spec in signature.columns:
+        position = next(i for i, spec in enumerate(signature.inputs) if spec.name == column_spec.input)
+        column = arrays[position][:, column_spec.index]
+        # pandas would make text of objects, and NaN of None
+        kept = marker is None and column.dtype == object
+        columns[column_spec.name] = pandas.Series(column, dtype=object) if kept else column
+    return with_categories(estimator, pandas.DataFrame(columns))
+
+
+def takes_documents(estimator: Estimator) -> bool:
+    """Whether the first thing that meets the rows is a vectorizer of text, which takes a sequence of texts."""
+    from sklearn.utils import get_tags
+
+    if hasattr(estimator, "transformers_"):  # a column transformer gives each part columns of its own
+        return False
+    parts = list(_parts(estimator))
+    if parts:
+        return takes_documents(parts[0])
+    if not hasattr(estimator, "__sklearn_tags__"):
+        return False
+    tags = get_tags(estimator).input_tags
+    return bool(tags.string and not tags.two_d_array)
+
+
+def missing_marker(estimator: Estimator) -> float | None:
+    """What stood for missing text when the estimator was fitted: None where a part of it knows None, else NaN."""
+    categories = getattr(estimator, "categories_", None)
+    if isinstance(categories, list) and any(None in np.asarray(known, object).tolist() for known in categories):
+        return None
+    if getattr(estimator, "missing_values", np.nan) is None:
+        return None
+    return None if any(missing_marker(part) is None for part in _parts(estimator)) else float("nan")
+
+
+def _parts(estimator: Estimator) -> Iterator[Estimator]:
+    """The parts of a compound estimator in the order in which they meet the rows."""
+    for owner in ("steps", "transformers_", "transformer_list"):
+        for entry in getattr(estimator, owner, None) or ():
+            yield entry[1]
+    for owner in ("best_estimator_", "estimator"):
+        part = getattr(estimator, owner, None)
+        if hasattr(part, "fit"):
+            yield part
+
+
+def _empty(dtype: str, shape: tuple[int | str, ...]) -> Array:
+    sizes = [size if isinstance(size, int) else 0 for size in shape]
+    return np.empty(sizes, object if dtype == "string" else np.dtype(dtype))

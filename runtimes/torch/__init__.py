@@ -1,0 +1,1 @@
+"""Load and run PyTorch modules, weights and exported programs."""
