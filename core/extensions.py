@@ -9,7 +9,6 @@ from typing import Any
 from mlpack_edge.core.errors import MissingExtra, MlpackError
 
 SOURCES = "mlpack_edge.sources"
-RUNTIMES = "mlpack_edge.runtimes"
 STEPS = "mlpack_edge.steps"
 
 

@@ -16,11 +16,11 @@ from mlpack_edge.runtimes.worker import Limits, run_isolated
 Json = dict[str, Any]
 
 LIMITS = Limits(seconds=60.0)
-_HERE = "mlpack_edge.runtimes"
-_READERS = {Kind.ONNX: f"{_HERE}.inspect_onnx:onnx_facts", Kind.TFLITE: f"{_HERE}.inspect_tflite:tflite_facts"}
+_HERE = "mlpack_edge.runtimes.inspection"
+_READERS = {Kind.ONNX: f"{_HERE}.onnx:onnx_facts", Kind.TFLITE: f"{_HERE}.tflite:tflite_facts"}
 _RUNTIMES = {
-    Kind.ONNX: ("onnxruntime", f"{_HERE}.inspect_loads:in_onnxruntime"),
-    Kind.TFLITE: ("litert", f"{_HERE}.inspect_loads:in_litert"),
+    Kind.ONNX: ("onnxruntime", f"{_HERE}.loads:in_onnxruntime"),
+    Kind.TFLITE: ("litert", f"{_HERE}.loads:in_litert"),
 }
 #: A tensor stored elsewhere in ONNX has an entry of this name; a file without these bytes has none.
 _EXTERNAL_MARK = b"location"
