@@ -55,7 +55,8 @@ def read_table(path: Path) -> Table:
 
 def _load_numpy(path: Path) -> Array:
     try:
-        array: Array = np.load(path, allow_pickle=False)
+        with path.open("rb") as stream:
+            array: Array = np.load(stream, allow_pickle=False)
     except (ValueError, OSError, EOFError) as fault:
         raise _damaged(path, fault) from fault
     return array
@@ -65,7 +66,7 @@ def _load_npz(path: Path) -> dict[str, Array]:
     import zipfile
 
     try:
-        with np.load(path, allow_pickle=False) as archive:
+        with path.open("rb") as stream, np.load(stream, allow_pickle=False) as archive:
             return {name: archive[name] for name in archive.files}
     except (ValueError, OSError, EOFError, KeyError, zipfile.BadZipFile, AttributeError) as fault:
         raise _damaged(path, fault) from fault
@@ -83,10 +84,8 @@ def _load_columns(path: Path, head: bytes) -> dict[str, Array]:
             raise BadInput(f"{path} is no data file that mlpack reads", HINT)
         else:
             frame = polars.read_csv(path, infer_schema_length=None)
-    except polars.exceptions.PolarsError as fault:
+    except (polars.exceptions.PolarsError, OSError) as fault:  # Arrow's damage comes as OSError; the file did open
         raise _damaged(path, fault) from fault
-    except OSError as fault:
-        raise io_fault(fault, f"{path} could not be read") from fault
     return {name: _column(path, frame[name]) for name in frame.columns}
 
 
