@@ -93,8 +93,10 @@ def differences(reference: Array, candidate: Array) -> tuple[Array, Array]:
     a, b = reference.astype(np.float64), candidate.astype(np.float64)
     with np.errstate(invalid="ignore", over="ignore", divide="ignore"):
         absolute = np.abs(b - a)
-        equal = (a == b) | (np.isnan(a) & np.isnan(b))
-        absolute = np.where(equal, 0.0, np.where(np.isnan(absolute), np.inf, absolute))
+        # Compared as they are: whole numbers above 2**53 that differ may be one and the same float64.
+        equal = (reference == candidate) | (np.isnan(a) & np.isnan(b))
+        apart = np.where(absolute == 0, np.spacing(np.abs(a)), absolute)
+        absolute = np.where(equal, 0.0, np.where(np.isnan(apart), np.inf, apart))
         relative = np.where(equal, 0.0, absolute / np.abs(a))
     return absolute, relative
 
@@ -102,15 +104,20 @@ def differences(reference: Array, candidate: Array) -> tuple[Array, Array]:
 def compare_output(
     name: str, role: str, group: str, reference: Array, candidate: Array, tolerance: Tolerance
 ) -> OutputFacts:
-    """Compare one output over the rows of a group; shapes that differ are infinitely far apart."""
+    """Compare one output over the rows of a group; other shapes, and text against numbers, are infinitely far apart.
+
+    An output without a batch dimension, a single number, is one row.
+    """
+    reference, candidate = np.atleast_1d(reference), np.atleast_1d(candidate)
     rows = len(reference)
     worst: Worst | None = None
-    if reference.shape != candidate.shape:
-        worst = Worst(group, 0, f"shape {list(reference.shape)}", f"shape {list(candidate.shape)}")
+    strangers = _strangers(reference, candidate)
+    if strangers:
+        worst = Worst(group, 0, *strangers)
         labels = rows if role == "label" else None
         errors = np.full(rows, np.inf, np.float32)
         return OutputFacts(name, role, rows, np.inf, np.inf, max(rows, 1), labels, None, errors, worst, tolerance)
-    if role == "label" or reference.dtype.kind in "OSU":
+    if role == "label" or _is_text(reference):
         return _compare_labels(name, role, group, reference, candidate, tolerance)
     absolute, relative = differences(reference, candidate)
     with np.errstate(invalid="ignore"):
@@ -136,16 +143,34 @@ def compare_output(
 
 def rows_outside(reference: Array, candidate: Array, role: str, tolerance: Tolerance) -> NDArray[np.bool_]:
     """Which rows disagree: a label that differs, or any element outside the tolerance. bool [rows]."""
+    reference, candidate = np.atleast_1d(reference), np.atleast_1d(candidate)
     rows = len(reference)
-    if reference.shape != candidate.shape:
+    if _strangers(reference, candidate):
         return np.ones(rows, bool)
-    if role == "label" or reference.dtype.kind in "OSU":
+    if role == "label" or _is_text(reference):
         return _different(reference, candidate)
     absolute, _ = differences(reference, candidate)
     with np.errstate(invalid="ignore"):
         limit = tolerance.atol + tolerance.rtol * np.abs(reference.astype(np.float64))
         outside = ~(absolute <= np.where(np.isfinite(limit), limit, 0.0))
     return np.asarray(outside.reshape(rows, -1).any(axis=1)) if rows else np.zeros(0, bool)
+
+
+def _strangers(reference: Array, candidate: Array) -> tuple[str, str] | None:
+    """What the two are, where no element of one can be held against one of the other: shapes, text against numbers."""
+    if reference.shape != candidate.shape:
+        return f"shape {list(reference.shape)}", f"shape {list(candidate.shape)}"
+    if _is_text(reference) != _is_text(candidate):
+        return _kind(reference), _kind(candidate)
+    return None
+
+
+def _is_text(array: Array) -> bool:
+    return array.dtype.kind in "OSU"
+
+
+def _kind(array: Array) -> str:
+    return "text" if _is_text(array) else str(array.dtype)
 
 
 def _argmax(array: Array) -> Array:

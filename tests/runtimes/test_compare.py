@@ -63,6 +63,23 @@ def test_text_labels_are_compared_as_text() -> None:
     assert _facts(a, np.array(["yes", "nö"], object), "label").label_flips == 1
 
 
+@pytest.mark.parametrize("role", ["label", "value"])
+def test_text_is_no_number_though_it_reads_like_one(role: str) -> None:
+    numbers, texts = np.array([1.0, 2.0]), np.array(["1", "2.0"], object)
+    for a, b in ((numbers, texts), (texts, numbers)):
+        verdict = judge([_facts(a, b, role)])
+        assert not verdict.passed and "text" in verdict.reasons[0]
+
+
+def test_whole_numbers_that_float64_cannot_tell_apart_differ() -> None:
+    assert not judge([_facts([2**53 + 1], [2**53], tolerance=Tolerance(0, 0))]).passed
+
+
+def test_a_single_number_without_a_batch_is_compared() -> None:
+    assert judge([_facts(1.0, 1.0)]).passed
+    assert not judge([_facts(1.0, 2.0)]).passed
+
+
 arrays = hnp.arrays(np.float64, st.tuples(st.integers(1, 8), st.integers(1, 3)), elements=st.floats(-1e6, 1e6))
 
 
