@@ -14,12 +14,15 @@ from mlpack_edge.core.errors import BadInput, IoFault, MlpackError, OutputExists
 
 def refuse_existing(path: Path, force: bool) -> None:
     """Raise before any work is done where the output could not be put (OutputExists, BadInput, IoFault)."""
-    if path.is_dir():
-        raise BadInput(f"{path} is a directory", "name a file with -o")
-    if path.exists() and not force:
-        raise OutputExists(f"{path} exists", "name another file with -o, or overwrite it with --force")
-    if not path.parent.is_dir():
-        raise IoFault(f"the directory {path.parent} does not exist", f"mkdir -p {path.parent}")
+    try:
+        if path.is_dir():
+            raise BadInput(f"{path} is a directory", "name a file with -o")
+        if path.exists() and not force:
+            raise OutputExists(f"{path} exists", "name another file with -o, or overwrite it with --force")
+        if not path.parent.is_dir():
+            raise IoFault(f"the directory {path.parent} does not exist", f"mkdir -p {path.parent}")
+    except OSError as fault:  # a name that is too long, a folder that may not be entered
+        raise io_fault(fault, f"{path} could not be written") from fault
     if not os.access(path.parent, os.W_OK):
         raise IoFault(f"the directory {path.parent} cannot be written to", "name another directory with -o")
 
@@ -29,7 +32,7 @@ def publish(path: Path, force: bool) -> Iterator[Path]:
     """Give a temporary path beside `path`; on leaving without an error it is synced and renamed to `path`.
 
     On any error the temporary file is removed and `path` is what it was before. Without `force` an output that
-    appeared in the meantime is kept and OutputExists raised (the rename is a hard link, which never overwrites).
+    appeared in the meantime is kept and OutputExists raised. Other operating-system errors become IoFault.
     """
     refuse_existing(path, force)
     draft = path.with_name(f".{path.name[:100]}.{secrets.token_hex(6)}.part")
@@ -40,7 +43,7 @@ def publish(path: Path, force: bool) -> Iterator[Path]:
         if force:
             draft.replace(path)
         else:
-            os.link(draft, path)
+            _rename_to_free_name(draft, path)
         _sync_directory(path.parent)
     except FileExistsError as fault:
         raise OutputExists(f"{path} appeared meanwhile", "name another file with -o, or use --force") from fault
@@ -57,11 +60,31 @@ def io_fault(fault: OSError, message: str) -> MlpackError:
         errno.EDQUOT: "the quota is used up: free some space, or write elsewhere with -o",
         errno.EACCES: "check the permissions of the file and its directory",
         errno.EPERM: "check the permissions of the file and its directory",
+        errno.ENAMETOOLONG: "choose a shorter name",
         errno.EROFS: "the file system is read-only: write elsewhere with -o",
         errno.ENOENT: "check the path",
     }
     why = fault.strerror or str(fault)
     return IoFault(message, hints.get(fault.errno or 0, "check the path and the disk"), why=why)
+
+
+def _rename_to_free_name(draft: Path, path: Path) -> None:
+    """Rename, or raise FileExistsError: a hard link never overwrites, and one of the two names goes afterwards.
+
+    Where the file system has no hard links (FAT on memory cards, some network shares), the name is taken first by an
+    empty file, which the rename replaces.
+    """
+    try:
+        os.link(draft, path)
+    except OSError as fault:
+        if fault.errno not in (errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS):
+            raise
+        path.touch(exist_ok=False)
+        try:
+            draft.replace(path)
+        except OSError:
+            path.unlink()
+            raise
 
 
 def _sync_directory(directory: Path) -> None:

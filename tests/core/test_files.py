@@ -64,3 +64,27 @@ def test_a_full_disk_is_one_clear_error(tmp_path: Path, monkeypatch: pytest.Monk
     assert "No space left" in caught.value.why
     assert "free some space" in caught.value.hint
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_name_that_is_too_long_is_one_clear_error(tmp_path: Path) -> None:
+    with pytest.raises(IoFault) as caught:
+        refuse_existing(tmp_path / ("x" * 300), force=False)
+    assert "too long" in caught.value.why and "shorter" in caught.value.hint
+
+
+def test_a_file_system_without_hard_links_gets_the_file_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def none(*_: object) -> None:
+        raise OSError(errno.EPERM, os.strerror(errno.EPERM))
+
+    monkeypatch.setattr(os, "link", none)
+    out = tmp_path / "m.onnx"
+    with publish(out, force=False) as draft:
+        draft.write_bytes(b"whole")
+    assert out.read_bytes() == b"whole"
+    assert list(tmp_path.iterdir()) == [out]
+    out.unlink()
+    with pytest.raises(OutputExists), publish(out, force=False) as draft:
+        draft.write_bytes(b"ours")
+        out.write_bytes(b"theirs")
+    assert out.read_bytes() == b"theirs"
+    assert list(tmp_path.iterdir()) == [out]
