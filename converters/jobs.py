@@ -16,9 +16,10 @@ import onnx
 from numpy.typing import NDArray
 
 from mlpack_edge.converters.prove import Allowed, Proof, divergence_of_steps, prove
+from mlpack_edge.converters.sources.onnx import OnnxSource
 from mlpack_edge.converters.sources.source import Source, SourceOptions
 from mlpack_edge.core.artifact import Lineage, sha256_of_file
-from mlpack_edge.core.errors import CheckFailed, Unsupported
+from mlpack_edge.core.errors import BadInput, CheckFailed, Unsupported
 from mlpack_edge.core.extensions import SOURCES, extensions, missing_extra
 from mlpack_edge.core.files import io_fault
 from mlpack_edge.core.signature import METADATA_KEY, Signature
@@ -91,21 +92,21 @@ def check(payload: Json, stage: Stage) -> Json:
     """Compare `payload["reference"]` with `payload["candidate"]`, each a source model or an ONNX file."""
     options = _options(payload)
     names = [payload["reference"], payload["candidate"]]
-    models = []
+    models: list[Source] = []
     for name in names:
-        kind = kind_of(name)
-        models.append(_onnx_model(name) if kind == "onnx" else open_source(name, options, stage))
-    signature = next((m.signature for m in models if isinstance(m, _OnnxModel)), None)
+        models.append(open_source(name, options, stage))
+    signature = next((model.signature for model in models if isinstance(model, OnnxSource)), None)
     for model in models:
-        if signature is not None and not isinstance(model, _OnnxModel):
+        if signature is not None and not isinstance(model, OnnxSource):
+            _refuse_other_inputs(names, model.signature, signature)
             model.adopt(signature)
-        elif not isinstance(model, _OnnxModel):
+        elif not isinstance(model, OnnxSource):
             model.convert()  # two source models: only a conversion tells what their outputs are called
     stage(f"comparing {names[0]} with {names[1]}")
     reference, candidate = models
     proof = prove(
-        reference, candidate, _hints(models), options.data, payload["rows"],
-        _allowed(payload, "onnx" if all(isinstance(m, _OnnxModel) for m in models) else _kind(models)),
+        reference, candidate, (_framework(models) or reference).hints(), options.data, payload["rows"],
+        _allowed(payload, _kind(models)),
         lambda feeds: _find_divergence(models, feeds),
     )  # fmt: skip
     result = {
@@ -118,6 +119,23 @@ def check(payload: Json, stage: Stage) -> Json:
     return result
 
 
+def _refuse_other_inputs(names: list[str], a: Signature, b: Signature) -> None:
+    """Two models of other columns cannot be compared: said before either is run (BadInput)."""
+    counts = [_columns(signature) for signature in (a, b)]
+    if None not in counts and counts[0] != counts[1]:
+        raise BadInput(
+            f"{names[0]} and {names[1]} take different inputs: {counts[0]} columns against {counts[1]}",
+            "compare models of the same columns",
+        )
+
+
+def _columns(signature: Signature) -> int | None:
+    """How many columns go in, None where that is not a table."""
+    widths = [spec.shape[1] if len(spec.shape) == 2 else None for spec in signature.inputs]
+    known = [width for width in widths if isinstance(width, int)]
+    return sum(known) if len(known) == len(widths) else None
+
+
 def _write(model: onnx.ModelProto, draft: Path, output: str) -> int:
     """Write the draft; returns its bytes. Raises IoFault naming the output."""
     try:
@@ -126,46 +144,28 @@ def _write(model: onnx.ModelProto, draft: Path, output: str) -> int:
         raise io_fault(fault, f"{output} could not be written") from fault
 
 
-class _OnnxModel(OnnxRunner):
-    """An ONNX file as one side of a comparison."""
-
-    def __init__(self, path: Path, model: onnx.ModelProto, signature: Signature) -> None:
-        super().__init__(path, signature)
-        self.model = model
-
-    @property
-    def taps(self) -> dict[str, str]:
-        """The tensors of the steps, where mlpack wrote the file."""
-        texts = {entry.key: entry.value for entry in self.model.metadata_props}
-        found: dict[str, str] = json.loads(texts.get(STEPS_KEY, "{}"))
-        return found
+def _taps(model: OnnxSource) -> dict[str, str]:
+    """The tensors of the steps, where mlpack wrote the file."""
+    texts = {entry.key: entry.value for entry in model.original().metadata_props}
+    found: dict[str, str] = json.loads(texts.get(STEPS_KEY, "{}"))
+    return found
 
 
-def _onnx_model(name: str) -> _OnnxModel:
-    from mlpack_edge.runtimes.onnx_files.file import open_onnx
-    from mlpack_edge.runtimes.onnx_files.signature import signature_from_onnx
-
-    path = Path(name)
-    model = open_onnx(path)
-    return _OnnxModel(path, model, signature_from_onnx(model))
+def _framework(models: list[Source]) -> Source | None:
+    """The model that is not ONNX, where there is one: it knows more of itself."""
+    return next((model for model in models if not isinstance(model, OnnxSource)), None)
 
 
-def _hints(models: list[Any]) -> Any:
-    from mlpack_edge.runtimes.rows import Hints
-
-    return next((model.hints() for model in models if not isinstance(model, _OnnxModel)), Hints())
+def _kind(models: list[Source]) -> str:
+    return (_framework(models) or models[0]).kind
 
 
-def _kind(models: list[Any]) -> str:
-    return next(str(model.kind) for model in models if not isinstance(model, _OnnxModel))
-
-
-def _find_divergence(models: list[Any], feeds: Mapping[str, Array]) -> Json | None:
-    written = next((model for model in models if isinstance(model, _OnnxModel) and model.taps), None)
-    source = next((model for model in models if not isinstance(model, _OnnxModel)), None)
+def _find_divergence(models: list[Source], feeds: Mapping[str, Array]) -> Json | None:
+    written = next((model for model in models if isinstance(model, OnnxSource) and _taps(model)), None)
+    source = _framework(models)
     if written is None or source is None:
         return None
-    return divergence_of_steps(written.model, written.taps, source.step_outputs, feeds)
+    return divergence_of_steps(written.original(), _taps(written), source.step_outputs, feeds)
 
 
 def kind_of(name: str) -> str:

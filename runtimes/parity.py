@@ -102,6 +102,11 @@ def check_parity(
             continue
         try:
             made = candidate.run(group.feeds)
+        except RowsRefused as refusal:
+            raise CheckFailed(
+                f"the candidate does not take the {group.name} rows, which the reference takes",
+                "compare models that take the same rows, or pass rows that both take with --data", why=str(refusal),
+            ) from refusal  # fmt: skip
         except CheckFailed as stop:
             if not group.optional:
                 raise

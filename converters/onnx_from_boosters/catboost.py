@@ -19,7 +19,7 @@ from mlpack_edge.runtimes.boosters.shared import Booster
 def onnx_from_catboost(booster: Booster, signature: Signature, opset: int = DEFAULT_OPSET) -> BuiltModel:
     """Convert a model (`catboost.CatBoost`): classes and probabilities, or values.
 
-    signature: its inputs and columns, as `runtimes.catboost.signature_of` tells them, or one X of another dtype.
+    signature: its inputs and columns, as `runtimes.boosters.catboost.signature_of` tells them, or one X of another dtype.
     Raises Unsupported for categorical, text and embedding features and for losses without a converter.
     """
     boosted = boosted_from_booster(booster)

@@ -16,7 +16,7 @@ from mlpack_edge.runtimes.boosters.shared import Booster
 def onnx_from_lightgbm(booster: Booster, signature: Signature, opset: int = DEFAULT_OPSET) -> BuiltModel:
     """Convert a booster (`lightgbm.Booster`): what `Booster.predict` gives.
 
-    signature: its inputs and columns, as `runtimes.lightgbm.signature_of` tells them, or one X of another dtype.
+    signature: its inputs and columns, as `runtimes.boosters.lightgbm.signature_of` tells them, or one X of another dtype.
     Raises Unsupported for what has no converter.
     """
     return onnx_from_boosted("LightGBM", boosted_from_booster(booster), signature, opset)

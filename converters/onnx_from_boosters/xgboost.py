@@ -23,7 +23,7 @@ from mlpack_edge.runtimes.boosters.xgboost import document_of, kept_rounds, obje
 def onnx_from_xgboost(booster: Booster, signature: Signature, opset: int = DEFAULT_OPSET) -> BuiltModel:
     """Convert a booster (`xgboost.Booster`): what `Booster.predict` gives, with the best iteration where one is stored.
 
-    signature: its inputs and columns, as `runtimes.xgboost.signature_of` tells them, or one X of another dtype.
+    signature: its inputs and columns, as `runtimes.boosters.xgboost.signature_of` tells them, or one X of another dtype.
     Raises Unsupported for what has no converter.
     """
     boosted = boosted_from_booster(booster, kept_rounds(booster))
@@ -65,7 +65,11 @@ def base_margin(document: dict[str, Any], outputs: int) -> NDArray[np.float32]:
         )  # fmt: skip
         margin = empty.predict(row, output_margin=True)
     except xgboost.core.XGBoostError as fault:
-        raise BadInput("XGBoost cannot tell the base score of the model", why=str(fault).splitlines()[0]) from fault
+        raise BadInput(
+            "XGBoost cannot tell the base score of the model",
+            "save it again with booster.save_model('model.json')",
+            why=str(fault).splitlines()[0],
+        ) from fault
     return np.asarray(margin, np.float32).reshape(outputs)
 
 

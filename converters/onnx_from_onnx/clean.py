@@ -1,6 +1,6 @@
 """Tidy an ONNX graph without changing what it computes. Each pass changes the model in place and returns notes.
 
-What every pass needs: a model that `runtimes.onnx_file.open_onnx` has passed. What it leaves: such a model again, with
+What every pass needs: a model that `runtimes.onnx_files.file.open_onnx` has passed. What it leaves: such a model again, with
 the same inputs to feed and the same outputs in the same order.
 """
 

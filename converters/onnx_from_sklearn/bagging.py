@@ -61,7 +61,7 @@ def bagging_regressor(scope: Scope, estimator: Estimator, frame: Frame) -> Predi
         trees = [part.tree_ for part in estimator.estimators_]
         values = [tree.value[:, :, 0] for tree in trees]
         total = summed(scope, frame, ensemble_from_trees(trees, values, 1, columns=estimator.estimators_features_))
-        return regression(scope, (total / float(len(trees))).vector())
+        return regression((total / float(len(trees))).vector())
     parts = [_number(scope, part, made) for part, made in _parts(scope, estimator, frame)]
     return _values(_added([value for value, _ in parts]) / float(len(parts)), parts[0][1])
 
@@ -187,9 +187,7 @@ def ada_boost_regressor(scope: Scope, estimator: Estimator, frame: Frame) -> Pre
     reached = Tensor(graph, graph.op("CumSum", weight.name, graph.const(np.array([1], np.int64))), "float64", 2)
     above = reached >= reached.columns(len(parts) - 1, len(parts)) * 0.5
     median = above.cast("int64").argmax().column()
-    return regression(
-        scope, Tensor(graph, graph.op("GatherElements", ordered, median.name, axis=1), "float64").vector()
-    )
+    return regression(Tensor(graph, graph.op("GatherElements", ordered, median.name, axis=1), "float64").vector())
 
 
 CONVERTERS: dict[str, Converter] = {

@@ -19,7 +19,7 @@ _CONSTANT = {"DummyRegressor": None, "DummyClassifier": {"prior", "most_frequent
 
 def gradient_boosting_regressor(scope: Scope, estimator: Estimator, frame: Frame) -> Prediction:
     """The raw score; every loss of GradientBoostingRegressor has the identity as its link."""
-    return regression(scope, _raw(scope, estimator, frame).vector())
+    return regression(_raw(scope, estimator, frame).vector())
 
 
 def gradient_boosting_classifier(scope: Scope, estimator: Estimator, frame: Frame) -> Prediction:
@@ -119,7 +119,7 @@ def hist_regressor(scope: Scope, estimator: Estimator, frame: Frame) -> Predicti
     link = _link(estimator)
     if link not in ("IdentityLink", "LogLink"):
         raise scope.refuse(estimator, f"its link {link} is not known")
-    return regression(scope, raw.exp() if link == "LogLink" else raw)
+    return regression(raw.exp() if link == "LogLink" else raw)
 
 
 def _hist_raw(scope: Scope, estimator: Estimator, frame: Frame) -> Tensor:

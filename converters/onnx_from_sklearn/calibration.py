@@ -41,7 +41,7 @@ def interpolated(scope: Scope, estimator: Estimator, t: Tensor) -> Tensor:
 
 def isotonic(scope: Scope, estimator: Estimator, frame: Frame) -> Prediction:
     """IsotonicRegression as a predictor."""
-    return regression(scope, interpolated(scope, estimator, features(scope, frame).vector()))
+    return regression(interpolated(scope, estimator, features(scope, frame).vector()))
 
 
 def isotonic_transform(scope: Scope, estimator: Estimator, frame: Frame) -> Frame:

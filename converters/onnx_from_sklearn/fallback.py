@@ -13,7 +13,7 @@ import numpy as np
 import onnx
 from onnx import helper, numpy_helper
 
-from mlpack_edge.converters.frame import Block, Frame, Prediction, frame_of
+from mlpack_edge.converters.frame import Frame, Prediction, frame_of
 from mlpack_edge.converters.onnx_from_sklearn.scope import Estimator, Scope
 from mlpack_edge.converters.onnx_graph import DTYPE_OF_ONNX, ML, Value
 from mlpack_edge.core.errors import Unsupported
@@ -51,7 +51,7 @@ def convert_with_skl2onnx(scope: Scope, estimator: Estimator, frame: Frame) -> F
         if fault_text is None:
             value = frame.dense(scope.graph, dtype)
             made = scope.graph.inline(with_gather(model), {model.graph.input[0].name: value.name})
-            return _as_result(scope, estimator, model, made, frame)
+            return _as_result(scope, estimator, model, made)
         faults.append(fault_text)
     raise scope.refuse(estimator, f"skl2onnx wrote a graph that ONNX Runtime refuses: {faults[-1]}")
 
@@ -133,9 +133,7 @@ def _leaf(estimator: Estimator, width: int, dtype: str, opset: int, ml_opset: in
     return made
 
 
-def _as_result(
-    scope: Scope, estimator: Estimator, model: onnx.ModelProto, made: dict[str, str], frame: Frame
-) -> Frame | Prediction:
+def _as_result(scope: Scope, estimator: Estimator, model: onnx.ModelProto, made: dict[str, str]) -> Frame | Prediction:
     """Name what skl2onnx gave by what it means."""
     graph = scope.graph
     values = []
@@ -168,6 +166,3 @@ def _is_flat(estimator: Estimator) -> bool:
     """Whether `predict` gives `[batch]` for a single target: asked of the estimator itself, with one row."""
     row = np.zeros((1, int(estimator.n_features_in_)))
     return bool(np.ndim(estimator.predict(row)) == 1)
-
-
-__all__ = ["Block", "convert_with_skl2onnx"]

@@ -103,7 +103,7 @@ def process_regressor(scope: Scope, estimator: Estimator, frame: Frame) -> Predi
     scale = np.broadcast_to(np.asarray(estimator._y_train_std, np.float64), (table.shape[1],))[None, :]
     shift = np.broadcast_to(np.asarray(estimator._y_train_mean, np.float64), (table.shape[1],))[None, :]
     mean = (matrix @ np.ascontiguousarray(table)) * scale + shift
-    return regression(scope, mean.vector() if table.shape[1] == 1 else mean, table.shape[1])
+    return regression(mean.vector() if table.shape[1] == 1 else mean, table.shape[1])
 
 
 def _fitted_rows(scope: Scope, estimator: Estimator) -> Array:

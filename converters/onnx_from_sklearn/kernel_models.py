@@ -38,7 +38,7 @@ def kernel_ridge(scope: Scope, estimator: Estimator, frame: Frame) -> Prediction
     table = np.asarray(estimator.dual_coef_, np.float64)
     flat = table.ndim == 1
     value = tensor(scope.graph, made) @ np.ascontiguousarray(table.reshape(len(table), -1))
-    return regression(scope, value.vector() if flat else value, None if flat else table.shape[1])
+    return regression(value.vector() if flat else value, None if flat else table.shape[1])
 
 
 def label_propagation(scope: Scope, estimator: Estimator, frame: Frame) -> Prediction:
@@ -73,7 +73,7 @@ def least_squares(scope: Scope, estimator: Estimator, frame: Frame) -> Predictio
     """PLSRegression, PLSCanonical and CCA: sklearn.cross_decomposition._pls._PLS.predict."""
     coef = np.ascontiguousarray(np.asarray(estimator.coef_, np.float64).T)
     value = _centred(scope, frame, estimator._x_mean) @ coef + np.asarray(estimator.intercept_, np.float64)[None, :]
-    return regression(scope, value.vector() if estimator._predict_1d else value, coef.shape[1])
+    return regression(value.vector() if estimator._predict_1d else value, coef.shape[1])
 
 
 def elliptic_envelope(scope: Scope, estimator: Estimator, frame: Frame) -> Prediction:

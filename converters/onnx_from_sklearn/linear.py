@@ -21,12 +21,12 @@ from mlpack_edge.converters.tensor import Tensor
 def regressor(scope: Scope, estimator: Estimator, frame: Frame) -> Prediction:
     """sklearn.linear_model._base.LinearModel.predict."""
     value = linear(scope, frame, estimator.coef_, estimator.intercept_)
-    return regression(scope, value, None if value.rank == 1 else estimator.coef_.shape[0])
+    return regression(value, None if value.rank == 1 else estimator.coef_.shape[0])
 
 
 def flat_regressor(scope: Scope, estimator: Estimator, frame: Frame) -> Prediction:
     """SGDRegressor, LinearSVR: always `[batch]`."""
-    return regression(scope, linear(scope, frame, estimator.coef_, estimator.intercept_).vector())
+    return regression(linear(scope, frame, estimator.coef_, estimator.intercept_).vector())
 
 
 def generalised(scope: Scope, estimator: Estimator, frame: Frame) -> Prediction:
@@ -34,9 +34,9 @@ def generalised(scope: Scope, estimator: Estimator, frame: Frame) -> Prediction:
     raw = linear(scope, frame, estimator.coef_, estimator.intercept_)
     link = type(estimator._base_loss.link).__name__
     if link == "IdentityLink":
-        return regression(scope, raw)
+        return regression(raw)
     if link == "LogLink":
-        return regression(scope, raw.exp())
+        return regression(raw.exp())
     raise scope.refuse(estimator, f"the link function {link} has no converter")
 
 

@@ -60,7 +60,7 @@ def perceptron_classifier(scope: Scope, estimator: Estimator, frame: Frame) -> P
 def perceptron_regressor(scope: Scope, estimator: Estimator, frame: Frame) -> Prediction:
     """MLPRegressor."""
     made = _forward(scope, estimator, frame)
-    return regression(scope, made.vector() if estimator.n_outputs_ == 1 else made, int(estimator.n_outputs_))
+    return regression(made.vector() if estimator.n_outputs_ == 1 else made, int(estimator.n_outputs_))
 
 
 CONVERTERS: dict[str, Converter] = {

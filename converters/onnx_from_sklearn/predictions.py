@@ -96,7 +96,7 @@ def classification(
     )
 
 
-def regression(scope: Scope, value: Tensor, width: int | None = None) -> Prediction:
+def regression(value: Tensor, width: int | None = None) -> Prediction:
     """A regression: `[batch]`, or `[batch, width]`."""
     return Prediction(value=value.value(width))
 

@@ -95,9 +95,3 @@ def pick_label(graph: Graph, index: str, classes: Any) -> Value:
             raise Unsupported(f"class labels of mixed type: {texts[0]!r} is not text", "train with labels of one type")
     dtype = "string" if array.dtype.kind in "OUS" else str(array.dtype)
     return Value(graph.op("Gather", graph.const(array, "string" if dtype == "string" else None), index), dtype, None)
-
-
-def argmax_label(graph: Graph, scores: Value, classes: Any) -> Value:
-    """The label of the highest score, the first one on a tie as numpy's argmax (scores `[batch, classes]`)."""
-    index = graph.op("ArgMax", scores, axis=1, keepdims=0)
-    return pick_label(graph, index, classes)

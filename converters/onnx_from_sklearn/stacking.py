@@ -59,7 +59,7 @@ def voting_regressor(scope: Scope, estimator: Estimator, frame: Frame) -> Predic
     """VotingRegressor: the weighted mean."""
     weights = _weights(estimator)
     values = [predicted(scope, part).vector() for part in _parts(scope, estimator, frame)]
-    return regression(scope, _weighted(values, weights) / sum(weights))
+    return regression(_weighted(values, weights) / sum(weights))
 
 
 def voting_regressor_columns(scope: Scope, estimator: Estimator, frame: Frame) -> Frame:

@@ -53,7 +53,7 @@ def _squares(scope: Scope, x: Tensor, vectors: Array, gamma: float) -> Tensor:
 
 def support_regressor(scope: Scope, estimator: Estimator, frame: Frame) -> Prediction:
     """SVR and NuSVR."""
-    return regression(scope, _single(scope, estimator, frame).vector())
+    return regression(_single(scope, estimator, frame).vector())
 
 
 def _single(scope: Scope, estimator: Estimator, frame: Frame) -> Tensor:

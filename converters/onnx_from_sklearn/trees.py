@@ -70,7 +70,7 @@ def forest_regressor(scope: Scope, estimator: Estimator, frame: Frame) -> Predic
 
 def _values(scope: Scope, estimator: Estimator, made: Tensor) -> Prediction:
     outputs = int(estimator.n_outputs_)
-    return regression(scope, made.vector() if outputs == 1 else made, outputs)
+    return regression(made.vector() if outputs == 1 else made, outputs)
 
 
 def isolation_forest(scope: Scope, estimator: Estimator, frame: Frame) -> Prediction:

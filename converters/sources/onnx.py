@@ -56,6 +56,10 @@ class OnnxSource:
         rows = [[row[label] for label in classes] for row in value]
         return np.array(rows, np.float32).reshape(len(value), len(classes))
 
+    def original(self) -> onnx.ModelProto:
+        """The file as it is, its external data folded in."""
+        return onnx.load_from_string(self._original)
+
     def convert(self) -> BuiltModel:
         return BuiltModel(self._clean.model, self._clean.signature, {})
 
@@ -76,12 +80,12 @@ class OnnxSource:
         reason = loads(self._original)
         if reason is None:
             session = open_session(self._original)
-            batch = _fixed_batch(onnx.load_from_string(self._original))
+            batch = _fixed_batch(self.original())
             return lambda feeds: _in_pieces(session, feeds, batch)
         from onnx.reference import ReferenceEvaluator
 
         try:
-            slow = ReferenceEvaluator(onnx.load_from_string(self._original))
+            slow = ReferenceEvaluator(self.original())
         except (RuntimeError, NotImplementedError, TypeError, ValueError) as fault:
             raise CheckFailed(
                 f"{self._name} runs neither in ONNX Runtime nor in onnx's reference implementation",
