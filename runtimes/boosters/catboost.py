@@ -10,7 +10,9 @@ from typing import Any
 
 import numpy as np
 
-from mlpack_edge.core.errors import BadInput, IoFault
+from mlpack_edge.core.errors import BadInput
+from mlpack_edge.core.extensions import missing_extra
+from mlpack_edge.core.files import io_fault
 from mlpack_edge.core.signature import Category, Signature
 from mlpack_edge.runtimes.boosters import shared as boosters
 from mlpack_edge.runtimes.boosters.shared import Array, Booster
@@ -25,12 +27,12 @@ def load(path: Path) -> Booster:
     try:
         import catboost
     except ModuleNotFoundError as fault:
-        raise boosters.missing_extra("catboost") from fault
+        raise missing_extra("catboost", "CatBoost models") from fault
     try:
         with path.open("rb") as file:
             file.read(1)
     except OSError as fault:
-        raise IoFault(f"{path} cannot be read", why=fault.strerror or str(fault)) from fault
+        raise io_fault(fault, f"{path} could not be read") from fault
     model = catboost.CatBoost()
     try:
         model.load_model(str(path), format="cbm")
@@ -50,7 +52,9 @@ def document_of(booster: Booster) -> dict[str, Any]:
         try:
             booster.save_model(str(path), format="json")
         except catboost.CatBoostError as fault:
-            raise BadInput("CatBoost cannot write the model as JSON", why=str(fault)) from fault
+            raise BadInput(
+                "CatBoost cannot write the model as JSON", "save it again with this version of CatBoost", why=str(fault)
+            ) from fault
         document: dict[str, Any] = json.loads(path.read_text("utf-8"))
     return document
 

@@ -7,7 +7,9 @@ from pathlib import Path
 
 import numpy as np
 
-from mlpack_edge.core.errors import BadInput, IoFault, Unsupported
+from mlpack_edge.core.errors import BadInput, Unsupported
+from mlpack_edge.core.extensions import missing_extra
+from mlpack_edge.core.files import io_fault
 from mlpack_edge.core.signature import Category, Signature
 from mlpack_edge.runtimes.boosters import shared as boosters
 from mlpack_edge.runtimes.boosters.lightgbm_text import LightgbmText, read_lightgbm_text
@@ -19,13 +21,16 @@ def load(path: Path) -> Booster:
     try:
         import lightgbm
     except ModuleNotFoundError as fault:
-        raise boosters.missing_extra("lightgbm") from fault
+        raise missing_extra("lightgbm", "LightGBM models") from fault
     try:
         text = path.read_text("utf-8")
     except OSError as fault:
-        raise IoFault(f"{path} cannot be read", why=fault.strerror or str(fault)) from fault
+        raise io_fault(fault, f"{path} could not be read") from fault
     except UnicodeDecodeError as fault:
-        raise BadInput(f"{path} is not a model text of LightGBM", why="it is not UTF-8 text") from fault
+        raise BadInput(
+            f"{path} is not a model text of LightGBM", "save it with booster.save_model('model.txt')",
+            why="it is not UTF-8 text",
+        ) from fault  # fmt: skip
     read_lightgbm_text(text)
     try:
         return lightgbm.Booster(model_str=text)

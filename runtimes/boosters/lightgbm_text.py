@@ -55,6 +55,9 @@ def _pandas_categorical(lines: list[str]) -> tuple[tuple[Any, ...], ...]:
             try:
                 lists = json.loads(line[len(_PANDAS) :])
             except json.JSONDecodeError as fault:
-                raise BadInput("the categories in the LightGBM model are not JSON", why=str(fault)) from fault
+                raise BadInput(
+                    "the categories in the LightGBM model are not JSON",
+                    "save it again with booster.save_model('model.txt')", why=str(fault),
+                ) from fault  # fmt: skip
             return tuple(tuple(values) for values in lists or ())
     return ()

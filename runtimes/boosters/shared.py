@@ -8,19 +8,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mlpack_edge.core.errors import MissingExtra
+from mlpack_edge.core.errors import Unsupported
 from mlpack_edge.core.signature import MISSING_TEXT, Category, Column, Signature, TensorSpec
 
 Array = NDArray[Any]
 #: An object of an untyped library.
 Booster = Any
-
-EXTRA = "pip install 'mlpack-edge[boosters]'"
-
-
-def missing_extra(library: str) -> MissingExtra:
-    """The error of an absent library. Raise what it returns."""
-    return MissingExtra(f"{library} is not installed", EXTRA)
 
 
 def tabular_signature(
@@ -117,15 +110,30 @@ def narrow(signature: Signature) -> bool:
 
 
 def named(signature: Signature, by_role: Mapping[str, Array]) -> dict[str, Array]:
-    """Arrays by the names, dtypes and shapes of the signature's outputs."""
+    """Arrays by the names, dtypes and shapes of the signature's outputs.
+
+    Raises Unsupported for an output whose role the model does not have: that of a file made elsewhere, which does not
+    say what it means, or of another model.
+    """
     made = {}
     for spec in signature.outputs:
-        array = by_role[spec.role]
+        role = spec.role or (next(iter(by_role)) if len(by_role) == len(signature.outputs) == 1 else "")
+        if role not in by_role:
+            raise Unsupported(
+                f"the output {spec.name!r} cannot be told apart: the model gives {', '.join(by_role)}",
+                "compare with a file that mlpack wrote: mlpack convert",
+                why="nothing in the file says what the output means" if not role else f"the file says: {role}",
+            )
+        array = by_role[role]
         if len(spec.shape) == 1:
             array = array.reshape(len(array))
         elif array.ndim == 1:
             array = array[:, None]
-        made[spec.name] = array.astype(object) if spec.dtype == "string" else array.astype(np.dtype(spec.dtype))
+        if spec.dtype == "string":
+            array = array.astype(object)
+        elif role == "label" or spec.dtype.startswith("float"):  # a number that was cut to a whole one is another
+            array = array.astype(np.dtype(spec.dtype))
+        made[spec.name] = array
     return made
 
 

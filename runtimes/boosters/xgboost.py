@@ -10,7 +10,9 @@ from typing import Any
 
 import numpy as np
 
-from mlpack_edge.core.errors import BadInput, IoFault, Unsupported
+from mlpack_edge.core.errors import BadInput, Unsupported
+from mlpack_edge.core.extensions import missing_extra
+from mlpack_edge.core.files import io_fault
 from mlpack_edge.core.signature import Category, Signature, TensorSpec
 from mlpack_edge.runtimes.boosters import shared as boosters
 from mlpack_edge.runtimes.boosters.shared import Array, Booster
@@ -23,11 +25,11 @@ def load(path: Path) -> Booster:
     try:
         import xgboost
     except ModuleNotFoundError as fault:
-        raise boosters.missing_extra("xgboost") from fault
+        raise missing_extra("xgboost", "XGBoost models") from fault
     try:
         data = path.read_bytes()
     except OSError as fault:
-        raise IoFault(f"{path} cannot be read", why=fault.strerror or str(fault)) from fault
+        raise io_fault(fault, f"{path} could not be read") from fault
     _look_over(path, data)
     booster = xgboost.Booster({"nthread": 1, "verbosity": 0})
     try:

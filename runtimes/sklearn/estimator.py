@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mlpack_edge.core.signature import MISSING_TEXT, Signature
+from mlpack_edge.core.errors import Unsupported
+from mlpack_edge.core.signature import MISSING_TEXT, Signature, TensorSpec
 from mlpack_edge.runtimes.boosters.wrappers import with_categories
 
 Array = NDArray[Any]
@@ -16,21 +17,28 @@ Array = NDArray[Any]
 Estimator = Any
 
 
+#: The method that gives an output, by its role.
+_METHODS = {
+    "label": "predict",
+    "probabilities": "predict_proba",
+    "scores": "decision_function",
+    "value": "predict",
+    "transformed": "transform",
+}
+
+
 def run_estimator(estimator: Estimator, signature: Signature, feeds: Mapping[str, Array]) -> dict[str, Array]:
-    """What the estimator itself gives for `feeds`, under the names of the outputs in `signature`."""
+    """What the estimator itself gives for `feeds`, under the names of the outputs in `signature`.
+
+    Raises Unsupported where the signature asks for what the estimator does not give, and what the estimator raises.
+    """
+    methods = {spec.name: _method(estimator, spec) for spec in signature.outputs}
     rows = table_from_feeds(estimator, signature, feeds)
     if len(rows) == 0:
         return {spec.name: _empty(spec.dtype, spec.shape) for spec in signature.outputs}
-    methods = {
-        "label": "predict",
-        "probabilities": "predict_proba",
-        "scores": "decision_function",
-        "value": "predict",
-        "transformed": "transform",
-    }
     made = {}
     for spec in signature.outputs:
-        result = getattr(estimator, methods[spec.role])(rows)
+        result = getattr(estimator, methods[spec.name])(rows)
         array = np.asarray(result.toarray() if hasattr(result, "toarray") else result)
         if array.ndim < len(spec.shape):  # SparsePCA drops an axis where there is one row
             array = array.reshape(len(rows), -1)
@@ -38,6 +46,25 @@ def run_estimator(estimator: Estimator, signature: Signature, feeds: Mapping[str
             array = array.reshape(len(rows))
         made[spec.name] = array.astype(object) if spec.dtype == "string" else array
     return made
+
+
+def _method(estimator: Estimator, spec: TensorSpec) -> str:
+    """The method for an output; the file may be made elsewhere and not say what it means, or be of another model."""
+    from sklearn.base import is_regressor
+
+    if spec.role:
+        method = _METHODS[spec.role]
+    elif not hasattr(estimator, "predict"):
+        method = "transform"
+    else:
+        method = "predict" if is_regressor(estimator) else ""
+    if not method or not hasattr(estimator, method):
+        raise Unsupported(
+            f"the output {spec.name!r} cannot be compared with what {type(estimator).__name__} gives",
+            "compare with a file that mlpack wrote: mlpack convert",
+            why=f"it has no {method}" if method else "nothing in the file says what the output means",
+        )
+    return method
 
 
 def table_from_feeds(estimator: Estimator, signature: Signature, feeds: Mapping[str, Array]) -> Any:
