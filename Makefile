@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check -q
 
-.PHONY: demo test lint types layers long benchmarks clean
+.PHONY: demo test lint types layers clean
 
 demo: $(VENV)/.demo-ready
 	$(BIN)/mlpack demo --quick --force

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 from mlpack_edge.core.errors import BadInput
@@ -64,9 +64,6 @@ class Signature:
 
     def input(self, name: str) -> TensorSpec:
         return next(spec for spec in self.inputs if spec.name == name)
-
-    def with_outputs(self, outputs: tuple[TensorSpec, ...]) -> Signature:
-        return replace(self, outputs=outputs)
 
     def to_json(self) -> dict[str, Any]:
         return {

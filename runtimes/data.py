@@ -128,7 +128,8 @@ def tensor_dtype(array: Array) -> str:
 def feeds_from_table(table: Table, signature: Signature) -> dict[str, Array]:
     """The rows of a table as the named inputs of a model. Extra columns are left out, order does not matter.
 
-    Raises BadInput naming the column or input that is missing, has another width, or would lose digits.
+    Floats are rounded where the model takes fewer digits. Raises BadInput naming the column or input that is missing,
+    has another width, or holds what whole numbers or text cannot.
     """
     if table.columns:
         if not _names_columns(signature) and len(signature.inputs) == 1:
@@ -205,7 +206,7 @@ def _from_matrix(table: Table, array: Array, signature: Signature) -> dict[str, 
 
 
 def _cast(table: Table, name: str, array: Array, dtype: str) -> Array:
-    """To the dtype of the input where no value changes; BadInput naming the column otherwise."""
+    """To the dtype of the input: floats rounded, all else unchanged; BadInput naming the column where that cannot be."""
     if dtype == "string":
         if array.dtype.kind not in "OSU":
             raise BadInput(f"{table.path}: column {name!r} holds numbers, the model takes text there", HINT)

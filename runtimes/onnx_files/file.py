@@ -44,7 +44,7 @@ def open_onnx(path: Path) -> onnx.ModelProto:
     """A model whose structure, tensors and external files are sound; external data is left where it is.
 
     Nothing in the file is executed and no other file is opened. Raises BadInput (damaged, beyond the limits of
-    `onnx_wire`, or refused external data), Unsupported (custom operators, an IR or opset later than the installed
+    `runtimes.onnx_files.wire`, or refused external data), Unsupported (custom operators, an IR or opset later than the installed
     onnx knows), each naming file, node and tensor; IoFault.
     """
     try:

@@ -1,7 +1,7 @@
 """Open an exported PyTorch program (.pt2, `torch.export.save`) so that nothing in the file runs.
 
 `torch.export.load` runs code from a file in many ways: pickles it falls back to, pickled constants it opens in any
-case, native libraries of ahead-of-time compilation, and texts it evaluates (see torch_program_text). Each member is
+case, native libraries of ahead-of-time compilation, and texts it evaluates (see program_text). Each member is
 therefore judged here first, and only judged bytes are written to a fresh archive that torch then reads: what Python's
 zip reader saw and what torch's own would see cannot differ. TORCH_FORCE_WEIGHTS_ONLY_LOAD=1 stands behind it; alone it
 stops the first of these ways only (tests/converters/test_torch_loading.py holds files that run in spite of it).
