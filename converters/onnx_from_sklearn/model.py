@@ -25,5 +25,8 @@ def onnx_from_sklearn(estimator: Estimator, signature: Signature, opset: int = D
 
 
 def _classes(estimator: Estimator) -> tuple[Category, ...]:
+    """The class labels; none where there are several labels a row, each with classes of its own (a list of arrays)."""
     classes = getattr(estimator, "classes_", None)
-    return tuple(np.asarray(classes).tolist()) if classes is not None and np.ndim(classes) == 1 else ()
+    if classes is None or (isinstance(classes, list) and any(np.ndim(part) for part in classes)):
+        return ()
+    return tuple(np.asarray(classes).tolist())
