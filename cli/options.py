@@ -102,8 +102,8 @@ def source_options(function: Function) -> Function:
                      help="Load a pickle or joblib file, which can run any code its author chose."),
         click.option("--rows", type=click.IntRange(1), default=1000, show_default=True, metavar="N",
                      help="Rows to make from the signature; DATA is compared whole."),
-        click.option("--rtol", type=float, metavar="X", help="Relative tolerance [default: by dtype and model family]."),
-        click.option("--atol", type=float, metavar="X", help="Absolute tolerance [default: by dtype and model family]."),
+        click.option("--rtol", type=click.FloatRange(0, 1e9), metavar="X", help="Relative tolerance [default: by dtype and model family]."),
+        click.option("--atol", type=click.FloatRange(0, 1e300), metavar="X", help="Absolute tolerance [default: by dtype and model family]."),
     ):  # fmt: skip
         function = option(function)
     return function

@@ -11,6 +11,7 @@ import onnx
 from numpy.typing import NDArray
 from onnx import helper
 
+from mlpack_edge.core.errors import BadInput
 from mlpack_edge.core.signature import Signature
 from mlpack_edge.core.verdict import Verdict
 from mlpack_edge.runtimes.compare import Tolerance, differences, judge
@@ -37,9 +38,12 @@ class Allowed:
     max_flips: float = 0.0
 
     def tolerance(self, role: str, reference: Array) -> Tolerance:
-        """The tolerance of an output; atol is in units of the output's own median magnitude, for probabilities of 1."""
+        """The tolerance of an output. Whole numbers (ids, counts, masks) have none, unless the user gives one; atol is
+        in units of the median magnitude of each column, for probabilities of 1."""
         rtol, share = _BY_FAMILY[self.family]
-        if reference.dtype == np.float16:
+        if reference.dtype.kind in "iub":
+            rtol = share = 0.0
+        elif reference.dtype == np.float16:
             rtol, share = 1e-2, 1e-3
         return Tolerance(
             rtol if self.rtol is None else self.rtol,
@@ -52,12 +56,20 @@ class Allowed:
 _BY_FAMILY = {"tabular": (1e-6, 1e-7), "net": (1e-4, 1e-5)}
 
 
-def _scale(role: str, reference: Array) -> float:
+def _scale(role: str, reference: Array) -> float | NDArray[np.float64]:
+    """The median magnitude of an output, of each column where it is a table: a small column beside big ones counts."""
     if role == "probabilities" or reference.dtype.kind not in "fiu" or reference.size == 0:
         return 1.0
     magnitude = np.abs(reference.astype(np.float64))
-    magnitude = magnitude[np.isfinite(magnitude)]
-    return float(np.median(magnitude)) if magnitude.size else 1.0
+    if magnitude.ndim == 2:
+        return np.array([_median(column) for column in magnitude.T])
+    return _median(magnitude)
+
+
+def _median(magnitude: Array) -> float:
+    """Of what is neither zero nor infinite; 1 where nothing is."""
+    counted = magnitude[np.isfinite(magnitude) & (magnitude > 0)]
+    return float(np.median(counted)) if counted.size else 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,12 +104,19 @@ def prove(
     """
     signature = reference.signature
     report = check_parity(reference, candidate, _groups(signature, hints, data, rows), allowed.tolerance)
+    if data is None and report.rows < rows:
+        left = "; ".join(f"{name}: {why}" for name, why in report.refused.items())
+        raise BadInput(
+            f"only {report.rows} made rows could be compared, {rows} were asked for",
+            "pass rows that the model takes with --data, name sizes it takes with --shape, or ask for fewer with --rows",
+            why=left or f"{report.ill_conditioned} rows have no stable answer in the source itself",
+        )
     verdict = judge(report.outputs)
     divergence = None
     if not verdict.passed:
-        worst = next(facts.worst for facts in report.outputs if facts.worst)
+        worst = next(facts.worst for facts in report.outputs if facts.worst and not judge([facts]).passed)
         for group in _groups(signature, hints, data, rows):
-            if group.name == worst.group:
+            if group.name == worst.group and group.start <= worst.row < group.start + max(group.rows, 1):
                 divergence = find_divergence(group.feeds)
                 break
     return Proof(report, verdict, divergence)
@@ -108,7 +127,7 @@ def _groups(signature: Signature, hints: Hints, data: Table | None, rows: int) -
         feeds = feeds_from_table(data, signature)
         for start in range(0, data.rows, PIECE):
             piece = {name: array[start : start + PIECE] for name, array in feeds.items()}
-            yield RowGroup("data", piece, must_run=True)
+            yield RowGroup("data", piece, must_run=True, start=start)
     yield from make_groups(signature, hints, rows)
 
 
@@ -124,7 +143,7 @@ def divergence_of_steps(
     """
     try:
         expected = step_outputs(feeds)
-    except (RowsRefused, ValueError, TypeError):
+    except (RowsRefused, ValueError, TypeError, AttributeError, IndexError):  # a step that does not take these rows
         return None
     tapped = onnx.ModelProto()
     tapped.CopyFrom(model)
@@ -136,10 +155,12 @@ def divergence_of_steps(
         tapped.graph.output.append(helper.make_empty_tensor_value_info(taps[path]))
     made = run(open_session(tapped.SerializeToString()), feeds)
     for path in paths:
-        reference, candidate = expected[path], made[taps[path]]
+        reference, candidate = _table(expected[path]), _table(made[taps[path]])
         if reference.shape != candidate.shape:
             shapes = {"reference": str(list(reference.shape)), "candidate": str(list(candidate.shape))}
             return {"step": path, "max_abs": None, "row": None, **shapes}
+        if "O" in (reference.dtype.kind, candidate.dtype.kind):
+            continue
         absolute, _ = differences(reference, candidate)
         with np.errstate(invalid="ignore"):
             beyond = ~(absolute <= 1e-6 * np.abs(reference.astype(np.float64)) + 1e-9)
@@ -155,3 +176,8 @@ def divergence_of_steps(
                 "candidate": repr(candidate[row, column].item()),
             }
     return None
+
+
+def _table(array: Array) -> Array:
+    """`[rows, columns]`, whatever a step gives."""
+    return array.reshape(len(array), -1) if len(array) else array.reshape(0, 1)

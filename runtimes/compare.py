@@ -20,10 +20,13 @@ Json = dict[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class Tolerance:
-    """A number agrees within `atol + rtol * |reference|`. max_flips: the share of rows whose label may differ."""
+    """A number agrees within `atol + rtol * |reference|`. max_flips: the share of rows whose label may differ.
+
+    atol: one number, or one a column of the output `[columns]`.
+    """
 
     rtol: float
-    atol: float
+    atol: float | NDArray[np.float64]
     max_flips: float = 0.0
 
 
@@ -76,7 +79,7 @@ class OutputFacts:
             "argmax_flips": self.argmax_flips,
             "beyond_tolerance": self.beyond,
             "rtol": self.tolerance.rtol,
-            "atol": self.tolerance.atol,
+            "atol": float(np.max(self.tolerance.atol)),
         }
         if self.worst:
             record["worst"] = {
@@ -102,11 +105,18 @@ def differences(reference: Array, candidate: Array) -> tuple[Array, Array]:
 
 
 def compare_output(
-    name: str, role: str, group: str, reference: Array, candidate: Array, tolerance: Tolerance
+    name: str,
+    role: str,
+    group: str,
+    reference: Array,
+    candidate: Array,
+    tolerance: Tolerance,
+    numbers: NDArray[np.int64] | None = None,
 ) -> OutputFacts:
     """Compare one output over the rows of a group; other shapes, and text against numbers, are infinitely far apart.
 
-    An output without a batch dimension, a single number, is one row.
+    An output without a batch dimension, a single number, is one row. numbers: int64 [rows], what each row is called
+    in messages (its place by default).
     """
     reference, candidate = np.atleast_1d(reference), np.atleast_1d(candidate)
     rows = len(reference)
@@ -118,12 +128,10 @@ def compare_output(
         errors = np.full(rows, np.inf, np.float32)
         return OutputFacts(name, role, rows, np.inf, np.inf, max(rows, 1), labels, None, errors, worst, tolerance)
     if role == "label" or _is_text(reference):
-        return _compare_labels(name, role, group, reference, candidate, tolerance)
+        return _compare_labels(name, role, group, reference, candidate, tolerance, numbers)
     absolute, relative = differences(reference, candidate)
+    outside = _outside(absolute, reference, tolerance)
     with np.errstate(invalid="ignore"):
-        limit = tolerance.atol + tolerance.rtol * np.abs(reference.astype(np.float64))
-        # Written so that NaN is beyond: an infinite reference against another number has an infinite limit.
-        outside = ~(absolute <= np.where(np.isfinite(limit), limit, 0.0))
         relative = np.where(absolute <= tolerance.atol, 0.0, relative)
     flat = absolute.reshape(rows, -1) if rows else absolute.reshape(0, 1)
     per_row = flat.max(axis=1) if rows and flat.shape[1] else np.zeros(rows)
@@ -131,7 +139,7 @@ def compare_output(
     if rows and beyond.any():
         score = np.where(beyond, per_row, -1.0)
         row = int(np.argmax(score))
-        worst = Worst(group, row, _short(reference[row]), _short(candidate[row]))
+        worst = Worst(group, _number(numbers, row), _short(reference[row]), _short(candidate[row]))
     flips = None
     if role in ("probabilities", "scores") and reference.ndim == 2 and reference.shape[1] > 1:
         flips = int(np.count_nonzero(_argmax(reference) != _argmax(candidate)))
@@ -149,11 +157,15 @@ def rows_outside(reference: Array, candidate: Array, role: str, tolerance: Toler
         return np.ones(rows, bool)
     if role == "label" or _is_text(reference):
         return _different(reference, candidate)
-    absolute, _ = differences(reference, candidate)
+    outside = _outside(differences(reference, candidate)[0], reference, tolerance)
+    return np.asarray(outside.reshape(rows, -1).any(axis=1)) if rows else np.zeros(0, bool)
+
+
+def _outside(absolute: Array, reference: Array, tolerance: Tolerance) -> Array:
+    """Which elements differ by more than the tolerance; written so that NaN, and infinity against a number, do."""
     with np.errstate(invalid="ignore"):
         limit = tolerance.atol + tolerance.rtol * np.abs(reference.astype(np.float64))
-        outside = ~(absolute <= np.where(np.isfinite(limit), limit, 0.0))
-    return np.asarray(outside.reshape(rows, -1).any(axis=1)) if rows else np.zeros(0, bool)
+        return np.asarray(~(absolute <= np.where(np.isfinite(limit), limit, 0.0)))
 
 
 def _strangers(reference: Array, candidate: Array) -> tuple[str, str] | None:
@@ -186,15 +198,25 @@ def _different(reference: Array, candidate: Array) -> NDArray[np.bool_]:
     return np.asarray(unequal.reshape(rows, -1).any(axis=1)) if rows else np.zeros(0, bool)
 
 
+def _number(numbers: NDArray[np.int64] | None, row: int) -> int:
+    return row if numbers is None or row >= len(numbers) else int(numbers[row])
+
+
 def _compare_labels(
-    name: str, role: str, group: str, reference: Array, candidate: Array, tolerance: Tolerance
+    name: str,
+    role: str,
+    group: str,
+    reference: Array,
+    candidate: Array,
+    tolerance: Tolerance,
+    numbers: NDArray[np.int64] | None,
 ) -> OutputFacts:
     different = _different(reference, candidate)
     flips = int(different.sum())
     worst = None
     if flips:
         row = int(np.argmax(different))
-        worst = Worst(group, row, _short(reference[row]), _short(candidate[row]))
+        worst = Worst(group, _number(numbers, row), _short(reference[row]), _short(candidate[row]))
     amount = 1.0 if flips else 0.0
     errors = different.astype(np.float32)
     return OutputFacts(name, role, len(reference), amount, amount, flips, flips, None, errors, worst, tolerance)
@@ -242,9 +264,14 @@ def judge(outputs: Sequence[OutputFacts]) -> Verdict:
         elif facts.beyond:
             reasons.append(
                 f"output '{facts.name}': {facts.beyond} of {facts.rows} rows differ by more than "
-                f"{facts.tolerance.atol:.3g} + {facts.tolerance.rtol:g} x |value|, at most by {facts.max_abs:.3g}{where}{values}"
+                f"{_atol_text(facts.tolerance)} + {facts.tolerance.rtol:g} x |value|, at most by {facts.max_abs:.3g}{where}{values}"
             )
     return Verdict(not reasons, tuple(reasons))
+
+
+def _atol_text(tolerance: Tolerance) -> str:
+    low, high = float(np.min(tolerance.atol)), float(np.max(tolerance.atol))
+    return f"{low:.3g}" if low == high else f"{low:.3g} to {high:.3g} (by column)"
 
 
 def find_missing(reference: Mapping[str, Any], candidate: Mapping[str, Any]) -> list[str]:

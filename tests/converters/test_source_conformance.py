@@ -55,7 +55,7 @@ def test_outputs_are_what_the_signature_says(opened: tuple[Sample, Source]) -> N
     _, source = opened
     signature = source.convert().signature
     for group in make_groups(signature, source.hints(), 20):
-        if not group.must_run:
+        if not group.name.startswith(("ordinary", "single", "batch 1")):
             continue
         made = source.run(group.feeds)
         assert set(made) == {spec.name for spec in signature.outputs}

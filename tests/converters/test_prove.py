@@ -1,0 +1,61 @@
+"""What a proof asks for: columns judged each by its own size, whole numbers exactly, as many rows as promised."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import pytest
+
+from mlpack_edge.converters.prove import Allowed, prove
+from mlpack_edge.core.errors import BadInput
+from mlpack_edge.core.signature import Signature, TensorSpec
+from mlpack_edge.runtimes.parity import RowsRefused
+from mlpack_edge.runtimes.rows import Hints
+
+
+class Model:
+    """A function of X [batch, 2] as a model."""
+
+    def __init__(self, function: Any, dtype: str = "float64", shape: tuple[int | str, ...] = ("batch", 2)) -> None:
+        self.function = function
+        output = TensorSpec("y", dtype, shape, "value")
+        self.signature = Signature((TensorSpec("X", "float64", ("batch", 2)),), (output,))
+
+    def run(self, feeds: Mapping[str, Any]) -> dict[str, Any]:
+        return {"y": self.function(feeds["X"])}
+
+
+def _passes(reference: Model, candidate: Model, family: str = "tabular") -> bool:
+    return prove(reference, candidate, Hints(), None, 1000, Allowed(family), lambda feeds: None).verdict.passed
+
+
+@pytest.mark.parametrize("family", ["tabular", "net"])
+def test_a_small_column_beside_a_big_one_counts(family: str) -> None:
+    def wide(x: Any) -> Any:
+        return np.stack([1e9 + x[:, 0], np.tanh(x[:, 1])], axis=1)
+
+    def wrong(x: Any) -> Any:
+        return np.stack([1e9 + x[:, 0], 1 - np.tanh(x[:, 1])], axis=1)
+
+    assert _passes(Model(wide), Model(wide), family)
+    assert not _passes(Model(wide), Model(wrong), family)
+
+
+def test_ids_are_whole_numbers_and_exact() -> None:
+    ids = Model(lambda x: 20_000 + (x[:, 0] > 0), "int64", ("batch",))
+    next_ids = Model(lambda x: 20_001 + (x[:, 0] > 0), "int64", ("batch",))
+    assert _passes(ids, ids, "net")
+    assert not _passes(ids, next_ids, "net")
+
+
+def test_fewer_rows_than_asked_for_is_no_proof() -> None:
+    def picky(x: Any) -> Any:
+        if (x[:, 0] > -1).any():
+            raise RowsRefused("only small numbers")
+        return x
+
+    with pytest.raises(BadInput, match="1000 were asked for") as caught:
+        _passes(Model(picky), Model(lambda x: x))
+    assert "--data" in caught.value.hint and "only small numbers" in caught.value.why
