@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from mlpack_edge.converters.onnx_from_torch.faults import (
+    EQUAL_SIZES,
     EXCLUDED_SIZE,
     SIMPLE_GUARD,
     Limits,
@@ -17,7 +18,7 @@ from mlpack_edge.converters.onnx_from_torch.faults import (
 )
 from mlpack_edge.converters.onnx_from_torch.inputs import InputPlan, Module, name_of, resized
 from mlpack_edge.core.errors import BadInput, Unsupported
-from mlpack_edge.core.signature import TensorSpec
+from mlpack_edge.core.signature import Dimension, TensorSpec
 from mlpack_edge.runtimes.torch.module import call, users_code
 
 #: A torch.export.ExportedProgram.
@@ -101,16 +102,23 @@ def refuse_guarded(program: Program, inputs: InputPlan) -> None:
     """Raise Unsupported where a program is right for some sizes only and its graph would run on others as well.
 
     Such guards are left by branches on a shape in the model it was traced from. One that its operators ask for
-    themselves (an image no smaller than the kernel) does no harm: the graph fails where the program does.
+    themselves (an image no smaller than the kernel) does no harm: the graph fails where the program does. That two
+    inputs share a size is no branch either: they share its name in the signature.
     """
     specs = {spec.name: spec for spec in inputs.specs}
+
+    def size_of(name: str, axis: str) -> Dimension:
+        return specs[name].shape[int(axis)] if name in specs else ""
+
     for guard in program._guards_code:
         if EXCLUDED_SIZE.search(guard):
             continue  # a memory layout, as in Demands.not_one: the program refuses that size, the graph need not
+        equal = EQUAL_SIZES.fullmatch(guard)
+        if equal is not None and size_of(equal[1], equal[2]) == size_of(equal[3], equal[4]) != "":
+            continue
         found = SIMPLE_GUARD.fullmatch(guard)
         if found is not None:
-            name, axis, sign, number = found[1], int(found[2]), found[3], int(found[4])
-            size = specs[name].shape[axis] if name in specs else ""
+            size, sign, number = size_of(found[1], found[2]), found[3], int(found[4])
             ends: Limits = (number, None) if sign == ">=" else (0, number)
             if isinstance(size, str) and size and _fails_beyond(program, inputs, size, ends):
                 continue

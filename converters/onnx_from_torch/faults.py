@@ -21,6 +21,8 @@ _CONSTANT = re.compile(r"You marked (\w+) as dynamic but your code specialized i
 EXCLUDED_SIZE = re.compile(r"!= \d+\.?$")
 #: A guard of an exported program on one size.
 SIMPLE_GUARD = re.compile(r"L\['(\w+)'\]\.size\(\)\[(\d+)\] (<=|>=) (\d+)")
+#: A guard of an exported program that two sizes are equal.
+EQUAL_SIZES = re.compile(r"L\['(\w+)'\]\.size\(\)\[(\d+)\] == L\['(\w+)'\]\.size\(\)\[(\d+)\]")
 #: `h = Dim('h', min=13)` among the suggested fixes, and nothing else about h.
 _SMALLEST = re.compile(r"^\s*(\w+) = Dim\('\w+', min=(\d+)\)$", re.MULTILINE)
 #: What slicing a table of N positions asks: size == min(N, size).

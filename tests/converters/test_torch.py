@@ -8,15 +8,18 @@ import sys
 from collections.abc import Callable, Mapping
 from functools import cache
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import onnx
 import pytest
 
+from mlpack_edge.converters.onnx_from_torch.capture import refuse_guarded
 from mlpack_edge.converters.onnx_from_torch.convert import Prepared, TorchOptions, convert, prepare
+from mlpack_edge.converters.onnx_from_torch.inputs import InputPlan
 from mlpack_edge.core.errors import BadInput, Unsupported
-from mlpack_edge.core.signature import Signature
+from mlpack_edge.core.signature import Signature, TensorSpec
 from mlpack_edge.runtimes.onnxruntime import open_session, run
 from mlpack_edge.runtimes.torch.module import run_module
 
@@ -239,3 +242,23 @@ def test_more_weights_than_a_file_can_hold_are_refused_before_any_work(monkeypat
 def test_a_shape_the_model_does_not_take_is_reported_as_the_users_error() -> None:
     with pytest.raises(BadInput, match=r"the code of Mlp fails at .*torch_nets.py:\d+: RuntimeError"):
         convert(nets.Mlp(), TorchOptions({"x": (B, 5)}))
+
+
+def test_inputs_of_a_program_that_share_a_size_are_taken() -> None:
+    """Two inputs with one torch.export.Dim leave the guard that their sizes are equal: no branch of the model."""
+    batch = torch.export.Dim("batch", min=0)
+    examples = (torch.zeros(3, 4), torch.zeros(3, 2))
+    program = torch.export.export(nets.Beside(), examples, dynamic_shapes=({0: batch}, {0: batch}))
+    assert any(" == " in guard for guard in program._guards_code)
+    model, signature = convert(program)
+    assert [spec.shape for spec in signature.inputs] == [(B, 4), (B, 2)]
+    feeds = {"x": np.ones((5, 4), np.float32), "z": np.zeros((5, 2), np.float32)}
+    (made,) = run(open_session(model.SerializeToString()), feeds).values()
+    np.testing.assert_array_equal(made, np.hstack([feeds["x"], feeds["z"]]))
+
+
+def test_a_program_that_asks_for_equal_sizes_of_different_names_is_refused() -> None:
+    program = SimpleNamespace(_guards_code=["L['x'].size()[0] == L['x'].size()[1]"])
+    plan = InputPlan((TensorSpec("x", "float32", (B, T)),), {}, {B: 2, T: 2}, {}, {})
+    with pytest.raises(Unsupported, match="right only where"):
+        refuse_guarded(program, plan)

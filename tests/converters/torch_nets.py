@@ -17,6 +17,11 @@ class Mlp(nn.Module):
         return self.layers(x)
 
 
+class Beside(nn.Module):
+    def forward(self, x: Tensor, z: Tensor) -> Tensor:
+        return torch.cat([x, z], 1)
+
+
 class Residual(nn.Module):
     """A convolution net with BatchNorm that has seen data, and a shortcut."""
 
