@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from sklearn.metrics.pairwise import nan_euclidean_distances
 
 from mlpack_edge.converters.frame import Frame, frame_of
 from mlpack_edge.converters.onnx_from_sklearn.decomposition import floats
@@ -18,17 +19,22 @@ from mlpack_edge.converters.tensor import Tensor, beside, const
 
 Array = NDArray[Any]
 
+#: How many of the fitted rows are looked at for donors at the same distance.
+_PROBES = 500
+
 
 def knn_imputer(scope: Scope, estimator: Estimator, frame: Frame) -> Frame:
     """KNNImputer.transform with nan_euclidean distances and uniform weights.
 
-    Of donors at exactly the same distance the first is taken; scikit-learn's argpartition takes any.
+    Refuses an imputer whose own fitted rows show donors at exactly the same distance (columns of whole numbers do):
+    scikit-learn takes those that numpy's argpartition leaves in front, which differ between processors.
     """
     if estimator.metric != "nan_euclidean":
         raise scope.refuse(estimator, f"metric={estimator.metric!r}")
     if estimator.weights != "uniform":
         # the distance of two rows that agree is what is left of |x|^2 - 2xy + |y|^2, and 1 / d magnifies that noise
         raise scope.refuse(estimator, f"weights={estimator.weights!r}; only weights='uniform' is reproduced")
+    _refuse_ties(scope, estimator)
     x = floats(scope, frame)
     width = frame.width
     missing = missing_mask(scope, estimator, x.value(width))
@@ -51,6 +57,33 @@ def knn_imputer(scope: Scope, estimator: Estimator, frame: Frame) -> Frame:
     if estimator.add_indicator:
         total += len(estimator.indicator_.features_)
     return frame_of(beside(filled).value(total))
+
+
+def _refuse_ties(scope: Scope, estimator: Estimator) -> None:
+    """Refuse where a fitted row, one of its values taken away, has the choice between donors of different values."""
+    holes = np.asarray(estimator._mask_fit_X)
+    fitted = np.where(holes, np.nan, np.asarray(estimator._fit_X, np.float64))
+    probes = np.unique(np.linspace(0, len(fitted) - 1, min(_PROBES, len(fitted))).astype(int))
+    for column in np.flatnonzero(estimator._valid_mask):
+        donors = np.flatnonzero(~holes[:, column])
+        count = min(int(estimator.n_neighbors), len(donors))
+        rows = fitted[probes]
+        rows[:, column] = np.nan
+        apart = nan_euclidean_distances(rows, fitted)[:, donors]
+        apart[np.isnan(apart)] = np.inf
+        last = np.partition(apart, count - 1, axis=1)[:, count - 1 : count]
+        tied = (apart == last) & np.isfinite(last)
+        values = fitted[donors, column]
+        differ = np.where(tied, values, -np.inf).max(axis=1) > np.where(tied, values, np.inf).min(axis=1)
+        chosen = (apart <= last).sum(axis=1) > count
+        if (differ & chosen).any():
+            names = getattr(estimator, "feature_names_in_", [f"x{index}" for index in range(holes.shape[1])])
+            raise scope.refuse(
+                estimator,
+                f"for the column {names[column]!r}, {int((differ & chosen).sum())} of {len(probes)} fitted rows have "
+                f"more than {count} nearest rows at exactly the same distance, and scikit-learn's choice among them "
+                "is not defined; use SimpleImputer, or train on columns without such ties",
+            )
 
 
 def _distances(x: Tensor, missing: Tensor, fitted: Array, holes: Array) -> Tensor:

@@ -130,3 +130,21 @@ def test_knn_weights_that_magnify_rounding_are_refused() -> None:
     with pytest.raises(Unsupported) as fault:
         assert_same(KNNImputer(weights="distance").fit(rows), rows)
     assert "weights='distance'" in fault.value.why
+
+
+def test_knn_donors_at_the_same_distance_are_refused() -> None:
+    """Whole numbers: which of 30 people of the same age gives the value, numpy's argpartition decides."""
+    rng = np.random.default_rng(0)
+    train = np.stack([rng.integers(18, 90, 400), rng.normal(size=400)], 1)
+    train[rng.random(400) < 0.1, 1] = np.nan
+    with pytest.raises(Unsupported) as fault:
+        assert_same(KNNImputer(n_neighbors=2).fit(train), train)
+    assert "'x1'" in fault.value.why and "exactly the same distance" in fault.value.why
+
+
+def test_knn_donors_that_are_tied_and_equal_are_no_tie() -> None:
+    rng = np.random.default_rng(0)
+    train = np.repeat(rng.normal(size=(40, 3)), 3, axis=0)
+    rows = train.copy()
+    rows[rng.random(rows.shape) < 0.2] = np.nan
+    assert_same(KNNImputer(n_neighbors=2).fit(train), rows, rtol=1e-9, atol=1e-9)
