@@ -37,7 +37,7 @@ def command(reference: str, candidate: str, time_limit: float, memory_limit: int
     \b
     Examples:
       mlpack check model.skops model.onnx
-      mlpack check model.onnx model-quantized.onnx --data holdout.parquet --max-flips 0.001
+      mlpack check model.onnx model-quantized.onnx --data holdout.parquet --max-flips 0.001 --atol 0.05
     """  # fmt: skip
     with showing_parity():
         result = run_isolated(

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +22,13 @@ Json = dict[str, Any]
 
 @click.command("convert", short_help="Convert a trained model to ONNX and prove that it is still the same.")
 @click.argument("source", required=False)
-@click.option("-o", "--output", type=click.Path(path_type=Path), metavar="OUT", help="The file to write.")
+@click.option(
+    "-o",
+    "--output",
+    type=click.Path(path_type=Path),
+    metavar="OUT",
+    help="The file to write [default: SOURCE with the suffix .onnx].",
+)
 @click.option("--to", "target", type=click.Choice(["onnx"]), default="onnx", show_default=True, help="The format.")
 @source_options
 @click.option("--opset", type=click.IntRange(13, 26), metavar="N", help="ONNX operator set [default: 21].")
@@ -53,6 +61,7 @@ def command(
     if source is None:
         raise click.UsageError("Missing argument 'SOURCE'.")
     output = output or _default_output(source, target)
+    _keep_inputs(output, [source, options["data"], options["weights"]])
     started = time.monotonic()
     with publish(output, force) as draft, showing_parity():
         result = run_isolated(
@@ -77,9 +86,18 @@ def payload_of(options: Json) -> Json:
 
 
 def _default_output(source: str, target: str) -> Path:
-    if ":" in source and not Path(source).exists():
+    """The source's name with the suffix of the format."""
+    path = Path(source)
+    if not path.name or (":" in source and not os.path.lexists(source)):
         raise BadInput("there is no file name to derive the output's from", "name the output with -o")
-    return Path(source).with_suffix(f".{target}")
+    return path.with_suffix(f".{target}")
+
+
+def _keep_inputs(output: Path, inputs: Sequence[str | Path | None]) -> None:
+    """A trained model cannot be made again from what is converted: no input is overwritten, not even with --force."""
+    for item in inputs:
+        if item is not None and output.exists() and Path(item).exists() and output.samefile(item):
+            raise BadInput(f"the output {output} is the input {item}", "name another file with -o")
 
 
 def _text(result: Json) -> str:
@@ -102,6 +120,8 @@ def _spec_text(spec: Json) -> str:
 def _supported() -> Outcome:
     """The list comes from a child process too: it imports the libraries."""
     result = run_isolated("mlpack_edge.converters.supported:list_supported", {}, subject="the list")
+    if result.get("missing"):
+        note(f"the steps of scikit-learn pipelines are listed after {result['missing']}")
     lines = ["sources:"]
     lines += [f"  {name:<18} {text}" for name, text in result["sources"].items()]
     lines += ["", "steps of scikit-learn pipelines:"]

@@ -12,6 +12,7 @@ import click
 
 from mlpack_edge.cli.outcome import Outcome, answers, show_stage
 from mlpack_edge.core.errors import MlpackError, OutputExists
+from mlpack_edge.core.files import io_fault
 from mlpack_edge.runtimes.worker import run_isolated
 
 Json = dict[str, Any]
@@ -45,7 +46,10 @@ def command(quick: bool, folder: Path, force: bool) -> Outcome:
     there = [name for name in names if (folder / name).exists()]
     if there and not force:
         raise OutputExists(f"{folder / there[0]} exists", "mlpack demo --force overwrites it; -o names another folder")
-    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as fault:
+        raise io_fault(fault, f"the folder {folder} could not be made") from fault
     payload = {"folder": str(folder), "rows": 20_000 if quick else 200_000}
     trained = run_isolated("mlpack_edge.cli.demo_pipeline:train", payload, subject="the demo", on_stage=show_stage)
     steps = [
@@ -71,7 +75,8 @@ def command(quick: bool, folder: Path, force: bool) -> Outcome:
 def _run(words: list[str], folder: Path) -> str:
     """Run a command of ours as a user would, in `folder`; its failure is ours."""
     show_stage(f"mlpack {words[0]}")
-    line = [sys.executable, "-m", "mlpack_edge.cli.main", *words]
+    # -P: what lies in the folder is data; a click.py there must not be imported.
+    line = [sys.executable, "-P", "-m", "mlpack_edge.cli.main", *words]
     done = subprocess.run(line, cwd=folder, capture_output=True, text=True, check=False)
     if done.returncode:
         raise MlpackError(

@@ -6,6 +6,9 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
+from mlpack_edge.core.extensions import missing_extra
+from mlpack_edge.core.files import io_fault
+
 Json = dict[str, Any]
 
 NUMBERS = ["month", "day", "sched_dep_time", "dep_delay", "distance"]
@@ -18,13 +21,16 @@ def train(payload: Json, stage: Any) -> Json:
     payload: {"folder", "rows"} with `rows` of training. Returns what was done.
     """
     import polars
-    import skops.io
-    from sklearn.compose import make_column_transformer
-    from sklearn.ensemble import HistGradientBoostingClassifier
-    from sklearn.impute import SimpleImputer
-    from sklearn.pipeline import make_pipeline
-    from sklearn.preprocessing import OneHotEncoder, StandardScaler
 
+    try:
+        import skops.io
+        from sklearn.compose import make_column_transformer
+        from sklearn.ensemble import HistGradientBoostingClassifier
+        from sklearn.impute import SimpleImputer
+        from sklearn.pipeline import make_pipeline
+        from sklearn.preprocessing import OneHotEncoder, StandardScaler
+    except ModuleNotFoundError as fault:
+        raise missing_extra(fault.name or "", "the demo's pipeline") from fault
     folder = Path(payload["folder"])
     stage("reading 336,776 flights")
     with files("mlpack_edge.cli").joinpath("demo_data/flights.parquet").open("rb") as stream:
@@ -44,6 +50,9 @@ def train(payload: Json, stage: Any) -> Json:
     model.fit(early.select(columns).to_pandas(), target)
     truth = (late["arr_delay"] > 15).replace_strict({True: "late", False: "on time"}).to_numpy()
     accuracy = float((model.predict(late.select(columns).to_pandas()) == truth).mean())
-    skops.io.dump(model, folder / "flights.skops")
-    late.select(columns).write_parquet(folder / "holdout.parquet")
+    try:
+        skops.io.dump(model, folder / "flights.skops")
+        late.select(columns).write_parquet(folder / "holdout.parquet")
+    except OSError as fault:
+        raise io_fault(fault, f"the demo's files could not be written to {folder}") from fault
     return {"trained_on": early.height, "holdout": late.height, "accuracy": accuracy}

@@ -19,7 +19,7 @@ _MOST_OPS, _MOST_TENSORS, _MOST_TEXT = 12, 12, 80
 
 
 @click.command("inspect", short_help="Say what a model file holds and whether it loads.")
-@click.argument("file", type=click.Path(path_type=Path))
+@click.argument("file", type=click.Path(path_type=Path, readable=False))
 @limit_options
 @answers("inspect")
 def command(file: Path, time_limit: float, memory_limit: int | None) -> Outcome:

@@ -11,6 +11,7 @@ import click
 
 from mlpack_edge.cli.outcome import COULD_NOT, clear_progress, print_error
 from mlpack_edge.core.errors import Interrupted, MlpackError
+from mlpack_edge.core.files import io_fault
 from mlpack_edge.runtimes.worker import WorkerBug
 
 #: A file a verb. The help line stands here so that `mlpack --help` imports none of them.
@@ -55,7 +56,8 @@ def cli() -> None:
 
 def main() -> None:
     """The console script."""
-    signal.signal(signal.SIGTERM, _stop)
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, _stop)
     as_json = "--json" in sys.argv[1:]
     name = next((word for word in sys.argv[1:] if not word.startswith("-")), "")
     try:
@@ -64,8 +66,10 @@ def main() -> None:
         help_wanted.show()
         raise SystemExit(help_wanted.exit_code) from None
     except click.ClickException as wrong:
+        context = getattr(wrong, "ctx", None)
+        verb = context.info_name if context is not None and context.parent is not None else ""
         if as_json:
-            print_error(name, Usage(wrong.format_message(), f"mlpack {name} --help"), as_json)
+            print_error(verb, Usage(wrong.format_message(), f"mlpack {verb} --help".replace("  ", " ")), as_json)
         else:
             wrong.show()
         raise SystemExit(wrong.exit_code) from None
@@ -84,6 +88,15 @@ def main() -> None:
         # The reader of our output left (`mlpack ... | head`): nobody is there to tell.
         sys.stderr.close()
         raise SystemExit(COULD_NOT) from None
+    except OSError as fault:
+        clear_progress()
+        where = f"{fault.filename} " if fault.filename else "a file "
+        print_error(name, io_fault(fault, f"{where}could not be used"), as_json)
+        raise SystemExit(COULD_NOT) from None
+    except Exception as bug:
+        if as_json:
+            print_error(name, Defect(f"{type(bug).__name__}: {bug}", "report it with the traceback"), as_json)
+        raise
 
 
 class Usage(MlpackError):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Callable
 from pathlib import Path
@@ -14,6 +15,7 @@ from mlpack_edge.runtimes.worker import Limits
 Function = TypeVar("Function", bound=Callable[..., Any])
 
 _UNITS = {"": 1, "B": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9, "KIB": 2**10, "MIB": 2**20, "GIB": 2**30}
+_A_YEAR = 366 * 86400.0
 _SECONDS = {"": 1.0, "s": 1.0, "m": 60.0, "h": 3600.0, "ms": 0.001}
 
 
@@ -28,7 +30,10 @@ class Size(click.ParamType[int]):
         found = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([a-zA-Z]*)\s*", value)
         if not found or found[2].upper() not in _UNITS:
             self.fail(f"{value!r} is not a size; write for example 300KB, 8GB or 512MiB", param, ctx)
-        return int(float(found[1]) * _UNITS[found[2].upper()])
+        size = float(found[1]) * _UNITS[found[2].upper()]
+        if not 1 <= size < 2**62:
+            self.fail(f"{value!r} is no size that this machine could have", param, ctx)
+        return int(size)
 
 
 class Duration(click.ParamType[float]):
@@ -42,7 +47,25 @@ class Duration(click.ParamType[float]):
         found = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([a-z]*)\s*", str(value))
         if not found or found[2] not in _SECONDS:
             self.fail(f"{value!r} is not a duration; write for example 90s, 5m or 5ms", param, ctx)
-        return float(found[1]) * _SECONDS[found[2]]
+        seconds = float(found[1]) * _SECONDS[found[2]]
+        if not 0 < seconds <= _A_YEAR:
+            self.fail(f"{value!r} is not between nothing and a year", param, ctx)
+        return seconds
+
+
+class Amount(click.ParamType[float]):
+    """A finite number that is not negative."""
+
+    name = "amount"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        try:
+            number = float(value)
+        except ValueError:
+            number = math.nan
+        if not 0 <= number < math.inf:
+            self.fail(f"{value!r} is not a number from 0 up", param, ctx)
+        return number
 
 
 class Shape(click.ParamType[tuple[str, tuple[int | str, ...]]]):
@@ -85,7 +108,7 @@ def source_options(function: Function) -> Function:
     """How a source model is opened: data, shapes, weights, trust."""
     for option in (
         click.option(
-            "--data", type=click.Path(path_type=Path), metavar="DATA",
+            "--data", type=click.Path(path_type=Path, readable=False), metavar="DATA",
             help="Rows to compare on: .parquet, .csv, .arrow/.feather, .npy or .npz (one array per input).",
         ),
         click.option(
@@ -96,14 +119,14 @@ def source_options(function: Function) -> Function:
             "--dtype", type=click.Choice(["float32", "float64"]),
             help="Element type of numeric inputs [default: that of DATA; else float64 for data frames, float32].",
         ),
-        click.option("--weights", type=click.Path(path_type=Path), metavar="FILE",
+        click.option("--weights", type=click.Path(path_type=Path, readable=False), metavar="FILE",
                      help="Weights for package.module:attribute: .safetensors or a state dict."),
         click.option("--trust-pickle", is_flag=True,
                      help="Load a pickle or joblib file, which can run any code its author chose."),
         click.option("--rows", type=click.IntRange(1), default=1000, show_default=True, metavar="N",
                      help="Rows to make from the signature; DATA is compared whole."),
-        click.option("--rtol", type=click.FloatRange(0, 1e9), metavar="X", help="Relative tolerance [default: by dtype and model family]."),
-        click.option("--atol", type=click.FloatRange(0, 1e300), metavar="X", help="Absolute tolerance [default: by dtype and model family]."),
+        click.option("--rtol", type=Amount(), metavar="X", help="Relative tolerance [default: by dtype and model family]."),
+        click.option("--atol", type=Amount(), metavar="X", help="Absolute tolerance [default: by dtype and model family]."),
     ):  # fmt: skip
         function = option(function)
     return function

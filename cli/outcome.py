@@ -45,7 +45,7 @@ def answers(name: str) -> Callable[[Callable[..., Outcome]], Callable[..., None]
             if as_json:
                 print_json({"command": name, "ok": True, "schema": SCHEMA, **outcome.result})
             else:
-                click.echo(outcome.text)
+                click.echo(printable(outcome.text))
 
         return command
 
@@ -60,18 +60,19 @@ def print_error(name: str, error: MlpackError, as_json: bool) -> None:
         print_json({"command": name, "ok": False, "schema": SCHEMA, **facts, "error": record})
         return
     if error.data.get("text"):
-        click.echo(error.data["text"])
-    lines = [paint("error: ", "red") + error.message]
+        click.echo(printable(error.data["text"]))
+    lines = [paint("error: ", "red") + printable(error.message)]
     if error.why:
-        lines.append(f"  why:  {error.why}")
+        lines.append(f"  why:  {printable(error.why)}")
     if error.hint:
-        lines.append(f"  next: {error.hint}")
+        lines.append(f"  next: {printable(error.hint)}")
     click.echo("\n".join(lines), err=True)
 
 
 def print_json(document: Json) -> None:
     """Strict JSON: what is not finite becomes null, never `NaN`, which no other reader takes."""
-    click.echo(json.dumps(_finite(document), ensure_ascii=False, allow_nan=False, default=str))
+    # ASCII escapes: file names may hold bytes that are no UTF-8, and the document must be read all the same.
+    click.echo(json.dumps(_finite(document), allow_nan=False, default=str))
 
 
 def _finite(item: Any) -> Any:
@@ -82,6 +83,13 @@ def _finite(item: Any) -> Any:
     if isinstance(item, list | tuple):
         return [_finite(value) for value in item]
     return item
+
+
+def printable(text: str) -> str:
+    """Without terminal escapes and the like: names come from foreign files."""
+    return "".join(
+        letter if letter.isprintable() or letter in "\n\t" else "\N{REPLACEMENT CHARACTER}" for letter in text
+    )
 
 
 def paint(text: str, color: str) -> str:
@@ -105,7 +113,7 @@ def clear_progress() -> None:
 def note(text: str) -> None:
     """Something worth knowing that is not the result."""
     clear_progress()
-    click.echo(paint("note: ", "yellow") + text, err=True)
+    click.echo(paint("note: ", "yellow") + printable(text), err=True)
 
 
 def table(rows: Sequence[Sequence[str]], head: Sequence[str] = ()) -> str:

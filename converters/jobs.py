@@ -7,6 +7,8 @@ Every function takes a JSON payload and a `stage` function and returns a JSON-ab
 from __future__ import annotations
 
 import json
+import os
+import traceback
 from collections.abc import Callable, Mapping
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -19,7 +21,7 @@ from mlpack_edge.converters.prove import Allowed, Proof, divergence_of_steps, pr
 from mlpack_edge.converters.sources.onnx import OnnxSource
 from mlpack_edge.converters.sources.source import Source, SourceOptions
 from mlpack_edge.core.artifact import Lineage, sha256_of_file
-from mlpack_edge.core.errors import BadInput, CheckFailed, Unsupported
+from mlpack_edge.core.errors import BadInput, CheckFailed, MlpackError, Unsupported
 from mlpack_edge.core.extensions import SOURCES, extensions, missing_extra
 from mlpack_edge.core.files import io_fault
 from mlpack_edge.core.signature import METADATA_KEY, Signature
@@ -54,11 +56,14 @@ def convert(payload: Json, stage: Stage) -> Json:
     Raises CheckFailed where the result is not the same as its source; the draft is then not written.
     """
     name, options = payload["source"], _options(payload)
+    kind_of(name)  # what is no model is refused before gigabytes of it are hashed
+    digest = digest_of(name, options)
     source = open_source(name, options, stage)
     stage(f"converting {name}")
     built = source.convert()
     versions = _versions(source.kind)
-    lineage = Lineage(source.kind, digest_of(name, options), versions, tuple(sorted(_spoken(payload).items())))
+    _refuse_changed(name, options, digest)
+    lineage = Lineage(source.kind, digest, versions, tuple(sorted(_spoken(payload).items())))
     _stamp(built.model, built.signature, lineage, built.taps)
     draft, signature, taps = Path(payload["draft"]), built.signature, built.taps
     size = _write(built.model, draft, payload["output"])
@@ -92,9 +97,12 @@ def check(payload: Json, stage: Stage) -> Json:
     """Compare `payload["reference"]` with `payload["candidate"]`, each a source model or an ONNX file."""
     options = _options(payload)
     names = [payload["reference"], payload["candidate"]]
-    models: list[Source] = []
     for name in names:
-        models.append(open_source(name, options, stage))
+        kind_of(name)  # what is no model is refused before the other one is opened
+    digests = [digest_of(name, options) for name in names]
+    models = [open_source(name, options, stage) for name in names]
+    for name, digest in zip(names, digests, strict=True):
+        _refuse_changed(name, options, digest)
     signature = next((model.signature for model in models if isinstance(model, OnnxSource)), None)
     for model in models:
         if signature is not None and not isinstance(model, OnnxSource):
@@ -110,13 +118,19 @@ def check(payload: Json, stage: Stage) -> Json:
         lambda feeds: _find_divergence(models, feeds),
     )  # fmt: skip
     result = {
-        "reference": {"path": names[0], "sha256": digest_of(names[0], options)},
-        "candidate": {"path": names[1], "sha256": digest_of(names[1], options)},
+        "reference": {"path": names[0], "sha256": digests[0]},
+        "candidate": {"path": names[1], "sha256": digests[1]},
         "parity": proof.to_json(),
     }
     if not proof.verdict.passed:
         raise _failed(f"{names[0]} and {names[1]} are not the same model", proof, result)
     return result
+
+
+def _refuse_changed(name: str, options: SourceOptions, digest: str) -> None:
+    """What was read is what the lineage names: a file that was replaced meanwhile is not (BadInput)."""
+    if digest_of(name, options) != digest:
+        raise BadInput(f"{name} changed while it was read", "wait until it is written, and start again")
 
 
 def _refuse_other_inputs(names: list[str], a: Signature, b: Signature) -> None:
@@ -147,8 +161,11 @@ def _write(model: onnx.ModelProto, draft: Path, output: str) -> int:
 def _taps(model: OnnxSource) -> dict[str, str]:
     """The tensors of the steps, where mlpack wrote the file."""
     texts = {entry.key: entry.value for entry in model.original().metadata_props}
-    found: dict[str, str] = json.loads(texts.get(STEPS_KEY, "{}"))
-    return found
+    try:
+        found = json.loads(texts.get(STEPS_KEY, "{}"))
+    except (json.JSONDecodeError, RecursionError):
+        return {}  # an entry that mlpack did not write: the steps are not known
+    return {str(path): str(tensor) for path, tensor in found.items()} if isinstance(found, dict) else {}
 
 
 def _framework(models: list[Source]) -> Source | None:
@@ -170,10 +187,9 @@ def _find_divergence(models: list[Source], feeds: Mapping[str, Array]) -> Json |
 
 def kind_of(name: str) -> str:
     """The kind of a model: of a file by content, of `package.module:attribute` "torch"."""
-    path = Path(name)
-    if not path.exists() and ":" in name and not path.is_symlink() and "/" not in name.rpartition(":")[0]:
+    if ":" in name and "/" not in name.rpartition(":")[0] and not os.path.lexists(name):
         return "torch"
-    return str(sniff(path))
+    return str(sniff(Path(name)))
 
 
 def open_source(name: str, options: SourceOptions, stage: Stage) -> Source:
@@ -194,14 +210,27 @@ def open_source(name: str, options: SourceOptions, stage: Stage) -> Source:
         source: Source = registered.load()(name, options)
     except ModuleNotFoundError as fault:
         raise missing_extra(fault.name or "", f"{kind} models") from fault
+    except MlpackError:
+        raise
+    except Exception as fault:
+        # What a library raises while it reads a damaged file is unbounded, and says nothing to who only has the file.
+        last = traceback.extract_tb(fault.__traceback__)[-1]
+        raise BadInput(
+            f"{name} could not be opened as a {kind} model",
+            "the file is damaged or was written by other versions: mlpack doctor shows those installed here; "
+            "make the file again from its source",
+            why=f"{type(fault).__name__}: {' '.join(str(fault).split())[:200]} ({Path(last.filename).name}:{last.lineno})",
+        ) from fault
     return source
 
 
 def digest_of(name: str, options: SourceOptions) -> str:
     """SHA-256 of the source file; of the weights for a module that is code; "" where there are none."""
-    path = Path(name)
-    if path.is_file():
-        return sha256_of_file(path)
+    try:
+        if os.path.isfile(name):  # noqa: PTH113 - Path.is_file raises where a name is too long
+            return sha256_of_file(Path(name))
+    except OSError as fault:
+        raise io_fault(fault, f"{name} could not be read") from fault
     return sha256_of_file(options.weights) if options.weights else ""
 
 

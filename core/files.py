@@ -17,8 +17,12 @@ def refuse_existing(path: Path, force: bool) -> None:
     try:
         if path.is_dir():
             raise BadInput(f"{path} is a directory", "name a file with -o")
-        if path.exists() and not force:
+        if os.path.lexists(path) and not force:
             raise OutputExists(f"{path} exists", "name another file with -o, or overwrite it with --force")
+        if path.exists() and not path.is_file():
+            raise BadInput(f"{path} is no regular file", "name another file with -o")
+        if path.parent.exists() and not path.parent.is_dir():
+            raise BadInput(f"{path.parent} is a file, no directory", "name another file with -o")
         if not path.parent.is_dir():
             raise IoFault(f"the directory {path.parent} does not exist", f"mkdir -p {path.parent}")
     except OSError as fault:  # a name that is too long, a folder that may not be entered

@@ -37,6 +37,8 @@ class Table:
 
 def read_table(path: Path) -> Table:
     """Read a data file whole. Raises BadInput for what is none of the known formats, is damaged, or has no rows."""
+    if path.exists() and not path.is_file():
+        raise BadInput(f"{path} is no regular file", HINT)
     try:
         with path.open("rb") as stream:
             head = stream.read(8)
@@ -84,7 +86,8 @@ def _load_columns(path: Path, head: bytes) -> dict[str, Array]:
             raise BadInput(f"{path} is no data file that mlpack reads", HINT)
         else:
             frame = polars.read_csv(path, infer_schema_length=None)
-    except (polars.exceptions.PolarsError, OSError) as fault:  # Arrow's damage comes as OSError; the file did open
+    except (polars.exceptions.PolarsError, polars.exceptions.PanicException, OSError) as fault:
+        # Arrow's damage comes as OSError, though the file did open, or as a panic of the Rust code.
         raise _damaged(path, fault) from fault
     return {name: _column(path, frame[name]) for name in frame.columns}
 
@@ -115,7 +118,7 @@ def _column(path: Path, series: Any) -> Array:
     )
 
 
-def _damaged(path: Path, fault: Exception) -> BadInput:
+def _damaged(path: Path, fault: BaseException) -> BadInput:
     first = (str(fault).strip().splitlines() or [type(fault).__name__])[0]
     return BadInput(f"{path} could not be read as data", HINT, why=first[:300])
 

@@ -6,6 +6,7 @@ extreme magnitudes; one row; no row. The same signature, hints and seed make the
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -13,6 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from mlpack_edge.core.errors import BadInput, Unsupported
 from mlpack_edge.core.signature import MISSING_TEXT, Column, Signature, TensorSpec
 from mlpack_edge.runtimes.parity import RowGroup
 
@@ -28,6 +30,15 @@ TEXTS = (
     "naïve café", "e\u0301 combining", "emoji 🙂 end", "İstanbul ıI", "tab\tnew\nline", "a", "UPPER lower 123 4_5",
     "don't stop-me now", "ﬁligature", "x" * 300,
 )  # fmt: skip
+#: The dtypes of which rows can be made, and how many numbers one input may have in a batch.
+_MADE = {
+    "bool",
+    "float16",
+    "float32",
+    "float64",
+    *(f"{sign}int{bits}" for sign in ("", "u") for bits in (8, 16, 32, 64)),
+}
+MOST_NUMBERS = 1 << 28
 UNKNOWN_TEXT = "mlpack-unseen-é"
 
 
@@ -259,7 +270,16 @@ def _tensor_groups(signature: Signature, hints: Hints, count: int, random: np.ra
 def _tensor(spec: TensorSpec, shape: tuple[int, ...], hint: ColumnHint, random: np.random.Generator) -> Array:
     if spec.dtype == "string":
         return random.choice(np.array(TEXTS, object), size=shape)
-    dtype = np.dtype("float32" if spec.dtype == "bfloat16" else spec.dtype)
+    if spec.dtype not in _MADE:
+        raise Unsupported(
+            f"input {spec.name!r} is {spec.dtype}, of which no rows can be made", "convert the inputs to float32 first"
+        )
+    if math.prod(shape) > MOST_NUMBERS:
+        raise BadInput(
+            f"input {spec.name!r} has {math.prod(shape):,} numbers in a batch of {shape[0] if shape else 1}",
+            "name a smaller size for it with --shape",
+        )
+    dtype = np.dtype(spec.dtype)
     if dtype.kind == "b":
         return random.random(shape) < 0.5
     if dtype.kind in "iu":

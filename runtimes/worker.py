@@ -58,7 +58,7 @@ class Limits:
 
     @property
     def memory(self) -> int:
-        return self.memory_bytes or physical_memory() * 8 // 10
+        return physical_memory() * 8 // 10 if self.memory_bytes is None else self.memory_bytes
 
 
 class WorkerBug(RuntimeError):
@@ -75,6 +75,7 @@ def run_isolated(
     WorkerBug where the function raised anything else; Interrupted at Ctrl-C.
     """
     limits = limits or Limits()
+    last: Json | None = None
     read_end, write_end = os.pipe()
     environment = {**os.environ, **_CHILD_ENVIRONMENT}
     with tempfile.TemporaryFile() as noise, os.fdopen(read_end, "rb") as answers:
@@ -104,7 +105,7 @@ def run_isolated(
             if ended is None:
                 # A child that has answered is leaving; one that hangs is killed with all it started.
                 with contextlib.suppress(subprocess.TimeoutExpired, KeyboardInterrupt):
-                    ended = child.wait(timeout=5 if "last" in locals() and last else 0.01)
+                    ended = child.wait(timeout=5 if last else 0.01)
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(child.pid, signal.SIGKILL)
             child.wait()

@@ -197,3 +197,66 @@ def test_list_supported_names_sources_and_steps() -> None:
     by = {step["class"]: step["by"] for step in document["steps"]}
     assert by["sklearn.ensemble.RandomForestClassifier"] == "mlpack"
     assert {"skops", "pickle", "lightgbm", "onnx", "torch"} <= set(document["sources"])
+
+
+def test_an_input_is_never_overwritten(models: Path, tmp_path: Path) -> None:
+    source = tmp_path / "m.skops"
+    source.write_bytes((models / "plain.skops").read_bytes())
+    before = source.read_bytes()
+    done = mlpack("convert", source, "-o", source, "--force")
+    assert done.returncode == 1 and "is the input" in done.stderr
+    assert source.read_bytes() == before
+
+
+def test_force_replaces_files_and_nothing_else(models: Path, tmp_path: Path) -> None:
+    pipe = tmp_path / "o.onnx"
+    os.mkfifo(pipe)
+    done = mlpack("convert", models / "plain.skops", "-o", pipe, "--force")
+    assert done.returncode == 1 and "no regular file" in done.stderr
+    assert pipe.is_fifo()
+
+
+def test_a_source_that_changes_while_it_is_read_is_refused(models: Path, tmp_path: Path) -> None:
+    """The lineage must name the bytes that were converted."""
+    from mlpack_edge.converters import jobs
+    from mlpack_edge.core.errors import BadInput
+
+    source = tmp_path / "m.skops"
+    source.write_bytes((models / "plain.skops").read_bytes())
+
+    def stage(text: str) -> None:
+        if text.startswith("converting"):
+            source.write_bytes((models / "table.skops").read_bytes())
+
+    payload = {"source": str(source), "output": "o", "draft": str(tmp_path / "draft"), "rows": 10, "data": None}
+    with pytest.raises(BadInput, match="changed while it was read"):
+        jobs.convert(payload, stage)
+
+
+@pytest.mark.parametrize("source", ["", ".", "x" * 5000, "no/such/file", "pkg.mod:attr"])
+def test_a_strange_source_is_one_clear_error(source: str, tmp_path: Path) -> None:
+    code, document = mlpack_json("convert", source, cwd=tmp_path)
+    assert code == 1 and document["error"]["message"]
+
+
+def test_names_that_are_no_utf8_do_not_break_the_document(tmp_path: Path) -> None:
+    name = os.fsdecode(b"bad\xff\xfe.json")
+    (tmp_path / name).write_bytes(b"{}")
+    done = subprocess.run([*LINE, "inspect", name, "--json"], cwd=tmp_path, capture_output=True, check=False)
+    assert done.returncode == 1 and done.stdout.decode("utf-8")
+
+
+@pytest.mark.parametrize(
+    "words", [["--rtol", "-1"], ["--rtol", "nan"], ["--memory-limit", "0"], ["--time-limit", "9" * 400]]
+)
+def test_numbers_that_mean_nothing_are_wrong_usage(words: list[str], models: Path) -> None:
+    assert mlpack("convert", models / "plain.skops", *words).returncode == 2
+
+
+def test_a_module_beside_the_demo_is_not_imported(tmp_path: Path) -> None:
+    folder = tmp_path / "demo"
+    folder.mkdir()
+    marker = tmp_path / "ran"
+    (folder / "click.py").write_text(f"open({str(marker)!r}, 'w')")
+    mlpack("demo", "--quick", "-o", folder)
+    assert not marker.exists()
