@@ -11,7 +11,11 @@ Json = dict[str, Any]
 
 
 def list_supported(payload: Json, stage: Any) -> Json:
-    """{"sources": {kind: how}, "steps": [{"class", "by"}]}, sorted; "by" is "mlpack", "skl2onnx" or a package."""
+    """{"sources": {kind: how}, "steps": [{"class", "by"}]}, sorted; "by" is "mlpack", "skl2onnx" or a package.
+
+    Classes go by the path they are imported from; parts of others (`sklearn.gaussian_process._Binary...`) are left
+    out. Without scikit-learn or skl2onnx there are no steps, and "missing" is the line that installs them.
+    """
     sources = {name: extension.point.value for name, extension in extensions(SOURCES).items()}
     steps: dict[str, str] = {}
     try:
@@ -25,20 +29,17 @@ def list_supported(payload: Json, stage: Any) -> Json:
         missing = MissingExtra("", "pip install 'mlpack-edge[sklearn]'")
         return {"sources": sources, "steps": [], "missing": missing.hint}
     steps.update({name: step.point.value for name, step in extensions(STEPS).items()})
-    return {"sources": sources, "steps": [{"class": name, "by": by} for name, by in sorted(steps.items())]}
+    public = {name: by for name, by in steps.items() if not name.rpartition(".")[2].startswith("_")}
+    return {"sources": sources, "steps": [{"class": name, "by": by} for name, by in sorted(public.items())]}
 
 
 def _by_skl2onnx() -> list[str]:
-    """The classes that go through skl2onnx and are not known to come out wrong."""
+    """The classes of scikit-learn that skl2onnx has a converter for."""
     import sklearn.base
     from skl2onnx._supported_operators import sklearn_operator_name_map
 
-    from mlpack_edge.converters.onnx_from_sklearn.fallback import WRONG_IN_SKL2ONNX
+    from mlpack_edge.converters.onnx_from_sklearn.scope import public_path
 
-    found = []
-    for kind in sklearn_operator_name_map:
-        if isinstance(kind, type) and issubclass(kind, sklearn.base.BaseEstimator):
-            public = [part for part in kind.__module__.split(".") if not part.startswith("_")]
-            if public[0] == "sklearn" and kind.__name__ not in WRONG_IN_SKL2ONNX:
-                found.append(".".join([*public, kind.__qualname__]))
-    return found
+    kinds = [kind for kind in sklearn_operator_name_map if isinstance(kind, type)]
+    paths = [public_path(kind) for kind in kinds if issubclass(kind, sklearn.base.BaseEstimator)]
+    return [path for path in paths if path.startswith("sklearn.")]

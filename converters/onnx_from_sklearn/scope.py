@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -16,9 +17,9 @@ from mlpack_edge.core.errors import Unsupported
 Estimator = Any
 Converter = Callable[["Scope", Estimator, Frame], "Frame | Prediction"]
 
-REFUSAL_HINT = (
-    "mlpack convert --list-supported, or --stop-before {step}, or register one: docs/how-to/register-a-converter.md"
-)
+REFUSAL_HINT = "mlpack convert --list-supported, or {stop}register one: docs/how-to/register-a-converter.md"
+#: The paths of steps that something comes before, in the pipeline that is the model or that a search chose.
+_LATER_STEP = re.compile(r"(pipeline|model)(\.best_estimator_)*\.steps\[[1-9]\d*\]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,15 +63,19 @@ class Scope:
         full = class_path(estimator)
         return Unsupported(
             f"step '{self.name}' ({full}) at {self.path} cannot be converted",
-            REFUSAL_HINT.format(step=self.name),
+            REFUSAL_HINT.format(stop=f"--stop-before {self.name}, or " if _LATER_STEP.fullmatch(self.path) else ""),
             why=why,
             step=self.name, path=self.path, **{"class": full},
         )  # fmt: skip
 
 
 def class_path(estimator: Estimator) -> str:
-    """The public name of a class: `sklearn.ensemble.RandomForestClassifier`, without private modules."""
-    kind = type(estimator)
+    """The public name of the estimator's class: `sklearn.ensemble.RandomForestClassifier`."""
+    return public_path(type(estimator))
+
+
+def public_path(kind: type) -> str:
+    """The public name of a class: its module up to the first private part, and its name."""
     public = []
     for part in kind.__module__.split("."):
         if part.startswith("_"):
