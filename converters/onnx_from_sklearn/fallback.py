@@ -21,17 +21,12 @@ from mlpack_edge.runtimes.onnxruntime import loads
 
 #: The last opset skl2onnx 1.20 writes.
 SKL2ONNX_OPSET = 22
-#: Where facts show skl2onnx silently wrong and we have nothing of our own: refused, not tried.
-WRONG_IN_SKL2ONNX: dict[str, str] = {}
 #: Operators that ai.onnx.ml 5, in which our graphs are written, has replaced by others.
 _GONE_IN_ML_5 = {"TreeEnsembleClassifier", "TreeEnsembleRegressor"}
 
 
 def convert_with_skl2onnx(scope: Scope, estimator: Estimator, frame: Frame) -> Frame | Prediction:
     """Convert a leaf for which we have no converter (Unsupported where skl2onnx has none either)."""
-    reason = WRONG_IN_SKL2ONNX.get(type(estimator).__name__)
-    if reason:
-        raise scope.refuse(estimator, reason)
     if not hasattr(estimator, "predict") and not hasattr(estimator, "transform"):
         raise scope.refuse(estimator, "it neither predicts nor transforms new rows")
     if frame.is_text:

@@ -7,9 +7,7 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 from sklearn.neighbors import KNeighborsTransformer
 
-from mlpack_edge.converters.onnx_from_sklearn import fallback
 from mlpack_edge.converters.onnx_from_sklearn.fallback import with_gather
-from mlpack_edge.core.errors import Unsupported
 from mlpack_edge.runtimes.onnxruntime import open_session, run
 from tests.converters.fitted import data
 from tests.converters.sklearn_parity import assert_same
@@ -32,14 +30,6 @@ def test_array_feature_extractor_becomes_gather(rank: int) -> None:
     np.testing.assert_array_equal(run(after, {"x": x})["y"], run(before, {"x": x})["y"])
     if rank == 2:
         assert run(after, {"x": x[:0]})["y"].shape == (0, 2)
-
-
-def test_what_skl2onnx_gets_wrong_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(fallback.WRONG_IN_SKL2ONNX, "KNeighborsTransformer", "it is wrong")
-    x, y = data("iris")
-    with pytest.raises(Unsupported, match="KNeighborsTransformer") as caught:
-        assert_same(KNeighborsTransformer().fit(x, y), x)
-    assert caught.value.why == "it is wrong"
 
 
 def test_a_graph_of_skl2onnx_at_every_batch_size() -> None:
