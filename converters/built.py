@@ -38,14 +38,16 @@ def model_from_result(
 ) -> BuiltModel:
     """Name what the graph gives: `label`, `probabilities` or `scores`, `prediction`, `transformed`.
 
-    An output whose name an input has already gets "_output" behind it. Floats leave as float32 where every input is
+    An output whose name an input has already gets "_output" behind it, until no input is called so. Floats leave as float32 where every input is
     float32, else as they are. classes: the labels in the order of the columns of `probabilities`.
     """
     narrow = all(spec.dtype == "float32" for spec in signature.inputs)
     taken = {spec.name for spec in signature.inputs}
     specs, infos = [], []
     for wanted, role, value in _outputs(graph, made):
-        name = f"{wanted}_output" if wanted in taken else wanted
+        name = wanted
+        while name in taken:
+            name += "_output"
         kept = graph.cast(value, "float32") if narrow and value.dtype == "float64" and role != "label" else value
         graph.nodes.append(helper.make_node("Identity", [kept.name], [name], name=f"{name}/output"))
         shape: tuple[int | str, ...] = ("batch",) if kept.width is None else ("batch", kept.width)

@@ -6,7 +6,7 @@ Names are made from a running number, never from a clock or a hash seed: the sam
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any
@@ -57,8 +57,10 @@ class Value:
 class Graph:
     """Nodes in order, initializers without duplicates, and a path that names the step each node belongs to."""
 
-    def __init__(self, opset: int = DEFAULT_OPSET, ml_opset: int = ML_OPSET) -> None:
+    def __init__(self, opset: int = DEFAULT_OPSET, ml_opset: int = ML_OPSET, reserved: Iterable[str] = ()) -> None:
+        """reserved: the names of the graph's inputs, which no tensor inside may have."""
         self.opset = opset
+        self.reserved = frozenset(reserved)
         self.ml_opset = ml_opset
         self.nodes: list[onnx.NodeProto] = []
         self.initializers: dict[str, TensorProto] = {}
@@ -80,9 +82,12 @@ class Graph:
 
     def fresh(self, stem: str) -> str:
         """A name nothing else has."""
-        self._count += 1
         prefix = f"{self._path}/" if self._path else ""
-        return f"{prefix}{stem}_{self._count}"
+        while True:
+            self._count += 1
+            name = f"{prefix}{stem}_{self._count}"
+            if name not in self.reserved:
+                return name
 
     def const(self, array: Array | Sequence[Any] | float | str | bool, dtype: str | None = None) -> str:
         """An initializer holding `array` (as `dtype` where given); equal ones are stored once. Returns its name."""
@@ -96,6 +101,8 @@ class Graph:
             key = (str(data.dtype), data.shape, data.tobytes())
         if key not in self._by_content:
             tensor.name = f"const:{len(self.initializers)}"
+            if tensor.name in self.reserved:
+                tensor.name = self.fresh("const")
             self.initializers[tensor.name] = tensor
             self._by_content[key] = tensor.name
         return self._by_content[key]

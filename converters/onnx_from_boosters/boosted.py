@@ -22,7 +22,7 @@ def onnx_from_boosted(
     is given by value, any other categorical one by code. classes: the labels; by default 0, 1, ...
     Floats leave as the library gives them; as float32 where every input is float32.
     """
-    graph = Graph(opset)
+    graph = Graph(opset, reserved=[spec.name for spec in signature.inputs])
     frame = frame_from_inputs(signature)
     by_value = [
         index for index, name in enumerate(frame.names)

@@ -18,7 +18,7 @@ def onnx_from_sklearn(estimator: Estimator, signature: Signature, opset: int = D
     outputs are filled in, see `model_from_result`. Floats leave as float32 where every input is float32, else as
     scikit-learn gives them, in float64. Raises Unsupported, naming the step.
     """
-    graph = Graph(opset)
+    graph = Graph(opset, reserved=[spec.name for spec in signature.inputs])
     root = "pipeline" if type(estimator).__name__ == "Pipeline" else "model"
     made = convert_estimator(graph, estimator, frame_from_inputs(signature), root)
     return model_from_result(graph, made, signature, _classes(estimator))
