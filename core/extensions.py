@@ -55,9 +55,38 @@ EXTRA_OF_MODULE = {
 }
 
 
+#: Packages that pickled models often need, by their import; they are in no extra.
+PACKAGE_OF_MODULE = {
+    "category_encoders": "category_encoders",
+    "cloudpickle": "cloudpickle",
+    "dill": "dill",
+    "feature_engine": "feature-engine",
+    "hdbscan": "hdbscan",
+    "imblearn": "imbalanced-learn",
+    "polars": "polars",
+    "sktime": "sktime",
+    "skorch": "skorch",
+    "statsmodels": "statsmodels",
+    "tensorflow": "tensorflow",
+    "torchvision": "torchvision",
+    "transformers": "transformers",
+    "umap": "umap-learn",
+}
+
+
 def missing_extra(module: str, purpose: str) -> MlpackError:
-    """The error for an import that failed: the one line that installs it where an extra has it."""
+    """The error for an import that failed: the one line that installs it where an extra has it or the package is known.
+
+    An unknown module is most often the user's own; a package of its name on an index would be someone else's.
+    """
     root = module.partition(".")[0]
     extra = EXTRA_OF_MODULE.get(root)
-    line = f"pip install 'mlpack-edge[{extra}]'" if extra else f"pip install {root}"
+    if extra is None and root not in PACKAGE_OF_MODULE:
+        return MissingExtra(
+            f"{purpose} need the module {root}, which cannot be imported here",
+            "if it is your own code: PYTHONPATH=DIR mlpack ..., DIR being the folder that holds it; "
+            "else install the package that it comes from",
+            module=root, extra=None,
+        )  # fmt: skip
+    line = f"pip install 'mlpack-edge[{extra}]'" if extra else f"pip install {PACKAGE_OF_MODULE[root]}"
     return MissingExtra(f"{purpose} need the package {root}, which is not installed", line, module=root, extra=extra)
