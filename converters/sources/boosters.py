@@ -11,14 +11,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mlpack_edge.converters.built import BuiltModel
+from mlpack_edge.converters.onnx_from_boosters.columns import booster_thresholds
 from mlpack_edge.converters.onnx_graph import DEFAULT_OPSET
-from mlpack_edge.converters.sources.source import SourceOptions
+from mlpack_edge.converters.sources.source import SourceOptions, adopted
 from mlpack_edge.converters.trees.boosted import Boosted
-from mlpack_edge.converters.trees.ensemble import LEQ, LT, MEMBER, Ensemble
+from mlpack_edge.converters.trees.ensemble import MEMBER, Ensemble
 from mlpack_edge.core.errors import BadInput
 from mlpack_edge.core.signature import Signature
 from mlpack_edge.runtimes.boosters.shared import Booster
 from mlpack_edge.runtimes.parity import RowsRefused
+from mlpack_edge.runtimes.recognise.sniff import sniff
 from mlpack_edge.runtimes.rows import ColumnHint, Hints
 
 Array = NDArray[Any]
@@ -41,7 +43,7 @@ def from_xgboost(name: str, options: SourceOptions) -> BoosterSource:
 
     booster = xgboost.load(Path(name))
     library = Library(
-        "xgboost-json",
+        sniff(Path(name)).value,
         lambda found: boosted_from_booster(found, xgboost.kept_rounds(found)),
         xgboost.run_booster,
         onnx_from_xgboost,
@@ -104,17 +106,17 @@ class BoosterSource:
         return built
 
     def adopt(self, signature: Signature) -> None:
-        self.signature = signature
+        self.signature = adopted(self.signature, signature)
 
     def hints(self) -> Hints:
         """The thresholds and the range of every column that a tree splits on."""
         model = self._boosted.model
         if not isinstance(model, Ensemble):
             return Hints()
-        columns = {}
+        columns, thresholds = {}, dict(booster_thresholds(self._boosted))
         for position, column in enumerate(self.signature.columns):
-            edges = thresholds(model, position)
-            if edges.size:
+            edges = thresholds.get(position)
+            if edges is not None and edges.size:
                 columns[(column.input, column.index)] = ColumnHint(edges=edges)
             elif position in self._boosted.truncated:
                 codes = [code for node in _category_nodes(model, position) for code in model.members[node]]
@@ -130,13 +132,6 @@ class BoosterSource:
 
     def notes(self) -> list[str]:
         return []
-
-
-def thresholds(ensemble: Ensemble, feature: int) -> NDArray[np.float64]:
-    """The distinct finite thresholds at which `feature` is split, float64, ascending."""
-    chosen = (ensemble.feature == feature) & np.isin(ensemble.mode, (LEQ, LT))
-    found = np.unique(ensemble.threshold[chosen])
-    return np.asarray(found[np.isfinite(found)])
 
 
 def _category_nodes(ensemble: Ensemble, feature: int) -> list[int]:

@@ -7,7 +7,7 @@ a function `load(path_or_name, options) -> Source`.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -68,3 +68,22 @@ class Source(Protocol):
     def notes(self) -> list[str]:
         """What the user should know about this conversion."""
         ...
+
+
+def adopted(own: Signature, other: Signature) -> Signature:
+    """`other`, the signature of a file made elsewhere; where it tells no columns, those of `own` on its inputs.
+
+    Columns go to the inputs of their names, or in their order into the one input that is as wide as they are many.
+    Where neither fits, `other` is returned as it is.
+    """
+    if other.columns or not own.columns:
+        return other
+    widths = {spec.name: spec.shape[1] for spec in other.inputs if len(spec.shape) == 2}
+    if len(widths) == 1 and len(other.inputs) == 1 and list(widths.values()) == [len(own.columns)]:
+        name = other.inputs[0].name
+        columns = tuple(replace(column, input=name, index=index) for index, column in enumerate(own.columns))
+    elif all(widths.get(column.name) == 1 for column in own.columns):
+        columns = tuple(replace(column, input=column.name, index=0) for column in own.columns)
+    else:
+        return other
+    return replace(other, columns=columns)
