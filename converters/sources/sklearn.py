@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -13,11 +14,10 @@ from numpy.typing import NDArray
 from mlpack_edge.converters.built import BuiltModel
 from mlpack_edge.converters.onnx_from_sklearn.model import onnx_from_sklearn
 from mlpack_edge.converters.onnx_graph import DEFAULT_OPSET
-from mlpack_edge.converters.sources.sklearn_columns import ColumnFacts, explore
-from mlpack_edge.converters.sources.source import SourceOptions
+from mlpack_edge.converters.sources.sklearn_inputs import inputs_of
+from mlpack_edge.converters.sources.source import SourceOptions, adopted
 from mlpack_edge.core.errors import BadInput
-from mlpack_edge.core.signature import MISSING_TEXT, Column, Signature, TensorSpec
-from mlpack_edge.runtimes.data import tensor_dtype
+from mlpack_edge.core.signature import MISSING_TEXT, Column, Signature
 from mlpack_edge.runtimes.parity import RowsRefused
 from mlpack_edge.runtimes.rows import Hints, make_groups
 from mlpack_edge.runtimes.sklearn.estimator import Estimator, run_estimator, table_from_feeds
@@ -27,6 +27,8 @@ Array = NDArray[Any]
 
 #: What estimators raise for rows they do not take. Vectorizers raise AttributeError: a missing text has no `lower`.
 _REFUSALS = (ValueError, TypeError, KeyError, IndexError, AttributeError, OverflowError, np.linalg.LinAlgError)
+#: In groups of more columns than this, three are asked for first.
+_PROBES = 8
 #: Fitted attributes that hold rows in the model's own feature space.
 _KNOWN_ROWS = ("_fit_X", "cluster_centers_", "support_vectors_", "X_train_", "X_fit_", "centroids_")
 
@@ -48,11 +50,10 @@ class SklearnSource:
 
     def __init__(self, kind: str, estimator: Estimator, options: SourceOptions, notes: tuple[str, ...] = ()) -> None:
         self.kind = kind
-        self.estimator = _checked(_before(estimator, options.stop_before))
+        self.estimator = _checked(_before(_checked(estimator), options.stop_before))
         self.options = options
-        self._notes = list(notes)
-        self._facts: list[ColumnFacts] = []
-        self.signature = self._signature()
+        self.signature, self._facts, told = inputs_of(self.estimator, options)
+        self._notes = [*notes, *told]
 
     def run(self, feeds: Mapping[str, Array]) -> dict[str, Array]:
         """What the estimator gives. Raises RowsRefused where it does not take these rows."""
@@ -76,7 +77,7 @@ class SklearnSource:
 
     def adopt(self, signature: Signature) -> None:
         """Answer under the inputs and outputs of a file made from this estimator."""
-        self.signature = signature
+        self.signature = adopted(self.signature, signature)
 
     def hints(self) -> Hints:
         """Thresholds, ranges, categories and words of each column, and the rows that the model itself holds."""
@@ -100,65 +101,6 @@ class SklearnSource:
     def notes(self) -> list[str]:
         return list(self._notes)
 
-    def _signature(self) -> Signature:
-        """Inputs by what the estimator, the data and the options say; outputs are filled in by `convert`."""
-        names = getattr(self.estimator, "feature_names_in_", None)
-        names = None if names is None else [str(name) for name in names]
-        width = getattr(self.estimator, "n_features_in_", None)
-        if width is None:
-            width = len(names) if names else 1
-        self._facts = explore(self.estimator, names, int(width))
-        dtypes = self._column_dtypes(names)
-        if names is None or self.options.matrix:
-            if len(set(dtypes)) > 1 and not self.options.matrix:
-                names = [f"x{i}" for i in range(int(width))]
-            else:
-                if len(set(dtypes)) > 1 and "string" in dtypes:
-                    text = next(i for i, dtype in enumerate(dtypes) if dtype == "string")
-                    raise BadInput(
-                        f"the column {names[text] if names else text!r} holds text, so one matrix cannot hold all columns",
-                        "leave --matrix out: each column is then an input of its own",
-                    )
-                dtype = dtypes[0] if len(set(dtypes)) == 1 else str(np.result_type(*map(np.dtype, dtypes)))
-                inputs = (TensorSpec("X", dtype, ("batch", int(width))),)
-                labels = names or [f"x{i}" for i in range(int(width))]
-                columns = tuple(
-                    Column(label, facts.kind, "X", i, facts.categories)
-                    for i, (label, facts) in enumerate(zip(labels, self._facts, strict=True))
-                )
-                return Signature(inputs, (), columns)
-        return Signature(
-            tuple(TensorSpec(name, dtype, ("batch", 1)) for name, dtype in zip(names, dtypes, strict=True)),
-            (),
-            tuple(
-                Column(name, facts.kind, name, 0, facts.categories)
-                for name, facts in zip(names, self._facts, strict=True)
-            ),
-        )
-
-    def _column_dtypes(self, names: list[str] | None) -> list[str]:
-        """The element type of each column: of the data where there is some, else of what the steps need."""
-        data = self.options.data
-        wanted = self.options.dtype
-        if data is not None and names and data.columns:
-            absent = [name for name in names if name not in data.columns]
-            if absent:
-                raise BadInput(
-                    f"{data.path} has no column {absent[0]!r}, on which the model was trained",
-                    "name the columns as in training",
-                )
-            given = [tensor_dtype(data.columns[name]) for name in names]
-        elif data is not None and data.columns and len(data.columns) == len(self._facts):
-            given = [tensor_dtype(array) for array in data.columns.values()]
-            if all(np.dtype(dtype).kind in "fiub" for dtype in given if dtype != "string") and "string" not in given:
-                given = [str(np.result_type(*map(np.dtype, given)))] * len(given)
-        elif data is not None and data.arrays:
-            given = [tensor_dtype(next(iter(data.arrays.values())))] * len(self._facts)
-        else:
-            default = wanted or ("float64" if names else "float32")
-            return [facts.dtype(default) for facts in self._facts]
-        return [wanted if wanted and dtype.startswith("float") else dtype for dtype in given]
-
     def _with_missing(self, signature: Signature) -> Signature:
         """Mark the columns in which the estimator takes missing values, by asking it."""
         plain = next(iter(make_groups(signature, self.hints(), 4)))
@@ -166,15 +108,34 @@ class SklearnSource:
             self.run(plain.feeds)
         except RowsRefused:
             return signature
-        if self._takes(signature, plain.feeds, list(signature.columns)):
-            taking = set(signature.columns)
+        alike: dict[Any, list[Column]] = {}
+        for column, facts in zip(signature.columns, self._facts, strict=True):
+            alike.setdefault((facts.kind, signature.input(column.input).dtype, *facts.route), []).append(column)
+        if self._takes(signature, plain.feeds, signature.columns):
+            taking = list(signature.columns)
         else:
-            taking = {column for column in signature.columns if self._takes(signature, plain.feeds, [column])}
-        return replace(
-            signature, columns=tuple(replace(column, missing=column in taking) for column in signature.columns)
-        )
+            taking = [column for group in alike.values() for column in self._taking(signature, plain.feeds, group)]
+        places = {(column.input, column.index) for column in taking}
+        return _marked(signature, places)
 
-    def _takes(self, signature: Signature, feeds: Mapping[str, Array], columns: list[Column]) -> bool:
+    def _taking(self, signature: Signature, feeds: Mapping[str, Array], columns: Sequence[Column]) -> Sequence[Column]:
+        """Those of `columns`, which go through the same steps, that may be missing: groups are split until it is known.
+
+        Numbers of one way through the model are refused alike: where three of them are, the rest is not asked for.
+        """
+        if self._takes(signature, feeds, columns):
+            return columns
+        count = len(columns)
+        if count == 1:
+            return []
+        if count > _PROBES and columns[0].kind == "numeric":
+            probes = [columns[index] for index in (0, count // 2, count - 1)]
+            if not any(self._takes(signature, feeds, [column]) for column in probes):
+                return []
+        halves = (columns[: count // 2], columns[count // 2 :])
+        return [column for half in halves for column in self._taking(signature, feeds, half)]
+
+    def _takes(self, signature: Signature, feeds: Mapping[str, Array], columns: Sequence[Column]) -> bool:
         """Whether a row with these columns missing is scored."""
         row = {name: array[:1].copy() for name, array in feeds.items()}
         for column in columns:
@@ -182,9 +143,9 @@ class SklearnSource:
             if array.dtype.kind not in "fO":
                 return False
             array[0, column.index] = MISSING_TEXT if array.dtype.kind == "O" else np.nan
-        marked = tuple(replace(column, missing=column in columns) for column in signature.columns)
+        marked = _marked(signature, {(column.input, column.index) for column in columns})
         try:
-            run_estimator(self.estimator, replace(signature, columns=marked), row)
+            run_estimator(self.estimator, marked, row)
         except _REFUSALS:
             return False
         return True
@@ -209,12 +170,24 @@ class SklearnSource:
         return {spec.name: rows.astype(np.dtype(spec.dtype))} if rows.shape[1] == spec.shape[1] else {}
 
 
+def _marked(signature: Signature, places: AbstractSet[tuple[str, int]]) -> Signature:
+    """The signature with missing values taken in the columns at `places` (input, index) alone."""
+    columns = (replace(column, missing=(column.input, column.index) in places) for column in signature.columns)
+    return replace(signature, columns=tuple(columns))
+
+
 def _checked(estimator: Estimator) -> Estimator:
     """Only a fitted estimator is a model."""
     from sklearn.base import BaseEstimator
     from sklearn.exceptions import NotFittedError
+    from sklearn.model_selection._search import BaseSearchCV
     from sklearn.utils.validation import check_is_fitted
 
+    if isinstance(estimator, BaseSearchCV) and estimator.refit is False:
+        raise BadInput(
+            f"the {type(estimator).__name__} in the file has refit=False: it chose parameters and kept no model",
+            "fit it with refit=True",
+        )
     if not (hasattr(estimator, "predict") or hasattr(estimator, "transform")) or isinstance(estimator, type):
         raise BadInput(
             f"the file holds a {type(estimator).__module__}.{type(estimator).__qualname__}, which is no estimator",
@@ -231,9 +204,11 @@ def _checked(estimator: Estimator) -> Estimator:
 
 
 def _before(estimator: Estimator, stop: str | None) -> Estimator:
-    """The steps of a pipeline before the one named `stop`."""
+    """The steps of a pipeline, or of the one that a search chose, before the one named `stop`."""
     if stop is None:
         return estimator
+    while hasattr(estimator, "best_estimator_"):
+        estimator = estimator.best_estimator_
     names = [name for name, _ in getattr(estimator, "steps", [])]
     if stop not in names:
         raise BadInput(

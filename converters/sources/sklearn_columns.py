@@ -7,73 +7,18 @@ get back: thresholds of a tree behind a scaler are found in the units of the inp
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from mlpack_edge.converters.onnx_from_boosters.columns import boosted_of, booster_thresholds
+from mlpack_edge.converters.sources.sklearn_facts import ColumnFacts, Numbers, Origin, Origins
 from mlpack_edge.converters.sources.sklearn_thresholds import thresholds_by_feature
 from mlpack_edge.core.signature import Category
-from mlpack_edge.runtimes.rows import ColumnHint
+from mlpack_edge.runtimes.sklearn.estimator import is_fitted
 
 #: An object of an untyped library (scikit-learn ships no type hints).
 Estimator = Any
-Numbers = NDArray[np.float64]
-#: More thresholds than this in one column are thinned out evenly.
-MOST_EDGES = 4000
-
-
-@dataclass(slots=True)
-class ColumnFacts:
-    """Gathered along the way. kind: "numeric", "categorical" or "text"."""
-
-    kind: str = "numeric"
-    categories: tuple[Category, ...] = ()
-    edges: list[Numbers] = field(default_factory=list)
-    values: list[Numbers] = field(default_factory=list)
-    low: float | None = None
-    high: float | None = None
-    words: tuple[str, ...] = ()
-
-    def dtype(self, default: str) -> str:
-        """The element type of an input that takes this column."""
-        if self.kind == "text":
-            return "string"
-        if self.kind == "categorical" and self.categories:
-            kinds = {type(value) for value in self.categories}
-            if str in kinds:
-                return "string"
-            if kinds == {bool}:
-                return "bool"
-            if kinds == {int}:
-                return "int64"
-        return default
-
-    def hint(self) -> ColumnHint:
-        edges = np.unique(np.concatenate(self.edges)) if self.edges else np.zeros(0)
-        edges = edges[np.isfinite(edges)]
-        if len(edges) > MOST_EDGES:
-            edges = edges[np.linspace(0, len(edges) - 1, MOST_EDGES).astype(int)]
-        values = np.concatenate(self.values) if self.values else np.zeros(0)
-        return ColumnHint(edges, values[np.isfinite(values)][:MOST_EDGES], self.low, self.high, self.words)
-
-    def range(self, low: float, high: float) -> None:
-        """The first range seen is that of the input itself."""
-        if self.low is None and np.isfinite(low) and np.isfinite(high):
-            self.low, self.high = float(low), float(high)
-
-
-@dataclass(frozen=True, slots=True)
-class Origin:
-    """A value between steps that comes from input column `column`; `back` maps it to the input's units."""
-
-    column: int
-    back: Callable[[Numbers], Numbers]
-
-
-Origins = list["Origin | None"]
 
 
 def explore(estimator: Estimator, names: Sequence[str] | None, width: int) -> list[ColumnFacts]:
@@ -84,7 +29,9 @@ def explore(estimator: Estimator, names: Sequence[str] | None, width: int) -> li
 
 
 def _visit(step: Estimator, origins: Origins, facts: list[ColumnFacts], names: Sequence[str] | None) -> Origins:
-    """Learn from a step and say where its output columns come from."""
+    """Learn from a step and say where its output columns come from. What is not fitted never meets rows."""
+    if not is_fitted(step):
+        return []
     kind = type(step).__name__
     for pattern, visit in _VISITS:
         if kind in pattern:
@@ -92,9 +39,27 @@ def _visit(step: Estimator, origins: Origins, facts: list[ColumnFacts], names: S
     for part in _parts(step):
         _visit(part, origins, facts, names)
     _learn_thresholds(step, origins, facts)
+    if _computes(step):
+        _mark_numbers(origins, facts)
     if hasattr(step, "get_support"):
+        for origin, kept in zip(origins, step.get_support(), strict=False):
+            if origin is not None:
+                facts[origin.column].route.append("kept" if kept else "dropped")
         return [origins[i] for i in np.flatnonzero(step.get_support()) if i < len(origins)]
     return [None] * _output_width(step)
+
+
+def _computes(step: Estimator) -> bool:
+    """Whether this is a predictor of scikit-learn's that computes with its columns: not a wrapper, not a dummy."""
+    wraps = any(hasattr(step, name) for name in ("estimator", "estimators", "regressor", "base_estimator"))
+    own = type(step).__module__.startswith("sklearn.") and not type(step).__name__.startswith("Dummy")
+    return own and hasattr(step, "predict") and not wraps
+
+
+def _mark_numbers(origins: Origins, facts: list[ColumnFacts]) -> None:
+    for origin in origins:
+        if origin is not None:
+            facts[origin.column].numbers = True
 
 
 def _parts(step: Estimator) -> Iterator[Estimator]:
@@ -129,33 +94,38 @@ def _column_transformer(
     step: Estimator, origins: Origins, facts: list[ColumnFacts], names: Sequence[str] | None
 ) -> Origins:
     made: Origins = []
-    for _, part, columns in step.transformers_:
+    for label, part, columns in step.transformers_:
         chosen = _chosen(columns, names, len(origins))
+        picked = [None if i is None else origins[i] for i in chosen]
+        for origin in picked:
+            if origin is not None:
+                facts[origin.column].route.append(label)
         if isinstance(part, str):
-            made += [origins[i] for i in chosen] if part == "passthrough" else []
-        else:
-            made += _visit(part, [origins[i] for i in chosen], facts, [names[i] for i in chosen] if names else None)
+            made += picked if part == "passthrough" else []
+        elif chosen:
+            known = None if names is None or None in chosen else [names[i] for i in chosen if i is not None]
+            made += _visit(part, picked, facts, known)
     return made
 
 
-def _chosen(columns: Any, names: Sequence[str] | None, width: int) -> list[int]:
-    """Fitted selectors as positions; what cannot be resolved here selects nothing (the converter says so)."""
+def _chosen(columns: Any, names: Sequence[str] | None, width: int) -> Sequence[int | None]:
+    """Fitted selectors as positions; None for a column whose name is not known here."""
     if isinstance(columns, str) or np.isscalar(columns):
         columns = [columns]
     if isinstance(columns, slice):
-        if isinstance(columns.start, str) or isinstance(columns.stop, str):
-            return []
-        return list(range(width))[columns]
+        if not isinstance(columns.start, str) and not isinstance(columns.stop, str):
+            return list(range(width))[columns]
+        if not names or any(isinstance(end, str) and end not in names for end in (columns.start, columns.stop)):
+            return [None]
+        known = list(names)
+        first = 0 if columns.start is None else known.index(columns.start)
+        last = width if columns.stop is None else known.index(columns.stop) + 1
+        return list(range(first, last, columns.step or 1))
     items = np.asarray(columns, dtype=object).tolist()
     if items and all(isinstance(item, bool) for item in items):
         return [index for index, keep in enumerate(items) if keep]
-    found = []
-    for item in items:
-        if not isinstance(item, str):
-            found.append(int(item) % width)
-        elif names and item in names:
-            found.append(list(names).index(item))
-    return found
+    places = {name: index for index, name in enumerate(names or ())}
+    return [places.get(item) if isinstance(item, str) else int(item) % width for item in items]
 
 
 def _feature_union(step: Estimator, origins: Origins, facts: list[ColumnFacts], names: Sequence[str] | None) -> Origins:
@@ -170,6 +140,7 @@ def _feature_union(step: Estimator, origins: Origins, facts: list[ColumnFacts], 
 
 def _elementwise(step: Estimator, origins: Origins, facts: list[ColumnFacts], names: Sequence[str] | None) -> Origins:
     """Scalers: learn the range, and how to undo them column by column."""
+    _mark_numbers(origins, facts)
     for index, origin in enumerate(origins):
         if origin is None:
             continue
@@ -265,6 +236,7 @@ def _category(value: Any) -> Category:
 
 def _bins(step: Estimator, origins: Origins, facts: list[ColumnFacts], names: Sequence[str] | None) -> Origins:
     """Binning and splines: their edges are places where something changes."""
+    _mark_numbers(origins, facts)
     edges = step.bin_edges_ if hasattr(step, "bin_edges_") else [spline.t for spline in step.bsplines_]
     for origin, places in zip(origins, edges, strict=False):
         if origin is not None:
@@ -287,7 +259,7 @@ def _words(step: Estimator, origins: Origins, facts: list[ColumnFacts], names: S
 def _learn_thresholds(step: Estimator, origins: Origins, facts: list[ColumnFacts]) -> None:
     boosted = boosted_of(step)
     for index, known in boosted.categories if boosted else ():
-        origin = origins[index]
+        origin = origins[index] if index < len(origins) else None
         if origin is not None:
             facts[origin.column].kind, facts[origin.column].categories = "categorical", known
     for feature, thresholds in booster_thresholds(boosted) if boosted else thresholds_by_feature(step):

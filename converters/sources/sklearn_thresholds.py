@@ -42,7 +42,8 @@ def _trees(step: Estimator) -> Iterator[tuple[Any, NDArray[np.int64] | None]]:
     if parts is None:
         return
     chosen = getattr(step, "estimators_features_", None)
-    for index, part in enumerate(np.asarray(parts, dtype=object).ravel()):
+    # numpy would take a pipeline for a sequence of its steps
+    for index, part in enumerate(parts.ravel() if isinstance(parts, np.ndarray) else parts):
         if hasattr(part, "tree_"):
             used = None if chosen is None or index >= len(chosen) else np.asarray(chosen[index], np.int64)
             yield part.tree_, used

@@ -88,18 +88,60 @@ def table_from_feeds(estimator: Estimator, signature: Signature, feeds: Mapping[
         arrays.append(array)
     if takes_documents(estimator):
         return arrays[0][:, 0]
-    if getattr(estimator, "feature_names_in_", None) is None:
+    if of_first_step(estimator, "feature_names_in_") is None:
         return arrays[0] if len(arrays) == 1 else np.concatenate([a.astype(object) for a in arrays], axis=1)
     import pandas
 
     columns: dict[str, Any] = {}
+    by_name = {spec.name: array for spec, array in zip(signature.inputs, arrays, strict=True)}
     for column_spec in signature.columns:
-        position = next(i for i, spec in enumerate(signature.inputs) if spec.name == column_spec.input)
-        column = arrays[position][:, column_spec.index]
+        column = by_name[column_spec.input][:, column_spec.index]
         # pandas would make text of objects, and NaN of None
         kept = marker is None and column.dtype == object
         columns[column_spec.name] = pandas.Series(column, dtype=object) if kept else column
     return with_categories(estimator, pandas.DataFrame(columns))
+
+
+def of_first_step(estimator: Estimator, name: str) -> Any:
+    """`feature_names_in_` or `n_features_in_`, of the first part that is fitted on the rows as they come in.
+
+    A pipeline and a search have them only where their very first step is an estimator, not where it is "passthrough".
+    """
+    found = getattr(estimator, name, None)
+    if found is not None:
+        return found
+    if hasattr(estimator, "best_estimator_"):
+        return of_first_step(estimator.best_estimator_, name)
+    if hasattr(estimator, "steps"):
+        real = next((step for _, step in estimator.steps if not _is_nothing(step)), None)
+        return None if real is None else of_first_step(real, name)
+    if hasattr(estimator, "transformer_list"):
+        of_parts = (of_first_step(part, name) for _, part in estimator.transformer_list if not _is_nothing(part))
+        return next((value for value in of_parts if value is not None), None)
+    fitted = getattr(estimator, "estimators_", None)
+    # numpy would take a pipeline for a sequence of its steps
+    parts = fitted.ravel() if isinstance(fitted, np.ndarray) else fitted or [getattr(estimator, "estimator_", None)]
+    return None if _is_nothing(parts[0]) else of_first_step(parts[0], name)
+
+
+def _is_nothing(step: Estimator) -> bool:
+    return step is None or isinstance(step, str)
+
+
+def is_fitted(step: Estimator) -> bool:
+    """Whether an estimator was fitted: templates and the parts of a column transformer without columns were not."""
+    from sklearn.base import BaseEstimator
+    from sklearn.exceptions import NotFittedError
+    from sklearn.utils.validation import check_is_fitted
+
+    if not isinstance(step, BaseEstimator):
+        own = getattr(step, "is_fitted", None)  # CatBoost
+        return bool(own()) if callable(own) else True
+    try:
+        check_is_fitted(step)
+    except NotFittedError:
+        return False
+    return True
 
 
 def takes_documents(estimator: Estimator) -> bool:
@@ -130,8 +172,7 @@ def missing_marker(estimator: Estimator) -> float | None:
 def _parts(estimator: Estimator) -> Iterator[Estimator]:
     """The parts of a compound estimator in the order in which they meet the rows."""
     for owner in ("steps", "transformers_", "transformer_list"):
-        for entry in getattr(estimator, owner, None) or ():
-            yield entry[1]
+        yield from (entry[1] for entry in getattr(estimator, owner, None) or () if not _is_nothing(entry[1]))
     for owner in ("best_estimator_", "estimator"):
         part = getattr(estimator, owner, None)
         if hasattr(part, "fit"):
