@@ -48,5 +48,14 @@ def _named(estimator: Estimator, frame: Frame) -> Frame:
 
 
 def convert_estimator(graph: Graph, estimator: Estimator, frame: Frame, root: str) -> Frame | Prediction:
-    """Write the graph of a fitted estimator whose input is `frame`; `root` starts the paths of its steps."""
+    """Write the graph of a fitted estimator whose input is `frame`; `root` starts the paths of its steps.
+
+    Raises Unsupported for float16 columns: numpy rounds to 11 bits after each operation on them, which none of our
+    converters does.
+    """
+    half = [name for block in frame.blocks if block.value.dtype == "float16" for name in block.names]
+    if half:
+        raise Unsupported(
+            "float16 inputs are not converted", "pass --dtype float32", why=f"the column {half[0]!r} is float16"
+        )
     return convert_step(Scope(graph, root, root, convert_step), estimator, frame)
