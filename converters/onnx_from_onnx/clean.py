@@ -183,34 +183,6 @@ def _called(model: onnx.ModelProto) -> set[tuple[str, str, str]]:
     return found
 
 
-def merge_duplicates(model: onnx.ModelProto) -> list[str]:
-    """Initializers of the graph with equal type, shape and data become one."""
-    first: dict[bytes, str] = {}
-    renamed: dict[str, str] = {}
-    outputs = {value.name for value in model.graph.output}
-    for tensor in model.graph.initializer:
-        bare = TensorProto()
-        bare.CopyFrom(tensor)
-        for field in ("name", "doc_string"):
-            bare.ClearField(field)
-        keeper = first.setdefault(bare.SerializeToString(deterministic=True), tensor.name)
-        if keeper != tensor.name and tensor.name not in outputs:
-            renamed[tensor.name] = keeper
-    if not renamed:
-        return []
-    for node in _nodes_below(model.graph.node):
-        for index, name in enumerate(node.input):
-            node.input[index] = renamed.get(name, name)
-        for attribute in node.attribute:
-            for body in sub_graphs(attribute):
-                for value in body.output:
-                    value.name = renamed.get(value.name, value.name)
-    for index in reversed(range(len(model.graph.initializer))):
-        if model.graph.initializer[index].name in renamed:
-            del model.graph.initializer[index]
-    return [f"merged {len(renamed)} duplicate tensors"]
-
-
 def clamp_ir(model: onnx.ModelProto) -> list[str]:
     """An IR version that holds what the model uses and that ONNX Runtime opens: at least 4, at most NEWEST_IR."""
     needed = helper.find_min_ir_version_for(list(model.opset_import), ignore_unknown=True)

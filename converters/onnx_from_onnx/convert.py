@@ -11,7 +11,6 @@ import onnx
 from mlpack_edge.converters.onnx_from_onnx.clean import (
     clamp_ir,
     drop_dead,
-    merge_duplicates,
     plain_classifier,
     plain_inputs,
     tidy_domains,
@@ -34,12 +33,10 @@ Pass = Callable[[onnx.ModelProto], list[str]]
 
 @dataclass(frozen=True, slots=True)
 class OnnxOptions:
-    """opset: to write, None for the model's own (at most NEWEST_OPSET). shapes: of inputs, sizes or names.
-    merge_initializers: store equal weights once."""
+    """opset: to write, None for the model's own (at most NEWEST_OPSET). shapes: of inputs, sizes or names."""
 
     opset: int | None = None
     shapes: Mapping[str, Sequence[Dimension]] = field(default_factory=dict)
-    merge_initializers: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,12 +86,7 @@ def convert(model: onnx.ModelProto, options: OnnxOptions | None = None) -> Clean
     model, more = set_opset(model, options.opset)
     notes += more
     # Version conversion adds nodes and leaves shape notes; what it made useless goes too.
-    last: tuple[Pass, ...] = (
-        *((merge_duplicates,) if options.merge_initializers else ()),
-        drop_dead,
-        tidy_domains,
-        clamp_ir,
-    )
+    last: tuple[Pass, ...] = (drop_dead, tidy_domains, clamp_ir)
     for clean in last:
         notes += clean(model)
     notes += set_shapes(model, options.shapes)

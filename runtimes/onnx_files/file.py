@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 import onnx
 from google.protobuf.message import DecodeError  # type: ignore[import-untyped]  # protobuf ships no stubs
@@ -11,16 +10,8 @@ from google.protobuf.message import DecodeError  # type: ignore[import-untyped] 
 from mlpack_edge.core.errors import BadInput, MlpackError, Unsupported
 from mlpack_edge.core.files import io_fault
 from mlpack_edge.runtimes.onnx_files.external import External, external_tensors
-from mlpack_edge.runtimes.onnx_files.signature import signature_from_onnx, write_signature
 from mlpack_edge.runtimes.onnx_files.structure import check_structure
 from mlpack_edge.runtimes.onnx_files.wire import MAX_BYTES, measure
-from mlpack_edge.runtimes.worker import Limits, run_isolated
-
-__all__ = ["check_onnx", "external_data", "open_onnx", "read_onnx", "signature_from_onnx", "write_signature"]
-
-#: Shape inference over more nodes takes minutes; the plain checker still runs.
-FULL_CHECK_NODES = 20_000
-CHECK_SECONDS = 120.0
 
 
 def read_onnx(path: Path) -> bytes:
@@ -112,41 +103,3 @@ def _check_versions(model: onnx.ModelProto) -> None:
     used_domains = {node.domain for node in model.graph.node}
     if "" not in seen and used_domains & {"", "ai.onnx"}:
         raise BadInput("the file does not say which opset its operators are of (opset_import)", again)
-
-
-def check_onnx(path: Path, seconds: float = CHECK_SECONDS) -> tuple[str, ...]:
-    """Run onnx's own checker on a file that `open_onnx` has passed, in a child process.
-
-    Returns what full checking (with shape inference) complains of: models in use have such faults, so they are notes.
-    Raises BadInput where the plain checker refuses the file; WorkerFault where it crashes or does not end.
-    """
-    answer = run_isolated(
-        "mlpack_edge.runtimes.onnx_files.file:check_in_worker", {"path": str(path)}, Limits(seconds=seconds), str(path)
-    )
-    return tuple(answer["notes"])
-
-
-def check_in_worker(payload: dict[str, Any], stage: Any) -> dict[str, Any]:
-    """The child's side of `check_onnx`."""
-    path = Path(payload["path"])
-    nodes = measure(read_onnx(path)).nodes
-    stage("checking the graph")
-    try:
-        onnx.checker.check_model(str(path))
-    except onnx.checker.ValidationError as fault:
-        raise BadInput(
-            f"{path}: onnx's checker refuses the model", "export the model again, or report it to the exporter's project",
-            why=_line(fault),
-        ) from fault  # fmt: skip
-    notes = []
-    if nodes <= FULL_CHECK_NODES:
-        stage("inferring the shapes")
-        try:
-            onnx.checker.check_model(str(path), full_check=True)
-        except (onnx.checker.ValidationError, onnx.shape_inference.InferenceError) as fault:
-            notes.append(f"onnx's shape inference complains: {_line(fault)}")
-    return {"notes": notes}
-
-
-def _line(fault: Exception) -> str:
-    return " ".join(str(fault).split())[:400]

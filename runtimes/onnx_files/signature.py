@@ -56,15 +56,6 @@ def derived_signature(model: onnx.ModelProto) -> Signature:
     return Signature(inputs, outputs, classes=classes)
 
 
-def write_signature(model: onnx.ModelProto, signature: Signature) -> None:
-    """Put the signature into the model's metadata, in the place of any that is there."""
-    kept = [entry for entry in model.metadata_props if entry.key != METADATA_KEY]
-    entry = onnx.StringStringEntryProto(key=METADATA_KEY, value=signature.dumps())
-    texts = sorted([(item.key, item.value) for item in [*kept, entry]])
-    del model.metadata_props[:]
-    model.metadata_props.extend(onnx.StringStringEntryProto(key=key, value=value) for key, value in texts)
-
-
 def real_inputs(graph: onnx.GraphProto) -> list[ValueInfoProto]:
     """The inputs that must be fed; IR 3 lists the initializers among the inputs too."""
     stored = {tensor.name for tensor in graph.initializer}

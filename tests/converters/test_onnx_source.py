@@ -15,8 +15,7 @@ from onnx import TensorProto, helper
 
 from mlpack_edge.converters.onnx_from_onnx.convert import CleanModel, OnnxOptions, convert, load
 from mlpack_edge.core.errors import BadInput, Unsupported
-from mlpack_edge.core.signature import Column, Signature, TensorSpec
-from mlpack_edge.runtimes.onnx_files.signature import write_signature
+from mlpack_edge.core.signature import METADATA_KEY, Column, Signature, TensorSpec
 from mlpack_edge.runtimes.onnxruntime import loads, open_session
 from tests.runtimes.hostile_onnx import with_external
 from tests.runtimes.model_files import tiny_onnx
@@ -158,18 +157,6 @@ def test_initializers_leave_the_inputs() -> None:
     assert made.model.ir_version >= 4
 
 
-def test_equal_tensors_are_merged_when_asked() -> None:
-    tensors = tuple(helper.make_tensor(name, FLOAT, [2], [1.0, 2.0]) for name in ("a", "b"))
-    other = helper.make_tensor("c", FLOAT, [1, 2], [1.0, 2.0])
-    nodes = [helper.make_node("Add", ["x", "a"], ["t"]), helper.make_node("Mul", ["t", "b"], ["u"]),
-             helper.make_node("Mul", ["u", "c"], ["y"])]  # fmt: skip
-    source = model_of(nodes, [value("x", ["n", 2])], [value("y", ["n", 2])], initializers=(*tensors, other))
-    rows = np.ones((1, 2), np.float32)
-    assert len(assert_equal(source, x=rows).model.graph.initializer) == 3
-    merged = assert_equal(source, OnnxOptions(merge_initializers=True), x=rows)
-    assert [tensor.name for tensor in merged.model.graph.initializer] == ["a", "c"]
-
-
 def test_functions_nobody_calls_are_dropped() -> None:
     source = tiny_onnx()
     imports = [helper.make_opsetid("", 21)]
@@ -301,7 +288,7 @@ def test_a_signature_that_travels_in_the_file_is_kept_while_it_fits() -> None:
         (TensorSpec("x", "float32", ("n", 2)),), (TensorSpec("y", "float32", ("n", 2), "value"),), columns
     )
     source = tiny_onnx()
-    write_signature(source, written)
+    helper.set_model_props(source, {METADATA_KEY: written.dumps()})
     assert convert(copy_of(source)).signature == written
     shaped = convert(copy_of(source), OnnxOptions(shapes={"x": (4, 2)})).signature
     assert (shaped.columns, shaped.inputs[0].shape, shaped.outputs[0].role) == (columns, (4, 2), "value")

@@ -22,7 +22,6 @@ from mlpack_edge.core.signature import METADATA_KEY, Signature, TensorSpec
 from mlpack_edge.runtimes.inspection.inspect import inspect_file
 from mlpack_edge.runtimes.inspection.onnx import onnx_facts
 from mlpack_edge.runtimes.inspection.tflite import tflite_facts
-from mlpack_edge.runtimes.onnx_files.signature import write_signature
 from mlpack_edge.runtimes.worker import Limits
 from tests.runtimes.hostile_onnx import BROKEN, link_beside, with_external
 from tests.runtimes.model_files import tiny_onnx, tiny_tflite
@@ -81,7 +80,8 @@ def test_facts_of_a_tflite_file(tmp_path: Path) -> None:
 
 def test_the_signature_is_shown_and_a_damaged_one_is_a_note(tmp_path: Path) -> None:
     model = tiny_onnx()
-    write_signature(model, Signature((TensorSpec("x", "float32", ("batch", 2)),), ()))
+    signature = Signature((TensorSpec("x", "float32", ("batch", 2)),), ())
+    onnx.helper.set_model_props(model, {METADATA_KEY: signature.dumps()})
     path = tmp_path / "m"
     path.write_bytes(model.SerializeToString())
     assert facts_of(path)["signature"]["inputs"][0]["name"] == "x"
