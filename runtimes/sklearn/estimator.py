@@ -70,12 +70,13 @@ def _method(estimator: Estimator, spec: TensorSpec) -> str:
 def table_from_feeds(estimator: Estimator, signature: Signature, feeds: Mapping[str, Array]) -> Any:
     """The rows as the estimator was fitted on them: a data frame where it knows column names, else a matrix."""
     # where the empty text is a category of its own, it is no sign for a missing one
+    texts = {spec.name for spec in signature.inputs if spec.dtype == "string"}
     missing_text = {
-        (column.input, column.index)
-        for column in signature.columns
-        if column.missing and MISSING_TEXT not in column.categories
+        (column.input, column.index): place
+        for place, column in enumerate(signature.columns)
+        if column.missing and MISSING_TEXT not in column.categories and column.input in texts
     }
-    marker = missing_marker(estimator) if missing_text else float("nan")
+    nones = knows_none(estimator, len(signature.columns)) if missing_text else []
     arrays = []
     for spec in signature.inputs:
         array = feeds[spec.name]
@@ -84,7 +85,7 @@ def table_from_feeds(estimator: Estimator, signature: Signature, feeds: Mapping[
             for index in range(array.shape[1]):
                 if (spec.name, index) in missing_text:
                     column = array[:, index]
-                    column[column == MISSING_TEXT] = marker
+                    column[column == MISSING_TEXT] = None if nones[missing_text[spec.name, index]] else float("nan")
         arrays.append(array)
     if takes_documents(estimator):
         return arrays[0][:, 0]
@@ -94,10 +95,10 @@ def table_from_feeds(estimator: Estimator, signature: Signature, feeds: Mapping[
 
     columns: dict[str, Any] = {}
     by_name = {spec.name: array for spec, array in zip(signature.inputs, arrays, strict=True)}
-    for column_spec in signature.columns:
+    for place, column_spec in enumerate(signature.columns):
         column = by_name[column_spec.input][:, column_spec.index]
         # pandas would make text of objects, and NaN of None
-        kept = marker is None and column.dtype == object
+        kept = bool(nones) and nones[place] and column.dtype == object
         columns[column_spec.name] = pandas.Series(column, dtype=object) if kept else column
     return with_categories(estimator, pandas.DataFrame(columns))
 
@@ -159,14 +160,26 @@ def takes_documents(estimator: Estimator) -> bool:
     return bool(tags.string and not tags.two_d_array)
 
 
-def missing_marker(estimator: Estimator) -> float | None:
-    """What stood for missing text when the estimator was fitted: None where a part of it knows None, else NaN."""
+def knows_none(estimator: Estimator, width: int) -> list[bool]:
+    """For each of `width` columns, whether None stood for missing text when the estimator was fitted, and not NaN."""
+    if getattr(estimator, "n_features_in_", width) != width:  # a later step: its columns are not those that come in
+        return [False] * width
+    if hasattr(estimator, "transformers_"):
+        found = [False] * width
+        for name, part, _ in estimator.transformers_:
+            places = [] if _is_nothing(part) else list(estimator._transformer_to_input_indices[name])
+            for place, known in zip(places, knows_none(part, len(places)), strict=True):
+                found[place] |= known
+        return found
     categories = getattr(estimator, "categories_", None)
-    if isinstance(categories, list) and any(None in np.asarray(known, object).tolist() for known in categories):
-        return None
+    if isinstance(categories, list) and len(categories) == width:
+        return [None in np.asarray(known, object).tolist() for known in categories]
     if getattr(estimator, "missing_values", np.nan) is None:
-        return None
-    return None if any(missing_marker(part) is None for part in _parts(estimator)) else float("nan")
+        return [True] * width
+    found = [False] * width
+    for part in _parts(estimator):
+        found = [before or now for before, now in zip(found, knows_none(part, width), strict=True)]
+    return found
 
 
 def _parts(estimator: Estimator) -> Iterator[Estimator]:

@@ -115,6 +115,18 @@ def test_columns_that_a_selector_drops_may_be_missing() -> None:
     assert [column.missing for column in columns] == [False] * 2 + [True] * 20
 
 
+def test_missing_text_is_none_or_nan_as_each_column_was_trained() -> None:
+    rows = pd.DataFrame(
+        {
+            "a": pd.Series(["x", "y", None, "x"] * 20, dtype=object),
+            "b": pd.Series(["u", np.nan, "v", "u"] * 20, dtype=object),
+        }
+    )
+    columns = ColumnTransformer([("a", OneHotEncoder(), ["a"]), ("b", OneHotEncoder(), ["b"])])
+    opened = proven(make_pipeline(columns, LogisticRegression()).fit(rows, [True, False] * 40))
+    assert all(column.missing for column in opened.signature.columns)
+
+
 @pytest.mark.parametrize("name", ["const:0", "const_1", "label", "model/Cast_1"])
 def test_a_column_may_be_called_as_a_tensor_inside(name: str) -> None:
     rows = NUMBERS.rename(columns={"age": name, "pay": "label_output" if name == "label" else "pay"})
