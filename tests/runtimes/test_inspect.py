@@ -160,9 +160,7 @@ def test_a_cut_file_keeps_its_digest_and_says_why_nothing_loads_it(tmp_path: Pat
 def test_a_broken_graph_is_told_apart_from_what_it_holds(name: str, tmp_path: Path) -> None:
     path = tmp_path / "broken.onnx"
     path.write_bytes(BROKEN[name][0])
-    started = time.monotonic()
-    inspection = inspect_file(path, Limits(seconds=60))
-    assert time.monotonic() - started < 30
+    inspection = inspect_file(path, Limits(seconds=30))  # beyond it, the problem would be another
     assert inspection.problem is not None
     assert BROKEN[name][1] in inspection.problem.message + inspection.problem.why
     if name != "a million nodes":
@@ -195,10 +193,13 @@ def test_litert_does_not_get_a_file_that_names_another(tmp_path: Path) -> None:
 
 
 def test_flipped_bytes_in_tflite_are_facts_or_one_error(tmp_path: Path) -> None:
+    """None takes more than 2,000 times as long as the file as it was: a flipped length is not looped over."""
     chance = random.Random(5)
     whole = tiny_tflite({"a": b"b"})
     path = tmp_path / "m"
     damaged = 0
+    path.write_bytes(whole)
+    usual = sorted(_seconds_of_tflite(path) for _ in range(21))[10]
     for _ in range(800):
         flipped = bytearray(whole)
         for _ in range(chance.choice([1, 2, 5])):
@@ -210,8 +211,14 @@ def test_flipped_bytes_in_tflite_are_facts_or_one_error(tmp_path: Path) -> None:
         except BadInput as fault:
             damaged += 1
             json.dumps(fault.data["facts"])
-        assert time.process_time() - started < 2
+        assert time.process_time() - started < 2000 * usual
     assert damaged > 100
+
+
+def _seconds_of_tflite(path: Path) -> float:
+    started = time.process_time()
+    json.dumps(tflite_facts({"path": str(path)}, lambda stage: None))
+    return time.process_time() - started
 
 
 def test_flipped_bytes_in_onnx_are_facts_or_one_error(tmp_path: Path) -> None:
