@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import pickle
 import warnings
-import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,6 +10,7 @@ from mlpack_edge.core.artifact import sha256_of_file
 from mlpack_edge.core.errors import BadInput, MlpackError, Untrusted
 from mlpack_edge.core.extensions import missing_extra
 from mlpack_edge.runtimes.sklearn.estimator import Estimator
+from mlpack_edge.runtimes.sklearn.own_code import absent_code
 from mlpack_edge.runtimes.sklearn.skops_trusted import TRUSTED
 
 SAFE_FORMAT = "save it as skops.io.dump(model, 'model.skops') where it was trained"
@@ -26,31 +25,45 @@ class LoadedEstimator:
 
 
 def load_skops(path: Path, trust: bool = False) -> LoadedEstimator:
-    """Open a `.skops` file.
+    """Open a `.skops` file; unless `trust`, only after every node in it was judged (`skops_schema`).
 
-    Raises Untrusted, naming them, where it holds types that are not on the curated list (and `trust` is false);
-    BadInput where the file is damaged; MissingExtra where it needs a package that is not installed.
+    Raises Untrusted, naming them, where it holds types that are not on the curated list, or a type where it could be
+    called (and `trust` is false); BadInput where the file is damaged; MissingExtra where it needs a package that is
+    not installed.
     """
     import skops.io
+    from skops.io.exceptions import UntrustedTypesFoundException
+
+    from mlpack_edge.runtimes.sklearn.skops_schema import judge_schema
 
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         try:
-            unknown = sorted(set(skops.io.get_untrusted_types(file=path)) - set(TRUSTED))
-            if unknown and not trust:
-                raise Untrusted(
-                    f"{path} holds types that are not on the list of trusted ones: {', '.join(unknown)}",
-                    "where you know who made the file: --trust-pickle loads these types too",
-                    why="calling an unknown function, or setting the state of an unknown type, can run any code",
-                )
-            estimator = skops.io.load(path, trusted=[*TRUSTED, *unknown])
-        except MlpackError:
+            if trust:
+                trusted = skops.io.get_untrusted_types(file=path)
+            else:
+                judge_schema(path)
+                trusted = list(TRUSTED)
+            estimator = skops.io.load(path, trusted=trusted)
+            _probe(estimator)
+        except (MlpackError, MemoryError):
             raise
         except ModuleNotFoundError as fault:
             raise missing_extra(fault.name or "", f"the steps in {path}") from fault
-        except _DAMAGE as fault:
+        except UntrustedTypesFoundException as fault:
+            raise Untrusted(f"{path} holds types that are not on the list of trusted ones", why=str(fault)) from fault
+        except Exception as fault:  # what the constructors of other libraries raise on damaged state is unbounded
             raise damaged(path, fault) from fault
     return LoadedEstimator(estimator, _version_notes(caught))
+
+
+def _probe(estimator: Estimator) -> None:
+    """Ask for what every later step asks for first: an estimator without its parameters fails here, as damaged."""
+    from sklearn.base import BaseEstimator
+    from sklearn.utils import get_tags
+
+    if isinstance(estimator, BaseEstimator):
+        get_tags(estimator)
 
 
 def load_pickle(path: Path, trust: bool) -> LoadedEstimator:
@@ -71,19 +84,17 @@ def load_pickle(path: Path, trust: bool) -> LoadedEstimator:
             estimator = joblib.load(path)
         except ModuleNotFoundError as fault:
             raise missing_extra(fault.name or "", f"the objects in {path}") from fault
-        except (*_DAMAGE, pickle.UnpicklingError) as fault:
+        except (MlpackError, MemoryError):
+            raise
+        except Exception as fault:  # what a pickle raises is whatever its author chose
             raise damaged(path, fault) from fault
     return LoadedEstimator(estimator, _version_notes(caught))
 
 
-#: What skops, joblib and the constructors they call raise on damaged files.
-_DAMAGE = (
-    zipfile.BadZipFile, KeyError, ValueError, TypeError, AttributeError, EOFError, OSError, IndexError, ImportError,
-    UnicodeDecodeError, RecursionError, zipfile.LargeZipFile, NotImplementedError, RuntimeError,
-)  # fmt: skip
-
-
 def damaged(path: Path, fault: Exception) -> BadInput:
+    own = absent_code(path, fault)
+    if own is not None:
+        return own
     first = (str(fault).strip().splitlines() or [""])[0]
     return BadInput(
         f"{path} could not be loaded",
