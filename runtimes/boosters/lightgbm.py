@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -49,26 +49,46 @@ def categories_of(document: LightgbmText) -> dict[int, tuple[Category, ...]]:
     """The values of the columns that were data-frame categories; Unsupported where the file does not tell which.
 
     `feature_infos` gives "[low:high]" for numeric columns, "0:3:1" for categorical ones, "none" for constant ones.
+    Ordered categories are split as numbers: their column has "[0:2]", as a column of whole numbers has. The lists of
+    values are in the order of the columns; where only one choice of columns can have held them, it is that one.
     """
     lists = document.pandas_categorical
     if not lists:
         return {}
     infos = document.header["feature_infos"].split()
     marked = coded_columns(document)
-    if len(marked) != len(lists):
-        why = "constant columns hide it" if "none" in infos else "some are ordered, or other columns hold codes"
+    numbered = [index for index, info in enumerate(infos) if len(marked) < len(lists) and _holds_codes(info, lists)]
+    found = sorted([*marked, *numbered])
+    if len(found) != len(lists) or (numbered and "none" in infos):
+        why = "columns of whole numbers look like ordered categories"
+        hint = "train with unordered categories (cat.as_unordered()), or with their codes as numbers (cat.codes)"
+        if "none" in infos:
+            why, hint = "constant columns hide it", "drop constant columns before training"
+        elif len(marked) > len(lists):
+            why, hint = "other columns hold codes", "give all categorical columns the pandas dtype 'category'"
         raise Unsupported(
-            f"{len(lists)} data-frame columns were categories, and the model does not tell which: {why}",
-            "drop constant columns before training, and give all categorical columns the pandas dtype 'category'",
+            f"{len(lists)} data-frame columns were categories, and the model does not tell which: {why}", hint
         )
-    found = dict(zip(marked, lists, strict=True))
-    for index, values in found.items():
-        if max(map(int, infos[index].split(":"))) >= len(values):
+    pairs = dict(zip(found, lists, strict=True))
+    for index, values in pairs.items():
+        if max(_codes(infos[index])) >= len(values):
             raise Unsupported(
                 f"column {index} holds category codes that its {len(values)} data-frame categories do not explain",
-                "give all categorical columns the pandas dtype 'category', unordered",
+                "give all categorical columns the pandas dtype 'category'",
             )
-    return found
+    return pairs
+
+
+def _holds_codes(info: str, lists: Sequence[Sequence[Category]]) -> bool:
+    """Whether a numeric column "[low:high]" may hold the codes of ordered categories."""
+    if not info.startswith("["):
+        return False
+    low, high = (float(end) for end in info[1:-1].split(":"))
+    return low >= 0 and low.is_integer() and high.is_integer() and high < max(map(len, lists))
+
+
+def _codes(info: str) -> list[int]:
+    return [int(float(code)) for code in info.strip("[]").split(":")]
 
 
 def coded_columns(document: LightgbmText) -> list[int]:

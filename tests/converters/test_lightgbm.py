@@ -193,11 +193,29 @@ def test_trees_that_are_no_trees_are_bad_input() -> None:
         boosted_from_lightgbm("\n".join(lines))
 
 
-def test_ordered_categories_are_refused() -> None:
-    """LightGBM splits them as numbers, and the file does not tell them from other numbers."""
-    frame = pd.DataFrame({"a": pd.Categorical(RANDOM.choice(list("xyz"), 400), ordered=True), "b": X[:, 0]})
-    with pytest.raises(Unsupported, match="ordered"):
-        reference.signature_of(train({"objective": "regression"}, Y, frame))
+def test_ordered_categories() -> None:
+    """LightGBM splits their codes as numbers; beside unordered ones, unknown values and missing ones."""
+    frame = pd.DataFrame({
+        "b": X[:, 0],
+        "size": pd.Categorical(RANDOM.choice(["s", "m", "l", "xl"], 400), ["s", "m", "l", "xl"], ordered=True),
+        "city": pd.Categorical(RANDOM.choice(["x", "y", "z"], 400)),
+    })  # fmt: skip
+    labels = frame["size"].cat.codes.to_numpy() * 1.5 + frame["city"].cat.codes.to_numpy() + X[:, 0]
+    booster = train({"objective": "regression", "min_data_per_group": 5, "cat_smooth": 1}, labels, frame)
+    size, city = (frame[name].astype(object).to_numpy().copy() for name in ("size", "city"))
+    size[::9], size[1::9], city[2::9] = "new", "", ""
+    feeds = {"b": X[:, :1], "size": size[:, None], "city": city[:, None]}
+    assert_booster_same(reference, onnx_from_lightgbm, booster, feeds, 0.0, 0.0)
+    assert len(np.unique(booster.predict(frame.assign(b=0.0)))) > 6  # the trees look at both
+    assert reference.signature_of(booster).columns[1].categories == ("s", "m", "l", "xl")
+
+
+def test_ordered_categories_beside_whole_numbers_are_refused() -> None:
+    """The file does not tell which of the two columns the values belong to."""
+    frame = pd.DataFrame({"a": pd.Categorical(RANDOM.choice(list("xyz"), 400), ordered=True), "b": X[:, 0] > 0})
+    with pytest.raises(Unsupported, match="ordered") as caught:
+        reference.signature_of(train({"objective": "regression"}, Y, frame.astype({"b": int})))
+    assert "as_unordered" in caught.value.hint
 
 
 def test_the_parser_agrees_with_the_specification_walk() -> None:
