@@ -1,7 +1,9 @@
 """Nearest neighbours, by number and by radius.
 
 Neighbours at equal distance are taken in the order of the fitted rows. scikit-learn's own choice among them comes out
-of a heap or a tree and is not defined; where it matters for a label, the two may differ.
+of a heap or a tree and is not defined; where it matters for a label, the two may differ: between fitted duplicates, at
+a row of zeros under the cosine distance, and at a row so far out that the distances to several fitted rows round to
+the same number.
 Every fitted row is compared with every row of the batch: `[batch, fitted rows]` numbers are held at a time.
 """
 
