@@ -67,7 +67,7 @@ def command(quick: bool, folder: Path, force: bool) -> Outcome:
         if as_json:
             results[words[0]] = json.loads(_run([*words, "--json"], folder))
         else:
-            shown += ["", f"$ mlpack {' '.join(words)}", _run(words, folder)]
+            shown += ["", f"  $ mlpack {' '.join(words)}", _run(words, folder)]
     shown += ["", f"The files are in {folder}."]
     return Outcome(results, "\n".join(shown))
 

@@ -246,6 +246,15 @@ def _bins(step: Estimator, origins: Origins, facts: list[ColumnFacts], names: Se
     return [None] * _output_width(step)
 
 
+def _binary(step: Estimator, origins: Origins, facts: list[ColumnFacts], names: Sequence[str] | None) -> Origins:
+    """Binarizer: one threshold for every column."""
+    _mark_numbers(origins, facts)
+    for origin in origins:
+        if origin is not None:
+            facts[origin.column].edges.append(origin.back(np.array([step.threshold], np.float64)))
+    return [None] * len(origins)
+
+
 def _words(step: Estimator, origins: Origins, facts: list[ColumnFacts], names: Sequence[str] | None) -> Origins:
     """Vectorizers: their column is text, made of their vocabulary."""
     for origin in origins:
@@ -280,6 +289,7 @@ _VISITS: tuple[tuple[frozenset[str], _Visit], ...] = (
     (frozenset({"SimpleImputer", "KNNImputer"}), _same_columns),
     (frozenset({"OneHotEncoder", "OrdinalEncoder", "TargetEncoder"}), _categories),
     (frozenset({"HistGradientBoostingClassifier", "HistGradientBoostingRegressor"}), _histogram),
+    (frozenset({"Binarizer"}), _binary),
     (frozenset({"KBinsDiscretizer", "SplineTransformer"}), _bins),
     (frozenset({"CountVectorizer", "TfidfVectorizer", "HashingVectorizer"}), _words),
 )  # fmt: skip

@@ -249,3 +249,16 @@ def test_thresholds_are_known_under_a_foreign_signature() -> None:
     )
     assert all(opened.hints().columns["X", index].edges.size for index in (0, 1))
     assert opened.run({"X": NUMBERS.to_numpy(np.float32)})["p"].shape == (80, 2)
+
+
+def test_a_binarizer_is_tried_on_its_threshold() -> None:
+    """`>=` written for `>` shows only there."""
+    from sklearn.preprocessing import Binarizer, StandardScaler
+
+    rows = np.random.default_rng(0).normal(size=(50, 2))
+    source = SklearnSource(
+        "pickle", make_pipeline(StandardScaler(), Binarizer(threshold=0.25)).fit(rows), SourceOptions()
+    )
+    scaler = source.estimator[0]
+    edges = source.hints().columns[("X", 0)].edges
+    np.testing.assert_allclose(edges, [0.25 * scaler.scale_[0] + scaler.mean_[0]])
