@@ -75,7 +75,9 @@ def main() -> None:
         raise SystemExit(wrong.exit_code) from None
     except (click.Abort, KeyboardInterrupt):
         clear_progress()
-        print_error(name, Interrupted("interrupted", "nothing was left behind"), as_json)
+        print_error(
+            name, Interrupted("interrupted", "start it again when you like; no half-written file was left"), as_json
+        )
         raise SystemExit(COULD_NOT) from None
     except WorkerBug as bug:
         # A defect of ours in the child process: its traceback is the one that says where.
