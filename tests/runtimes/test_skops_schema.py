@@ -351,7 +351,9 @@ def test_every_estimator_that_fits_by_default_loads_without_trust(tmp_path: Path
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # the libraries' own: deprecations, convergence
             model = _fitted_or_none(kind)
-            if model is None or name == "Birch":  # skops does not write Birch
+            # skops does not write Birch. IterativeImputer is there only once another test has enabled experiments; the
+            # named tuples it holds are of no listed type, and no converter takes it.
+            if model is None or name in ("Birch", "IterativeImputer"):
                 continue
             tried.append(name)
             try:
