@@ -61,6 +61,26 @@ def run(session: onnxruntime.InferenceSession, feeds: Mapping[str, Array]) -> di
     return {name: np.asarray(value) for name, value in run_raw(session, feeds).items()}
 
 
+def run_in_pieces(
+    session: onnxruntime.InferenceSession, feeds: Mapping[str, Array], batch: int | None
+) -> dict[str, Any]:
+    """As `run_raw`, in pieces of `batch` rows where a model is fixed to that batch (None: it takes any)."""
+    rows = len(next(iter(feeds.values()))) if feeds else 0
+    if batch is None or rows == batch:
+        return run_raw(session, feeds)
+    pieces = [
+        run_raw(session, {name: array[start : start + batch] for name, array in feeds.items()})
+        for start in range(0, rows, batch)
+    ]
+    return {name: _joined([piece[name] for piece in pieces]) for name in pieces[0]}
+
+
+def _joined(parts: list[Any]) -> Any:
+    if isinstance(parts[0], list):
+        return [row for part in parts for row in part]
+    return np.concatenate(parts)
+
+
 class OnnxRunner:
     """An ONNX file or model as a `parity.Runner`, at one thread."""
 
@@ -78,21 +98,15 @@ class OnnxRunner:
 
     def run(self, feeds: Mapping[str, Array]) -> dict[str, Array]:
         """All outputs; row by row (or in pieces) where the model has a fixed batch. Raises CheckFailed."""
-        rows = len(next(iter(feeds.values()))) if feeds else 0
         try:
-            if self._batch is None or rows == self._batch:
-                return run(self._session, feeds)
-            pieces = [
-                run(self._session, {name: array[start : start + self._batch] for name, array in feeds.items()})
-                for start in range(0, rows, self._batch)
-            ]
+            made = run_in_pieces(self._session, feeds, self._batch)
         except FAULTS as fault:
             raise CheckFailed(
-                f"ONNX Runtime stopped on a batch of {rows} rows",
+                f"ONNX Runtime stopped on a batch of {len(next(iter(feeds.values()), ()))} rows",
                 "report the model's source with this message: a converted model must take every batch",
                 why=" ".join(str(fault).split())[:400],
             ) from fault
-        return {name: np.concatenate([piece[name] for piece in pieces]) for name in pieces[0]}
+        return {name: np.asarray(value) for name, value in made.items()}
 
 
 def _fixed_batch(signature: Signature) -> int | None:

@@ -16,7 +16,7 @@ from mlpack_edge.converters.sources.source import SourceOptions
 from mlpack_edge.core.errors import BadInput, CheckFailed
 from mlpack_edge.core.signature import Signature
 from mlpack_edge.runtimes.onnx_files.signature import real_inputs, shape_of
-from mlpack_edge.runtimes.onnxruntime import FAULTS, loads, open_session, run_raw
+from mlpack_edge.runtimes.onnxruntime import FAULTS, open_session, run_in_pieces
 from mlpack_edge.runtimes.parity import RowsRefused
 from mlpack_edge.runtimes.rows import Hints
 
@@ -38,6 +38,7 @@ class OnnxSource:
     def __init__(self, name: str, model: onnx.ModelProto, options: SourceOptions) -> None:
         self._name = name
         self._original = model.SerializeToString()
+        self._batch = _fixed_batch(model)
         self._clean: CleanModel = convert(model, OnnxOptions(options.opset, options.shapes))
         self.signature = self._clean.signature
         self._reference = self._open()
@@ -77,11 +78,12 @@ class OnnxSource:
 
     def _open(self) -> Callable[[dict[str, Array]], dict[str, Any]]:
         """ONNX Runtime; where the file is too new for it, onnx's own reference implementation."""
-        reason = loads(self._original)
-        if reason is None:
+        try:
             session = open_session(self._original)
-            batch = _fixed_batch(self.original())
-            return lambda feeds: _in_pieces(session, feeds, batch)
+        except FAULTS as fault:
+            reason = " ".join(str(fault).split())[:400]
+        else:
+            return lambda feeds: _in_pieces(session, feeds, self._batch)
         from onnx.reference import ReferenceEvaluator
 
         try:
@@ -107,21 +109,9 @@ def _fixed_batch(model: onnx.ModelProto) -> int | None:
 def _in_pieces(session: Any, feeds: dict[str, Array], batch: int | None) -> dict[str, Any]:
     """Run the file as it is, in pieces of its own batch where that is fixed. Raises RowsRefused with its reason."""
     rows = len(next(iter(feeds.values()))) if feeds else 0
+    if batch is not None and rows % batch:
+        raise RowsRefused(f"the model takes batches of {batch} rows, {rows} rows are no whole number of them")
     try:
-        if batch is None or rows == batch:
-            return run_raw(session, feeds)
-        if rows % batch:
-            raise RowsRefused(f"the model takes batches of {batch} rows, {rows} rows are no whole number of them")
-        pieces = [
-            run_raw(session, {name: array[start : start + batch] for name, array in feeds.items()})
-            for start in range(0, rows, batch)
-        ]
+        return run_in_pieces(session, feeds, batch)
     except FAULTS as fault:
         raise RowsRefused(" ".join(str(fault).split())[:300]) from fault
-    return {name: _joined([piece[name] for piece in pieces]) for name in pieces[0]}
-
-
-def _joined(parts: list[Any]) -> Any:
-    if isinstance(parts[0], list):
-        return [row for part in parts for row in part]
-    return np.concatenate(parts)
