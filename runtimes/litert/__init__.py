@@ -1,0 +1,1 @@
+"""Run TFLite files with LiteRT (ai-edge-litert) or tflite-runtime."""
