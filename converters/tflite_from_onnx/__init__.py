@@ -1,0 +1,1 @@
+"""Lower an ONNX model to TFLite."""

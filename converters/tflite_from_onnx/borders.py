@@ -1,0 +1,81 @@
+"""The inputs and outputs of the TFLite model: names, order, layout and element types as ONNX has them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from mlpack_edge.converters.tflite_from_onnx.emitter import held
+from mlpack_edge.converters.tflite_from_onnx.lowering import Lowering
+from mlpack_edge.converters.tflite_from_onnx.values import Perm, Spec, Value, channels_last, permuted
+from mlpack_edge.converters.tflite_graph.model import Tensor
+from mlpack_edge.core.errors import Unsupported
+from mlpack_edge.core.signature import Signature, TensorSpec
+
+
+def inputs(low: Lowering, signature: Signature, layout: str) -> dict[str, Value]:
+    """A value for each input, and its tensor among the inputs of the graph."""
+    made: dict[str, Value] = {}
+    for spec in signature.inputs:
+        if spec.dtype == "string":
+            raise Unsupported(
+                f"the input {spec.name!r} holds text, and TFLite has no operators on text",
+                "give the model integer codes instead",
+            )
+        perm = _perm(len(spec.shape), layout)
+        shape = permuted(spec.shape, perm)
+        tensor = Tensor(spec.name, held(spec.dtype), tuple(size if isinstance(size, int) else -1 for size in shape))
+        low.graph.inputs.append(tensor)
+        made[spec.name] = low.value(tensor, Spec(spec.dtype, spec.shape), perm, spec.name)
+    return made
+
+
+def outputs(low: Lowering, signature: Signature, scope: Mapping[str, Value], layout: str) -> tuple[TensorSpec, ...]:
+    """Bring each output of the graph into its layout, under its name, in a tensor that is its own."""
+    taken = set(low.graph.inputs)
+    specs = []
+    for spec in signature.outputs:
+        value = scope[spec.name]
+        perm = _perm(value.rank, layout)
+        tensor = low.tensor(value, perm)
+        if tensor in taken or tensor.data is not None:
+            tensor = low.reshape(tensor, permuted(value.shape, perm))
+        tensor.name = spec.name
+        taken.add(tensor)
+        low.graph.outputs.append(tensor)
+        shape = tuple(_named(size, given) for size, given in zip(value.shape, spec.shape, strict=True))
+        specs.append(replace(spec, dtype=_border(spec.dtype), shape=permuted(shape, perm)))
+    return tuple(specs)
+
+
+def specs(given: Sequence[TensorSpec], tensors: Sequence[Tensor], layout: str) -> tuple[TensorSpec, ...]:
+    """The inputs as the TFLite model takes them."""
+    return tuple(
+        replace(spec, dtype=tensor.dtype, shape=permuted(spec.shape, _perm(len(spec.shape), layout)))
+        for spec, tensor in zip(given, tensors, strict=True)
+    )
+
+
+def notes(before: Signature, after: Signature) -> list[str]:
+    """What changed at the borders."""
+    changed = [
+        f"{new.name} is {new.dtype} ({old.dtype} in the source)"
+        for old, new in zip((*before.inputs, *before.outputs), (*after.inputs, *after.outputs), strict=True)
+        if old.dtype != new.dtype
+    ]
+    return [f"TFLite computes in float32: {', '.join(changed)}"] if changed else []
+
+
+def _border(dtype: str) -> str:
+    return dtype if dtype == "string" else np.dtype(held(dtype)).name
+
+
+def _named(size: int | str, given: int | str) -> int | str:
+    """A size that was computed, under the name the signature has for it."""
+    return size if isinstance(size, int) else given
+
+
+def _perm(rank: int, layout: str) -> Perm:
+    return channels_last(rank) if layout == "nhwc" and 3 <= rank <= 5 else tuple(range(rank))

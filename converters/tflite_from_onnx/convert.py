@@ -1,0 +1,83 @@
+"""An ONNX model lowered to a TFLite file: walk, write, and say what had to be fixed on the way."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+import onnx
+from onnx import inliner, numpy_helper
+
+from mlpack_edge.converters.tflite_from_onnx import borders
+from mlpack_edge.converters.tflite_from_onnx.lowering import Lowering
+from mlpack_edge.converters.tflite_from_onnx.passes.run import improve
+from mlpack_edge.converters.tflite_from_onnx.table import table
+from mlpack_edge.converters.tflite_from_onnx.values import constant
+from mlpack_edge.converters.tflite_graph.write import write_tflite
+from mlpack_edge.core.errors import MlpackError, Unsupported
+from mlpack_edge.core.signature import METADATA_KEY, Signature, TensorSpec
+
+
+class SizeMustBeFixed(MlpackError):
+    """TFLite cannot keep the size `name` open; the model is lowered again with it fixed to 1. why: said to the user."""
+
+    def __init__(self, name: str, why: str) -> None:
+        super().__init__(f"TFLite cannot keep the size {name} open", f"fix it with --shape: {why}", why=why)
+        self.name = name
+
+
+@dataclass(frozen=True, slots=True)
+class Lowered:
+    """data: the bytes of the file. signature: of the TFLite model. notes: what the user should know of it."""
+
+    data: bytes
+    signature: Signature
+    notes: tuple[str, ...]
+
+
+def tflite_from_onnx(
+    model: onnx.ModelProto, signature: Signature, *, layout: str = "keep", metadata: Mapping[str, str] | None = None
+) -> Lowered:
+    """Lower `model`, whose inputs and outputs `signature` describes, to TFLite.
+
+    layout: "keep" leaves inputs and outputs as ONNX has them; "nhwc" makes those of rank 3 to 5 channel-last.
+    metadata: more entries for the file. Nothing is executed but what depends on constants alone.
+    Raises Unsupported naming operator, node and reason.
+    """
+    fixed: dict[str, int] = {}
+    notes: list[str] = []
+    while True:
+        try:
+            return _lower(model, _with_sizes(signature, fixed), layout, metadata or {}, notes)
+        except SizeMustBeFixed as need:
+            first = {spec.shape[0] for spec in signature.inputs if spec.shape}
+            if need.name in fixed or need.name not in first:
+                raise Unsupported(need.message, need.hint, why=need.why) from need
+            fixed[need.name] = 1
+            notes.append(f"{need.name} is 1 in the TFLite file: {need.why}")
+
+
+def _lower(
+    model: onnx.ModelProto, signature: Signature, layout: str, metadata: Mapping[str, str], notes: list[str]
+) -> Lowered:
+    model = inliner.inline_local_functions(model)
+    opsets = {"" if entry.domain == "ai.onnx" else entry.domain: entry.version for entry in model.opset_import}
+    low = Lowering(table(), opsets)
+    scope = {init.name: constant(init.name, numpy_helper.to_array(init)) for init in model.graph.initializer}
+    scope |= borders.inputs(low, signature, layout)
+    low.run(model.graph.node, scope)
+    outputs = borders.outputs(low, signature, scope, layout)
+    improve(low.graph)
+    made = replace(signature, inputs=borders.specs(signature.inputs, low.graph.inputs, layout), outputs=outputs)
+    entries = {METADATA_KEY: made.dumps(), **metadata}
+    data = write_tflite(low.graph, {name: text.encode() for name, text in entries.items()})
+    return Lowered(data, made, tuple([*notes, *borders.notes(signature, made)]))
+
+
+def _with_sizes(signature: Signature, fixed: Mapping[str, int]) -> Signature:
+    def of(spec: TensorSpec) -> TensorSpec:
+        return replace(
+            spec, shape=tuple(fixed.get(size, size) if isinstance(size, str) else size for size in spec.shape)
+        )
+
+    return replace(signature, inputs=tuple(map(of, signature.inputs)), outputs=tuple(map(of, signature.outputs)))

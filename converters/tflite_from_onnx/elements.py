@@ -1,0 +1,134 @@
+"""What is known of the elements of shapes: integers that are computed from sizes, some of them known by name only.
+
+Partial data propagation as ONNX's own inference has it, but with products of named sizes, so that
+`Reshape(x, [batch, heads * width])` keeps its batch by name.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+
+from mlpack_edge.converters.tflite_from_onnx.node import Node
+from mlpack_edge.converters.tflite_from_onnx.sizes import Size, calculated, product
+from mlpack_edge.converters.tflite_from_onnx.values import Value
+
+Elements = tuple[Size, ...]
+
+
+def elements_of(node: Node) -> Elements | None:
+    """The elements of the node's first output, where it is an integer value of rank 0 or 1 and they can be told."""
+    rule = _RULES.get(node.op_type) if node.proto.domain in ("", "ai.onnx") else None
+    return None if rule is None else rule(node)
+
+
+def _known(value: Value | None) -> Elements | None:
+    if value is None or value.rank > 1 or value.dtype not in ("int64", "int32"):
+        return None
+    return value.elements
+
+
+def _shape(node: Node) -> Elements | None:
+    shape = node.input(0).shape
+    start, end = int(node.attr("start", 0)), node.attr("end")
+    return shape[slice(start, None if end is None else int(end))]
+
+
+def _size(node: Node) -> Elements | None:
+    return (product(node.input(0).shape),)
+
+
+def _same(node: Node) -> Elements | None:
+    return _known(node.input(0))
+
+
+def _cast(node: Node) -> Elements | None:
+    return _known(node.input(0)) if node.spec().dtype in ("int64", "int32") else None
+
+
+def _reshape(node: Node) -> Elements | None:
+    found = _known(node.input(0))
+    return found if found is not None and len(node.spec().shape) <= 1 else None
+
+
+def _concat(node: Node) -> Elements | None:
+    parts = [_known(value) for value in node.inputs]
+    if any(part is None for part in parts):
+        return None
+    return tuple(size for part in parts if part is not None for size in part)
+
+
+def _gather(node: Node) -> Elements | None:
+    found, index = _known(node.input(0)), node.input(1).array
+    if found is None or index is None or index.ndim > 1 or node.input(0).rank != 1:
+        return None
+    places = [int(place) for place in np.asarray(index).reshape(-1)]
+    if not all(-len(found) <= place < len(found) for place in places):
+        return None
+    return tuple(found[place] for place in places)
+
+
+def _slice(node: Node) -> Elements | None:
+    found = _known(node.input(0))
+    if found is None or node.input(0).rank != 1:
+        return None
+    bounds = []
+    for place, name in ((1, "starts"), (2, "ends"), (4, "steps")):
+        value = node.optional(place)
+        if node.has(name):
+            bounds.append(int(node.attr(name)[0]))
+        elif value is None:
+            bounds.append(1)
+        elif value.array is None:
+            return None
+        else:
+            bounds.append(int(value.array.reshape(-1)[0]))
+    start, end, step = bounds
+    stop = None if step < 0 and end < -len(found) else end
+    return found[slice(start, stop, step)] if step else None
+
+
+def _calculated(operator: str) -> Callable[[Node], Elements | None]:
+    def rule(node: Node) -> Elements | None:
+        a, b = _known(node.input(0)), _known(node.input(1))
+        if a is None or b is None:
+            return None
+        width = max(len(a), len(b))
+        if {len(a), len(b)} - {1, width} or node.spec().shape not in ((), (width,)):
+            return None
+        pairs = zip(a * (width if len(a) == 1 else 1), b * (width if len(b) == 1 else 1), strict=True)
+        if operator == "*":
+            return tuple(product(pair) for pair in pairs)
+        made = list(pairs)
+        if operator == "//" and any(
+            y == 0 or (isinstance(y, int) and y < 0) or (isinstance(x, int) and x < 0) for x, y in made
+        ):
+            return None
+        return tuple(calculated(operator, x, y) for x, y in made)
+
+    return rule
+
+
+def _reduce_product(node: Node) -> Elements | None:
+    found = _known(node.input(0))
+    return (product(found),) if found is not None and node.input(0).rank == 1 else None
+
+
+_RULES: dict[str, Callable[[Node], Elements | None]] = {
+    "Shape": _shape,
+    "Size": _size,
+    "Identity": _same,
+    "Squeeze": _same,
+    "Unsqueeze": lambda node: _known(node.input(0)) if node.input(0).rank == 0 else None,
+    "Cast": _cast,
+    "Reshape": _reshape,
+    "Concat": _concat,
+    "Gather": _gather,
+    "Slice": _slice,
+    "Mul": _calculated("*"),
+    "Add": _calculated("+"),
+    "Sub": _calculated("-"),
+    "Div": _calculated("//"),
+    "ReduceProd": _reduce_product,
+}

@@ -1,0 +1,1 @@
+"""Rewrites of a lowered graph that keep what it computes."""

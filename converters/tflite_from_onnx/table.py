@@ -1,0 +1,20 @@
+"""The table of operators that can be lowered, put together from the families."""
+
+from __future__ import annotations
+
+from mlpack_edge.converters.tflite_from_onnx.lowering import Lower
+from mlpack_edge.converters.tflite_from_onnx.operators import activations, arithmetic, convolution, shapes
+
+#: Each family is a module with OPERATORS: operator (of the standard's domain, or "domain:operator") -> how it is lowered.
+FAMILIES = (activations, arithmetic, convolution, shapes)
+
+
+def table() -> dict[tuple[str, str], Lower]:
+    """(domain, operator) -> how it is lowered. An operator is in one family alone."""
+    found: dict[tuple[str, str], Lower] = {}
+    for family in FAMILIES:
+        for name, lower in family.OPERATORS.items():
+            domain, _, op_type = name.rpartition(":")
+            assert (domain, op_type) not in found, f"{name} is in two families"
+            found[(domain, op_type)] = lower
+    return found

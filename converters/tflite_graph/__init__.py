@@ -1,0 +1,1 @@
+"""A TFLite model in memory, and how it becomes a file."""

@@ -1,0 +1,10 @@
+"""The version of an operator that a runtime must know to run it as it is used (TFLite's `op_version.cc`)."""
+
+from __future__ import annotations
+
+from mlpack_edge.converters.tflite_graph.model import Op
+
+
+def version_of(op: Op) -> int:
+    """The lowest version of `op.kind` that has what this operator uses."""
+    return 1

@@ -1,0 +1,1 @@
+"""The lowering from ONNX to TFLite."""
