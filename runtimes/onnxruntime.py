@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from mlpack_edge.core.errors import CheckFailed
 from mlpack_edge.core.signature import Signature
+from mlpack_edge.runtimes.runtime import check_names
 
 Array = NDArray[Any]
 
@@ -97,7 +98,11 @@ class OnnxRunner:
         self._batch = _fixed_batch(signature)
 
     def run(self, feeds: Mapping[str, Array]) -> dict[str, Array]:
-        """All outputs; row by row (or in pieces) where the model has a fixed batch. Raises CheckFailed."""
+        """All outputs; row by row (or in pieces) where the model has a fixed batch.
+
+        Raises BadInput for feeds of other names, CheckFailed where ONNX Runtime stops.
+        """
+        check_names(feeds, [spec.name for spec in self.signature.inputs])
         try:
             made = run_in_pieces(self._session, feeds, self._batch)
         except FAULTS as fault:
@@ -107,6 +112,24 @@ class OnnxRunner:
                 why=" ".join(str(fault).split())[:400],
             ) from fault
         return {name: np.asarray(value) for name, value in made.items()}
+
+
+class OnnxRuntime:
+    """ONNX Runtime as a `runtime.Runtime`."""
+
+    formats = ("onnx",)
+
+    def loads(self, model: Path) -> str | None:
+        return loads(model)
+
+    def open(self, model: bytes | Path, signature: Signature | None = None) -> OnnxRunner:
+        if signature is None:
+            from mlpack_edge.runtimes.onnx_files.file import check_model, open_onnx, parse
+            from mlpack_edge.runtimes.onnx_files.signature import signature_from_onnx
+
+            opened = check_model(parse(model), Path()) if isinstance(model, bytes) else open_onnx(model)
+            signature = signature_from_onnx(opened)
+        return OnnxRunner(model, signature)
 
 
 def _fixed_batch(signature: Signature) -> int | None:

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from mlpack_edge.core.errors import BadInput, WorkerFault
 from mlpack_edge.runtimes.litert.library import library
-from mlpack_edge.runtimes.litert.runner import LitertOptions, LitertRunner
+from mlpack_edge.runtimes.litert.runner import DEFAULTS, LitertOptions, LitertRunner
 from mlpack_edge.runtimes.litert.runtime import loads
 from mlpack_edge.runtimes.parity import RowsRefused
 from mlpack_edge.runtimes.worker import Limits, run_isolated
@@ -42,7 +42,7 @@ def why_not_loaded(path: Path, name: str = "", limits: Limits = LIMITS) -> str |
 def run_file(
     path: Path,
     feeds: Mapping[str, Array],
-    options: LitertOptions = LitertOptions(),
+    options: LitertOptions = DEFAULTS,
     tensors: Sequence[str] = (),
     limits: Limits = LIMITS,
 ) -> dict[str, Array]:
@@ -98,8 +98,8 @@ def _save(path: Path, arrays: Mapping[str, Array]) -> list[str]:
 def _plain(name: str, array: Array) -> Array:
     if array.dtype.kind not in "OT":
         return array
-    if not all(isinstance(value, str) for value in array.ravel().tolist()):
-        raise BadInput(f"{name!r} holds objects that are no texts", "feed numbers or texts")
+    if not all(isinstance(value, str) and not value.endswith("\0") for value in array.ravel().tolist()):
+        raise BadInput(f"{name!r} holds objects that are no texts, or texts that end in NUL", "feed numbers or texts")
     return array.astype(str)
 
 

@@ -49,6 +49,9 @@ class LitertOptions:
     decode: bool = False
 
 
+DEFAULTS = LitertOptions()
+
+
 class LitertRunner:
     """A TFLite file or model as a `parity.Runner`.
 
@@ -63,7 +66,7 @@ class LitertRunner:
         model: bytes | Path,
         signature: Signature | None = None,
         *,
-        options: LitertOptions = LitertOptions(),
+        options: LitertOptions = DEFAULTS,
         through: Library | None = None,
     ) -> None:
         self.options = options
