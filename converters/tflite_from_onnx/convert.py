@@ -9,21 +9,14 @@ import onnx
 from onnx import inliner, numpy_helper
 
 from mlpack_edge.converters.tflite_from_onnx import borders
+from mlpack_edge.converters.tflite_from_onnx.fixing import SizeMustBeFixed
 from mlpack_edge.converters.tflite_from_onnx.lowering import Lowering
 from mlpack_edge.converters.tflite_from_onnx.passes.run import improve
 from mlpack_edge.converters.tflite_from_onnx.table import table
 from mlpack_edge.converters.tflite_from_onnx.values import constant
 from mlpack_edge.converters.tflite_graph.write import write_tflite
-from mlpack_edge.core.errors import MlpackError, Unsupported
+from mlpack_edge.core.errors import Unsupported
 from mlpack_edge.core.signature import METADATA_KEY, Signature, TensorSpec
-
-
-class SizeMustBeFixed(MlpackError):
-    """TFLite cannot keep the size `name` open; the model is lowered again with it fixed to 1. why: said to the user."""
-
-    def __init__(self, name: str, why: str) -> None:
-        super().__init__(f"TFLite cannot keep the size {name} open", f"fix it with --shape: {why}", why=why)
-        self.name = name
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +64,7 @@ def _lower(
     made = replace(signature, inputs=borders.specs(signature.inputs, low.graph.inputs, layout), outputs=outputs)
     entries = {METADATA_KEY: made.dumps(), **metadata}
     data = write_tflite(low.graph, {name: text.encode() for name, text in entries.items()})
-    return Lowered(data, made, tuple([*notes, *borders.notes(signature, made)]))
+    return Lowered(data, made, (*notes, *borders.notes(signature, made)))
 
 
 def _with_sizes(signature: Signature, fixed: Mapping[str, int]) -> Signature:

@@ -144,10 +144,7 @@ class Emitter:
 
     def _from_elements(self, value: Value) -> Tensor:
         assert value.elements is not None
-        if value.rank == 0:
-            tensor = self.size_tensor(value.elements[0])
-        else:
-            tensor = self.shape_tensor(value.elements)
+        tensor = self.size_tensor(value.elements[0]) if value.rank == 0 else self.shape_tensor(value.elements)
         if value.dtype == "int32":
             return tensor
         return self.emit("CAST", [tensor], value.dtype, value.shape, in_data_type="int32", out_data_type=value.dtype)

@@ -73,7 +73,7 @@ class Lowering(Emitter):
             return [Value("", spec.dtype, spec.shape, elements=elements)]
         lower = self.table.get((domain, proto.op_type))
         made = self.lower_body(node) if lower is None else lower(node)
-        outputs = [made] if isinstance(made, Value) else list(made)
+        outputs: list[Value | None] = [made] if isinstance(made, Value) else list(made)
         if elements is not None and outputs[0] is not None:
             outputs[0].elements = elements
         return outputs

@@ -85,7 +85,7 @@ def _together(a: Size, b: Size) -> Size:
     if a == 1:
         return b
     if isinstance(a, int) and isinstance(b, int):
-        raise ValueError(f"sizes {a} and {b} do not go together")
+        raise ValueError(f"sizes {a} and {b} do not go together")  # noqa: TRY004 - the types are right
     return a if isinstance(a, int) else b
 
 

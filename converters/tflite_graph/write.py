@@ -56,7 +56,7 @@ class _Buffers:
             self.all.append(_AlignedBuffer())  # an own empty buffer: buffer 0 would make it a variable
             self.all[-1].data = raw
             return len(self.all) - 1
-        digest = hashlib.sha256(raw).digest()
+        digest = hashlib.sha256(raw.data).digest()
         if digest not in self._known:
             self._known[digest] = len(self.all)
             self.all.append(_AlignedBuffer())
