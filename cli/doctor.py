@@ -27,7 +27,8 @@ def command() -> Outcome:
       mlpack doctor --json | jq .problems
     """
     facts = survey()
-    facts["runtimes"] = {name: _probe(name) for name in ("onnxruntime", "litert")}
+    legacy = ["tflite_runtime"] if "tflite-runtime" in facts["packages"] else []
+    facts["runtimes"] = {name: _probe(name) for name in ("onnxruntime", "litert", *legacy)}
     text = _text(facts)
     broken = [f"{name} does not run: {state['reason']}" for name, state in facts["runtimes"].items() if not state["ok"]]
     reasons = [problem["what"] for problem in facts["problems"]] + broken

@@ -172,30 +172,23 @@ def probe_onnxruntime(payload: Json, stage: Any) -> Json:
     return {"version": onnxruntime.__version__, "ok": good, "reason": "" if good else f"1 + 1 gave {made[0]}"}
 
 
-#: A TFLite model of 304 bytes, y = x + x for two float32 numbers (schema version 3, one ADD): zlib, then base 85.
-_TINY_TFLITE = (
-    "c-rG&U|<Mw^D*A{|NnmxAX^5Ab%2<Ik%563NCPPb79eH-%JTrJ+?;~M<ZOk4qWq*(2B<tp9|Hp)g9MNzz`(=60o1_<6$hCY1H=hHoB}l~H!(90"
-    "T`!0R>E(v%6#$DfaPvUf4M6)Dp?a7Y5P%U0GeG4Gp!Pfg>fr#=JW%;cB>g;KcQSxgg5;6aRUoNjgvzmiAp-*dQ2rVz"
-)
-
-
 def probe_litert(payload: Json, stage: Any) -> Json:
-    """Run a 304-byte model: tflite-runtime imports with numpy 2 and fails only then. {"version", "ok", "reason"}"""
-    import base64
-    import zlib
+    """Run a 304-byte model in ai-edge-litert. {"version", "ok", "reason"}"""
+    return _probe_tflite("ai-edge-litert")
 
-    import numpy as np
-    from ai_edge_litert import interpreter as litert
 
-    model = zlib.decompress(base64.b85decode(_TINY_TFLITE))
-    runtime = litert.Interpreter(model_content=model)
-    runtime.allocate_tensors()
-    runtime.set_tensor(runtime.get_input_details()[0]["index"], np.array([1.0, 2.5], np.float32))
-    runtime.invoke()
-    made = runtime.get_tensor(runtime.get_output_details()[0]["index"])
-    good = made.tolist() == [2.0, 5.0]
-    return {
-        "version": installed(["ai-edge-litert"])["ai-edge-litert"],
-        "ok": good,
-        "reason": "" if good else f"1 + 1 gave {made[0]}",
-    }
+def probe_tflite_runtime(payload: Json, stage: Any) -> Json:
+    """Run a 304-byte model in tflite-runtime: it imports with numpy 2 and fails only then. {"version", "ok", "reason"}"""
+    return _probe_tflite("tflite-runtime")
+
+
+def _probe_tflite(distribution: str) -> Json:
+    from mlpack_edge.core.errors import MissingExtra
+    from mlpack_edge.runtimes.litert.library import library
+
+    number = installed([distribution])[distribution]
+    try:
+        library(distribution)
+    except MissingExtra as fault:
+        return {"version": number, "ok": False, "reason": fault.why}
+    return {"version": number, "ok": True, "reason": ""}

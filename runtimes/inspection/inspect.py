@@ -10,6 +10,8 @@ from typing import Any
 
 from mlpack_edge.core.errors import BadInput, MlpackError, Unsupported, error_from_json
 from mlpack_edge.core.files import io_fault
+from mlpack_edge.runtimes.inspection.loads import runtimes_of
+from mlpack_edge.runtimes.inspection.refusals import explained
 from mlpack_edge.runtimes.recognise.sniff import Kind, sniff
 from mlpack_edge.runtimes.worker import Limits, run_isolated
 
@@ -18,10 +20,7 @@ Json = dict[str, Any]
 LIMITS = Limits(seconds=60.0)
 _HERE = "mlpack_edge.runtimes.inspection"
 _READERS = {Kind.ONNX: f"{_HERE}.onnx:onnx_facts", Kind.TFLITE: f"{_HERE}.tflite:tflite_facts"}
-_RUNTIMES = {
-    Kind.ONNX: ("onnxruntime", f"{_HERE}.loads:in_onnxruntime"),
-    Kind.TFLITE: ("litert", f"{_HERE}.loads:in_litert"),
-}
+_LOADS = f"{_HERE}.loads:in_runtime"
 #: A tensor stored elsewhere in ONNX has an entry of this name; a file without these bytes has none.
 _EXTERNAL_MARK = b"location"
 _BLOCK = 1 << 20
@@ -48,10 +47,11 @@ def inspect_file(path: Path, limits: Limits = LIMITS) -> Inspection:
         if "format" not in fault.data:
             raise
         problem, kind = fault, Kind(fault.data["format"])
+    names = runtimes_of(kind) if kind in _READERS else []
     reading = _Call(_READERS[kind], path, limits) if problem is None and kind in _READERS else None
     # Tensors in other files are looked at before a runtime may open them; otherwise both children run at once.
     early = kind is Kind.ONNX and not _is_marked(path)
-    loading = _Call(_RUNTIMES[kind][1], path, limits) if early else None
+    loading = _loading(names, kind, path, limits) if early else {}
     size, digest = _digest(path)
     facts: Json = {
         "path": str(path), "format": str(kind), "bytes": size, "sha256": digest,
@@ -62,7 +62,6 @@ def inspect_file(path: Path, limits: Limits = LIMITS) -> Inspection:
     if kind not in _READERS:
         facts["notes"] = [f"{kind} models are converted before they are looked into: mlpack convert {path}"]
         return Inspection(facts, problem)
-    name, entry = _RUNTIMES[kind]
     if reading is not None:
         try:
             facts |= reading.result() or {}
@@ -71,9 +70,10 @@ def inspect_file(path: Path, limits: Limits = LIMITS) -> Inspection:
             problem = fault
     if facts.get("problem"):
         problem = error_from_json(facts.pop("problem"))
-    if loading is None and _may_load(kind, problem, facts):
-        loading = _Call(entry, path, limits)
-    facts["loads"] = {name: _answer(loading, problem)}
+    if not loading and _may_load(kind, problem, facts):
+        loading = _loading(names, kind, path, limits)
+    answers = {name: _answer(loading.get(name), problem) for name in names}
+    facts["loads"] = {name: explained(answer, facts) for name, answer in answers.items() if answer is not None}
     facts.pop("problem", None)
     if isinstance(problem, Unsupported):  # a sound file that is not for us (custom operators, a later IR)
         facts["notes"].append(problem.message)
@@ -88,31 +88,36 @@ def _may_load(kind: Kind, problem: MlpackError | None, facts: Json) -> bool:
     return problem is None or facts.get("external") == 0
 
 
-def _answer(loading: _Call | None, problem: MlpackError | None) -> bool | str:
+def _loading(names: list[str], kind: Kind, path: Path, limits: Limits) -> dict[str, _Call]:
+    return {name: _Call(_LOADS, path, limits, runtime=name, format=str(kind)) for name in names}
+
+
+def _answer(loading: _Call | None, problem: MlpackError | None) -> bool | str | None:
+    """True, the reason, or None where the runtime is for other formats."""
     if loading is None:
         return f"not tried: {problem.message}" if problem else "not tried: its weights are in other files"
     try:
         # A file that is refused may keep a runtime busy for ever (functions that double): it gets a moment only.
         outcome = loading.result(None if problem is None else _PATIENCE)
     except MlpackError as fault:  # the runtime died or hung: that is the answer
-        return fault.message
+        return ": ".join(text for text in (fault.message, fault.why) if text)
     if outcome is None:
         return f"no answer within {_PATIENCE:g} s"
-    answer: bool | str = outcome["loads"]
+    answer: bool | str | None = outcome["loads"]
     return answer
 
 
 class _Call:
     """A function in a child process, while this one goes on."""
 
-    def __init__(self, entry: str, path: Path, limits: Limits) -> None:
+    def __init__(self, entry: str, path: Path, limits: Limits, **payload: str) -> None:
         self._outcome: Json | BaseException = {}
-        self._thread = threading.Thread(target=self._run, args=(entry, path, limits), daemon=True)
+        self._thread = threading.Thread(target=self._run, args=(entry, path, limits, payload), daemon=True)
         self._thread.start()
 
-    def _run(self, entry: str, path: Path, limits: Limits) -> None:
+    def _run(self, entry: str, path: Path, limits: Limits, payload: dict[str, str]) -> None:
         try:
-            self._outcome = run_isolated(entry, {"path": str(path)}, limits, str(path))
+            self._outcome = run_isolated(entry, {"path": str(path), **payload}, limits, str(path))
         except BaseException as fault:  # noqa: BLE001 - raised again by `result`, in the thread that asks
             self._outcome = fault
 

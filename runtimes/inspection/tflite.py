@@ -18,6 +18,7 @@ from ai_edge_litert import schema_py_generated as schema
 from mlpack_edge.core.errors import BadInput, MlpackError
 from mlpack_edge.core.files import io_fault
 from mlpack_edge.core.signature import METADATA_KEY, signature_from_text
+from mlpack_edge.runtimes.inspection.tflite_quantization import Census
 
 Json = dict[str, Any]
 #: A table of the flatbuffer (the generated classes have no types).
@@ -36,7 +37,6 @@ _ASTRAY = (
 )
 #: Every element of these vectors is at least an offset or a number: more of them than that cannot be in the file.
 _MIN_BYTES = 4
-_NARROW = {"int8", "uint8", "int4", "uint4", "int2", "int16"}
 
 
 def _names(kind: type) -> dict[int, str]:
@@ -92,39 +92,47 @@ def _head(model: Table, size: int) -> Json:
 
 def _graphs(model: Table, size: int) -> Json:
     """Operators and weights of all sub-graphs; inputs and outputs of the first, which is the one that runs."""
-    codes = [_op_name(model.OperatorCodes(i)) for i in _count(model.OperatorCodesLength(), size, "operator codes")]
-    buffers = int(model.BuffersLength())
-    filled = [_is_filled(model, i) for i in _count(buffers, size, "buffers")]
+    codes = [model.OperatorCodes(i) for i in _count(model.OperatorCodesLength(), size, "operator codes")]
+    names = [_op_name(code) for code in codes]
+    filled = [_is_filled(model, i) for i in _count(int(model.BuffersLength()), size, "buffers")]
     ops: Counter[str] = Counter()
-    weights: Counter[str] = Counter()
+    versions: dict[str, set[int]] = {}
+    census = Census()
     counted: set[int] = set()
     inputs: list[Json] = []
     outputs: list[Json] = []
-    quantized = 0
     for number in _count(model.SubgraphsLength(), size, "sub-graphs"):
         graph = model.Subgraphs(number)
-        for i in _count(graph.OperatorsLength(), size, "operators"):
-            ops[codes[graph.Operators(i).OpcodeIndex()]] += 1
-        for i in _count(graph.TensorsLength(), size, "tensors"):
-            tensor = graph.Tensors(i)
+        tensors = [graph.Tensors(i) for i in _count(graph.TensorsLength(), size, "tensors")]
+        for tensor in tensors:
             buffer = int(tensor.Buffer())
             if filled[buffer] and buffer not in counted:
                 counted.add(buffer)
-                weights[_dtype(tensor)] += _elements(tensor, size)
-            quantized += _is_quantized(tensor)
+                census.weights[_dtype(tensor)] += _elements(tensor, size)
+            census.count(_dtype(tensor), tensor.Quantization(), filled[buffer])
+        for i in _count(graph.OperatorsLength(), size, "operators"):
+            operator = graph.Operators(i)
+            code = operator.OpcodeIndex()
+            ops[names[code]] += 1
+            versions.setdefault(names[code], set()).add(int(codes[code].Version()))
+            places = [int(operator.Inputs(k)) for k in _count(operator.InputsLength(), size, "inputs of an operator")]
+            census.unscaled[names[code]] += any(_is_unscaled(tensors[place]) for place in places if place >= 0)
         if number == 0:
-            inputs = [_tensor(graph.Tensors(graph.Inputs(i))) for i in _count(graph.InputsLength(), size, "inputs")]
-            outputs = [_tensor(graph.Tensors(graph.Outputs(i))) for i in _count(graph.OutputsLength(), size, "outputs")]
+            inputs = [_tensor(tensors[graph.Inputs(i)]) for i in _count(graph.InputsLength(), size, "inputs")]
+            outputs = [_tensor(tensors[graph.Outputs(i)]) for i in _count(graph.OutputsLength(), size, "outputs")]
     if not outputs:
         raise ValueError("no sub-graph has an output")
     return {
         "inputs": inputs,
         "outputs": outputs,
         "ops": dict(sorted(ops.items(), key=lambda item: (-item[1], item[0]))),
+        "op_versions": {name: sorted(found) for name, found in sorted(versions.items())},
+        "unscaled_ops": sorted(+census.unscaled),
         "nodes": sum(ops.values()),
         "subgraphs": int(model.SubgraphsLength()),
-        "parameters": sum(weights.values()),
-        "quantization": _quantization(weights, inputs, outputs, quantized),
+        "tensors": dict(sorted(census.tensors.items())),
+        "parameters": sum(census.weights.values()),
+        "quantization": census.facts([*inputs, *outputs]),
     }
 
 
@@ -164,6 +172,10 @@ def _is_quantized(tensor: Table) -> bool:
     return parameters is not None and int(parameters.ScaleLength()) > 0
 
 
+def _is_unscaled(tensor: Table) -> bool:
+    return _dtype(tensor) in ("int8", "uint8") and not _is_quantized(tensor)
+
+
 def _tensor(tensor: Table) -> Json:
     """shape: null for a size that varies (-1 in `shape_signature`)."""
     shape = _shape(tensor, signature=True) or _shape(tensor, signature=False)
@@ -177,23 +189,6 @@ def _tensor(tensor: Table) -> Json:
         facts["scale"] = float(parameters.Scale(0))
         facts["zero_point"] = int(parameters.ZeroPoint(0)) if parameters.ZeroPointLength() else 0
     return facts
-
-
-def _quantization(weights: Counter[str], inputs: list[Json], outputs: list[Json], quantized: int) -> Json | None:
-    """Narrow weights with quantized tensors all through are static, with float ones in and out maybe dynamic."""
-    stored = {name: number for name, number in weights.items() if name in _NARROW and number}
-    total = sum(weights.values()) or 1
-    if not quantized or not stored:
-        half = weights["float16"]
-        return {"scheme": "fp16", "weights": {"float16": half}, "share": round(half / total, 4)} if half else None
-    whole = all(item["dtype"] in _NARROW for item in [*inputs, *outputs])
-    scheme = "static, integers in and out" if whole else "integer weights"
-    return {
-        "scheme": scheme,
-        "weights": dict(sorted(stored.items())),
-        "share": round(sum(stored.values()) / total, 4),
-        "tensors": quantized,
-    }
 
 
 def _metadata(model: Table, size: int) -> Json:

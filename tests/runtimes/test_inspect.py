@@ -290,7 +290,7 @@ def test_the_children_import_neither_torch_nor_scikit_learn(tmp_path: Path) -> N
     script = (
         "import sys, mlpack_edge.runtimes.inspection.onnx, mlpack_edge.runtimes.inspection.tflite\n"
         "import mlpack_edge.runtimes.inspection.loads as loads\n"
-        f"loads.in_onnxruntime({{'path': {str(DATASETS / 'sigmoid.onnx')!r}}}, print)\n"
+        f"loads.in_runtime({{'path': {str(DATASETS / 'sigmoid.onnx')!r}, 'runtime': 'onnxruntime', 'format': 'onnx'}}, print)\n"
         "print(sorted({'torch', 'sklearn', 'pandas', 'scipy'} & set(sys.modules)))"
     )
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
