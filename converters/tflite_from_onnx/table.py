@@ -3,10 +3,24 @@
 from __future__ import annotations
 
 from mlpack_edge.converters.tflite_from_onnx.lowering import Lower
-from mlpack_edge.converters.tflite_from_onnx.operators import activations, arithmetic, convolution, shapes
+from mlpack_edge.converters.tflite_from_onnx.operators import (
+    activations,
+    arithmetic,
+    convolution,
+    matrix,
+    reductions,
+    shapes,
+)
 
 #: Each family is a module with OPERATORS: operator (of the standard's domain, or "domain:operator") -> how it is lowered.
-FAMILIES = (activations, arithmetic, convolution, shapes)
+FAMILIES = (
+    activations,
+    arithmetic,
+    convolution,
+    matrix,
+    reductions,
+    shapes,
+)
 
 
 def table() -> dict[tuple[str, str], Lower]:
