@@ -8,8 +8,10 @@ from mlpack_edge.converters.tflite_from_onnx.operators import (
     arithmetic,
     convolution,
     matrix,
+    normalization,
     reductions,
     shapes,
+    softmax,
 )
 
 #: Each family is a module with OPERATORS: operator (of the standard's domain, or "domain:operator") -> how it is lowered.
@@ -18,8 +20,10 @@ FAMILIES = (
     arithmetic,
     convolution,
     matrix,
+    normalization,
     reductions,
     shapes,
+    softmax,
 )
 
 
