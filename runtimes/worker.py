@@ -158,13 +158,18 @@ def _fault(code: int | None, stage: str, subject: str, limits: Limits, tail: str
             f"{subject}: the child process died with {name}{doing}",
             "give it more memory with --memory-limit, or a smaller model" if out_of_memory
             else "the file is damaged, or the library that reads it has a defect; make the file again from its source",
-            why=tail.splitlines()[-1] if tail else "", **data,
+            why=_last_words(tail), **data,
         )  # fmt: skip
     return WorkerFault(
         f"{subject}: the child process ended with code {code}{doing} and gave no answer",
         "mlpack doctor shows whether the installed packages go together",
-        why=tail.splitlines()[-1] if tail else "", **data,
+        why=_last_words(tail), **data,
     )  # fmt: skip
+
+
+def _last_words(tail: str) -> str:
+    """The last line that is no mere information."""
+    return next((line for line in reversed(tail.splitlines()) if not line.startswith("INFO:")), "")
 
 
 def _tail(noise: IO[bytes]) -> str:

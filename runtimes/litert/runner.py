@@ -83,6 +83,8 @@ class LitertRunner:
         fitting(self.signature.inputs, self._inputs, "input")
         fitting(self.signature.outputs, self._outputs, "output")
         self._batch = _fixed_batch(self._inputs)
+        if not any(size < 0 for border in self._inputs.values() for size in border.shape[1:]):
+            self._plan({place: tuple(map(int, details[place]["shape"])) for place in self._file.inputs.values()})
         self._columns = {
             name: [column for column in self.signature.columns if column.input == name] for name in self._inputs
         }
@@ -171,10 +173,10 @@ class LitertRunner:
             # Kernels divide by sizes: a batch of nothing ends some of them, and the process with them.
             if 0 in ready[border.index].shape and 0 not in border.shape:
                 raise RowsRefused(f"TFLite runs no empty batch: {name!r} was fed {list(np.shape(feeds[name]))}")
+        if reset and self._file.keeps_resources:
+            self._interpreter, self._shapes = self._opened(), {}
+        self._plan({index: array.shape for index, array in ready.items()})
         try:
-            if reset and self._file.keeps_resources:
-                self._interpreter, self._shapes = self._opened(), {}
-            self._allocate({index: array.shape for index, array in ready.items()})
             if reset:
                 self._interpreter.reset_all_variables()
             for index, array in ready.items():
@@ -189,14 +191,20 @@ class LitertRunner:
                 why=reason_of(fault),
             ) from fault
 
-    def _allocate(self, shapes: dict[int, tuple[int, ...]]) -> None:
-        """Plan memory for these shapes, unless it is planned for them already."""
+    def _plan(self, shapes: dict[int, tuple[int, ...]]) -> None:
+        """Resize the inputs and plan memory, unless it is planned for these shapes already. Raises CheckFailed."""
         if shapes == self._shapes:
             return
         self._shapes = {}
-        for index, shape in shapes.items():
-            self._interpreter.resize_tensor_input(index, shape, strict=True)
-        self._interpreter.allocate_tensors()
+        try:
+            for index, shape in shapes.items():
+                self._interpreter.resize_tensor_input(index, shape, strict=True)
+            self._interpreter.allocate_tensors()
+        except FAULTS as fault:
+            raise CheckFailed(
+                f"LiteRT cannot prepare the model for inputs of {', '.join(str(list(s)) for s in shapes.values())}",
+                "mlpack inspect says whether it loads at all, and why not", why=reason_of(fault),
+            ) from fault  # fmt: skip
         self._shapes = shapes
 
     def _opened(self) -> Any:

@@ -18,6 +18,7 @@ OP: Any = schema.BuiltinOperator
 _TYPES = {
     "float32": schema.TensorType.FLOAT32, "int8": schema.TensorType.INT8, "uint8": schema.TensorType.UINT8,
     "int32": schema.TensorType.INT32, "int64": schema.TensorType.INT64, "bool": schema.TensorType.BOOL,
+    "resource": schema.TensorType.RESOURCE,
 }  # fmt: skip
 
 
@@ -55,21 +56,19 @@ def tflite(
     *,
     signature: Signature | None = None,
     names: dict[str, str] | None = None,
+    init: tuple[Sequence[Tensor], Sequence[Op]] = ((), ()),
 ) -> bytes:
-    """The bytes of a model of one graph.
+    """The bytes of a model of one graph, and of a second one without inputs where `init` holds one (for CALL_ONCE).
 
     names: tensor -> its name in the signature definition, which there is only then.
     """
     place = {tensor.name: index for index, tensor in enumerate(tensors)}
     model: Any = schema.ModelT()
     model.version, model.description = 3, b"test"
-    model.buffers = [_buffer(None)]
-    graph: Any = schema.SubGraphT()
-    graph.tensors = [_tensor(tensor, model) for tensor in tensors]
-    model.operatorCodes = [_code(op) for op in ops]
-    graph.operators = [_operator(op, index, place) for index, op in enumerate(ops)]
-    graph.inputs, graph.outputs = [place[name] for name in inputs], [place[name] for name in outputs]
-    model.subgraphs = [graph]
+    model.buffers, model.operatorCodes, model.subgraphs = [_buffer(None)], [], []
+    _add_graph(model, tensors, ops, inputs, outputs)
+    if init[1]:
+        _add_graph(model, *init, [], [])
     if signature is not None:
         entry: Any = schema.MetadataT()
         entry.name, entry.buffer = METADATA_KEY.encode(), len(model.buffers)
@@ -84,6 +83,18 @@ def tflite(
     builder = flatbuffers.Builder(1024)
     builder.Finish(model.Pack(builder), file_identifier=b"TFL3")
     return bytes(builder.Output())
+
+
+def _add_graph(
+    model: Any, tensors: Sequence[Tensor], ops: Sequence[Op], inputs: Sequence[str], outputs: Sequence[str]
+) -> None:
+    place = {tensor.name: index for index, tensor in enumerate(tensors)}
+    graph: Any = schema.SubGraphT()
+    graph.tensors = [_tensor(tensor, model) for tensor in tensors]
+    graph.operators = [_operator(op, index, place) for index, op in enumerate(ops, len(model.operatorCodes))]
+    model.operatorCodes += [_code(op) for op in ops]
+    graph.inputs, graph.outputs = [place[name] for name in inputs], [place[name] for name in outputs]
+    model.subgraphs.append(graph)
 
 
 def _buffer(data: Array | None) -> Any:

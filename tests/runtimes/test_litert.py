@@ -1,0 +1,335 @@
+"""A TFLite file as a runner: sizes, batches, names, quantized and coded borders, state, intermediate tensors."""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+
+from mlpack_edge.core.errors import BadInput, CheckFailed, MissingExtra
+from mlpack_edge.core.signature import Column, Signature, TensorSpec
+from mlpack_edge.runtimes.litert.borders import Quantization
+from mlpack_edge.runtimes.litert.library import LIBRARIES, library
+from mlpack_edge.runtimes.litert.model_file import metadata_of, signature_of
+from mlpack_edge.runtimes.litert.runner import LitertOptions, LitertRunner
+from mlpack_edge.runtimes.parity import RowsRefused
+from tests.runtimes.tflite_models import (
+    OP,
+    Op,
+    Tensor,
+    add,
+    coded,
+    mlp,
+    mlp_answer,
+    remembering,
+    requantized,
+    tflite,
+)
+
+Array = NDArray[Any]
+REALS = st.floats(-300, 300, width=32)
+
+
+def _rows(count: int, width: int = 3) -> Array:
+    return np.random.default_rng(count).normal(size=(count, width)).astype(np.float32)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        LitertOptions(),
+        LitertOptions(xnnpack=False),
+        LitertOptions(reference_kernels=True),
+        LitertOptions(threads=2),
+        LitertOptions(preserve_all_tensors=True),
+    ],
+    ids=["XNNPACK", "built-in kernels", "reference kernels", "two threads", "all tensors kept"],
+)
+def test_batches_come_and_go_on_every_set_of_kernels(options: LitertOptions) -> None:
+    runner = LitertRunner(mlp(), options=options)
+    for rows in (1, 7, 7, 2, 300, 1):
+        x = _rows(rows)
+        np.testing.assert_allclose(runner.run({"x": x})["y"], mlp_answer(x), atol=1e-5)
+
+
+def test_reference_kernels_are_other_kernels() -> None:
+    """Sums in another order: were the option dropped, all bits would be the same."""
+    x = _rows(1, 4096)
+    weights = np.random.default_rng(2).normal(size=(64, 4096))
+    model = tflite(
+        [Tensor("x", [-1, 4096]), Tensor("w", [64, 4096], data=weights), Tensor("y", [-1, 64])],
+        [Op(OP.FULLY_CONNECTED, ["x", "w", "none"], ["y"], ("FullyConnected", {}))], ["x"], ["y"],
+    )  # fmt: skip
+    plain, fast, built_in = (
+        LitertRunner(model, options=options).run({"x": x})["y"]
+        for options in (LitertOptions(reference_kernels=True), LitertOptions(), LitertOptions(xnnpack=False))
+    )
+    np.testing.assert_allclose(plain, x @ weights.T, atol=1e-3)
+    assert (plain != fast).any() and (plain != built_in).any()
+
+
+def test_a_fixed_batch_is_run_in_whole_pieces() -> None:
+    for batch in (1, 3):
+        x = _rows(6)
+        np.testing.assert_allclose(LitertRunner(mlp(batch)).run({"x": x})["y"], mlp_answer(x), atol=1e-6)
+    with pytest.raises(RowsRefused, match="batches of 3 rows, 4 rows"):
+        LitertRunner(mlp(3)).run({"x": _rows(4)})
+
+
+def test_an_empty_batch_is_refused_without_asking_the_kernels() -> None:
+    for model in (mlp(), mlp(1)):
+        runner = LitertRunner(model)
+        with pytest.raises(RowsRefused, match=r"empty batch|0 rows"):
+            runner.run({"x": _rows(0)})
+        np.testing.assert_allclose(runner.run({"x": _rows(2)})["y"], mlp_answer(_rows(2)), atol=1e-6)
+
+
+def test_names_are_those_of_the_signature_definition_in_the_graphs_order() -> None:
+    """The definition's own order is another one, and its names are not the tensors'."""
+    model = tflite(
+        [Tensor("t0", [-1]), Tensor("t1", [-1]), Tensor("t2", [-1]), Tensor("t3", [-1])],
+        [
+            Op(OP.SUB, ["t0", "t1"], ["t2"], ("Sub", {})),
+            Op(OP.MUL, ["t0", "t1"], ["t3"], ("Mul", {})),
+        ],
+        ["t0", "t1"], ["t2", "t3"], names={"t0": "price", "t1": "cost", "t2": "margin", "t3": "a product"},
+    )  # fmt: skip
+    runner = LitertRunner(model)
+    made = runner.run({"cost": np.array([2], np.float32), "price": np.array([5], np.float32)})
+    assert list(made) == ["margin", "a product"] == [spec.name for spec in runner.signature.outputs]
+    assert made["margin"] == [3] and made["a product"] == [10]
+    assert [spec.name for spec in runner.signature.inputs] == ["price", "cost"]
+
+
+def test_the_signature_and_the_metadata_travel_in_the_file() -> None:
+    signature = Signature((TensorSpec("x", "float32", ("rows", 3)),), (TensorSpec("y", "float32", ("rows", 2)),))
+    model = mlp(signature=signature)
+    assert signature_of(model) == signature == LitertRunner(model).signature
+    assert metadata_of(model) == {"mlpack.signature": signature.dumps().encode()}
+    assert signature_of(mlp()) is None and metadata_of(mlp()) == {}
+
+
+@pytest.mark.parametrize(
+    ("spec", "message"),
+    [
+        (TensorSpec("z", "float32", ("batch", 3)), "not those of the TFLite file"),
+        (TensorSpec("x", "float32", ("batch", 4)), r"takes|says input 'x' is \['batch', 4\]"),
+        (TensorSpec("x", "float32", ("batch", 3, 1)), "says input 'x'"),
+    ],
+)
+def test_a_signature_of_another_model_is_refused(spec: TensorSpec, message: str) -> None:
+    with pytest.raises(BadInput, match=message):
+        LitertRunner(mlp(), Signature((spec,), (TensorSpec("y", "float32", ("batch", 2)),)))
+
+
+def test_a_signature_that_says_dynamic_of_a_file_with_a_fixed_batch_is_refused() -> None:
+    """Row by row it would run, and hide that the file is not what it says."""
+    spec = TensorSpec("x", "float32", ("batch", 3))
+    with pytest.raises(BadInput, match=r"file says \[1, 3\]"):
+        LitertRunner(mlp(1), Signature((spec,), (TensorSpec("y", "float32", (1, 2)),)))
+
+
+@cache
+def _border_operators(scale: float) -> tuple[LitertRunner, LitertRunner]:
+    """LiteRT's own QUANTIZE and DEQUANTIZE, int8 with zero point -4, on its reference kernels."""
+    whole = {"dtype": "int8", "scales": [scale], "zero_points": [-4]}
+    to_codes = tflite([Tensor("x", [-1]), Tensor("y", [-1], **whole)], [Op(OP.QUANTIZE, ["x"], ["y"])], ["x"], ["y"])
+    to_reals = tflite(
+        [Tensor("x", [-1], **whole), Tensor("y", [-1])], [Op(OP.DEQUANTIZE, ["x"], ["y"], version=2)], ["x"], ["y"]
+    )
+    options = LitertOptions(reference_kernels=True, io="codes")
+    return LitertRunner(to_codes, options=options), LitertRunner(to_reals, options=options)
+
+
+@given(st.lists(REALS, min_size=1, max_size=50), st.sampled_from([0.5, 0.1, 0.0078125, 3.7]))
+def test_codes_and_reals_are_those_of_litert_itself(numbers: list[float], scale: float) -> None:
+    """Bit for bit what its QUANTIZE and DEQUANTIZE give, halves and numbers out of range among them."""
+    x = np.array([*numbers, scale / 2, -scale / 2, scale * 2.5, 1e6, -1e6], np.float32)
+    quantization = Quantization(np.array([scale], np.float32), np.array([-4]))
+    quantize, dequantize = _border_operators(scale)
+    codes = quantization.codes(x, np.dtype(np.int8))
+    np.testing.assert_array_equal(codes, quantize.run({"x": x})["y"])
+    np.testing.assert_array_equal(quantization.reals(codes), dequantize.run({"x": codes})["y"])
+
+
+def test_a_slice_of_its_own_scale_each() -> None:
+    quantization = Quantization(np.array([0.5, 2.0], np.float32), np.array([0, 1]), axis=1)
+    codes = np.array([[2, 2], [-4, 3]], np.int8)
+    reals = quantization.reals(codes)
+    np.testing.assert_array_equal(reals, [[1, 2], [-2, 4]])
+    np.testing.assert_array_equal(quantization.codes(reals, np.dtype(np.int8)), codes)
+
+
+def test_quantized_borders_take_real_numbers_or_codes() -> None:
+    model = requantized(scale=0.5, zero_point=3, out_scale=0.25)
+    real, codes = LitertRunner(model), LitertRunner(model, options=LitertOptions(io="codes"))
+    assert real.signature.inputs[0].dtype == "float32" and codes.signature.inputs[0].dtype == "int8"
+    x = np.array([[0.25, -3.0], [100.0, -100.0]], np.float32)
+    np.testing.assert_array_equal(real.run({"x": x})["y"], [[0.5, -3.0], [32.0, -31.75]])
+    whole = np.array([[4, -3]], np.int8)
+    np.testing.assert_array_equal(codes.run({"x": whole})["y"], [[1, -13]])
+    with pytest.raises(BadInput, match="was fed int8, it takes float32"):
+        real.run({"x": whole})
+    with pytest.raises(BadInput, match="was fed float32, it takes int8"):
+        codes.run({"x": x})
+    with pytest.raises(BadInput, match="NaN has no code"):
+        real.run({"x": np.array([[np.nan, 0]], np.float32)})
+
+
+def _towns(width: int, dtype: str, tables: list[tuple[str, ...]]) -> Signature:
+    columns = [Column(f"c{place}", "text", "town", place, table) for place, table in enumerate(tables)]
+    return Signature(
+        (TensorSpec("town", dtype, ("batch", width)),),
+        (TensorSpec("label", dtype, ("batch",), "label"), TensorSpec("codes", dtype, ("batch", width))),
+        tuple(columns),
+        ("no", "yes", "maybe"),
+    )
+
+
+@pytest.mark.parametrize("dtype", ["int32", "int64"])
+def test_texts_go_in_as_the_codes_of_their_columns_and_labels_come_out_as_texts(dtype: str) -> None:
+    tables = [("b", "a", "é"), ("x", "")]
+    model = coded(2, dtype, _towns(2, dtype, tables))
+    runner = LitertRunner(model, options=LitertOptions(decode=True))
+    texts = np.array([["a", "x"], ["é", ""], ["b", "nowhere"]], object)
+    made = runner.run({"town": texts})
+    np.testing.assert_array_equal(made["codes"], [[1, 0], [2, 1], [0, -1]])
+    assert made["label"].tolist() == ["yes", "maybe", "no"] and made["label"].dtype == object
+    np.testing.assert_array_equal(runner.run({"town": texts.astype(str)})["codes"], made["codes"])
+    plain = LitertRunner(model)
+    codes = np.array([[1, 0], [2, 1], [0, -1]], dtype)
+    np.testing.assert_array_equal(plain.run({"town": codes})["label"], [1, 2, 0])
+
+
+def test_a_column_of_one_takes_missing_and_unknown_texts() -> None:
+    runner = LitertRunner(coded(1, "int32", _towns(1, "int32", [("b", "a")])))
+    made = runner.run({"town": np.array([["a"], [""], ["?"]], object)})
+    np.testing.assert_array_equal(made["codes"], [[1], [-2], [-1]])
+
+
+def test_a_label_code_without_a_class_is_an_error() -> None:
+    runner = LitertRunner(coded(1, "int32", _towns(1, "int32", [("b",)])), options=LitertOptions(decode=True))
+    with pytest.raises(CheckFailed, match="label code -1, and there are 3 classes"):
+        runner.run({"town": np.array([["unknown"]], object)})
+
+
+def test_texts_without_a_table_are_refused() -> None:
+    with pytest.raises(BadInput, match="no table of their codes"):
+        LitertRunner(coded(1, "int32")).run({"town": np.array([["a"]], object)})
+    some = _towns(2, "int32", [("a",)])
+    with pytest.raises(BadInput, match="no table of their codes") as caught:
+        LitertRunner(coded(2, "int32", some)).run({"town": np.array([["a", "b"]], object)})
+    assert "column 1" in caught.value.why
+
+
+def test_nothing_leaks_from_one_call_into_the_next_unless_asked_for() -> None:
+    """A recurrent cell that keeps h in a variable: h = x + h."""
+    runner = LitertRunner(remembering())
+    one = {"x": np.ones((1, 1), np.float32)}
+    calls = [runner.run, runner.run, runner.run_again, runner.run_again, runner.run]
+    assert [float(call(one)["y"][0, 0]) for call in calls] == [1, 1, 2, 3, 1]
+    assert runner.run({"x": np.ones((3, 1), np.float32)})["y"].ravel().tolist() == [1, 1, 1]
+
+
+def test_nor_in_a_resource_variable_that_no_reset_reaches() -> None:
+    """v is 10 at first, then v += x: as TensorFlow writes a stateful module."""
+    handle = Op(OP.VAR_HANDLE, [], ["v"], ("VarHandle", {"container": b"", "sharedName": b"v"}))
+    model = tflite(
+        [Tensor("x", [1]), Tensor("v", [], "resource"), Tensor("old", [1]), Tensor("y", [1])],
+        [
+            Op(OP.CALL_ONCE, [], [], ("CallOnce", {"initSubgraphIndex": 1})),
+            handle,
+            Op(OP.READ_VARIABLE, ["v"], ["old"], ("ReadVariable", {})),
+            Op(OP.ADD, ["old", "x"], ["y"], ("Add", {})),
+            Op(OP.ASSIGN_VARIABLE, ["v", "y"], [], ("AssignVariable", {})),
+        ],
+        ["x"], ["y"],
+        init=(
+            [Tensor("v", [], "resource"), Tensor("ten", [1], data=np.array([10]))],
+            [handle, Op(OP.ASSIGN_VARIABLE, ["v", "ten"], [], ("AssignVariable", {}))],
+        ),
+    )  # fmt: skip
+    runner = LitertRunner(model)
+    one = {"x": np.ones(1, np.float32)}
+    assert [float(call(one)["y"][0]) for call in (runner.run, runner.run, runner.run_again, runner.run)] == [
+        11, 11, 12, 11,
+    ]  # fmt: skip
+
+
+def test_intermediate_tensors_by_name() -> None:
+    runner = LitertRunner(mlp(), options=LitertOptions(preserve_all_tensors=True))
+    x = _rows(5)
+    values = runner.tensor_values({"x": x}, ["hidden", "y", "b2"])
+    assert list(values) == ["hidden", "y", "b2"] and values["hidden"].shape == (5, 4)
+    assert (values["hidden"] >= 0).all() and (values["hidden"] > 0).any()
+    np.testing.assert_allclose(values["y"], mlp_answer(x), atol=1e-6)
+    with pytest.raises(BadInput, match="0 tensors are named 'nobody'"):
+        runner.tensor_values({"x": x}, ["nobody"])
+    with pytest.raises(BadInput, match="are not kept"):
+        LitertRunner(mlp()).tensor_values({"x": x}, ["hidden"])
+
+
+def test_intermediate_tensors_of_a_fixed_batch_come_together() -> None:
+    runner = LitertRunner(mlp(1), options=LitertOptions(preserve_all_tensors=True))
+    whole = LitertRunner(mlp(), options=LitertOptions(preserve_all_tensors=True))
+    x = _rows(4)
+    np.testing.assert_allclose(
+        runner.tensor_values({"x": x}, ["hidden"])["hidden"],
+        whole.tensor_values({"x": x}, ["hidden"])["hidden"], atol=1e-6,
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("model", "reason"),
+    [
+        (add(code=OP.CUSTOM, custom="MyOp"), "unresolved custom op: MyOp"),
+        (add(code=900), "out of range: 900"),
+        (add(version=99), "version '99'"),
+    ],
+    ids=["custom operator", "unknown code", "later version"],
+)
+def test_what_litert_refuses_is_refused_at_opening_with_its_reason(model: bytes, reason: str) -> None:
+    with pytest.raises(CheckFailed) as caught:
+        LitertRunner(model)
+    assert reason in caught.value.why and "\n" not in caught.value.why
+
+
+def test_a_run_that_stops_is_one_error_and_the_next_run_works() -> None:
+    """GATHER of an index that is not there."""
+    model = tflite(
+        [Tensor("x", [-1], "int32"), Tensor("table", [3], data=np.array([5, 6, 7])), Tensor("y", [-1])],
+        [Op(OP.GATHER, ["table", "x"], ["y"], ("Gather", {"axis": 0}))], ["x"], ["y"],
+    )  # fmt: skip
+    runner = LitertRunner(model)
+    for bad, good in (([9], [2, 0]), ([0, -1], [1, 1])):
+        with pytest.raises(CheckFailed, match="LiteRT stopped on inputs of") as caught:
+            runner.run({"x": np.array(bad, np.int32)})
+        assert "gather" in caught.value.why.lower()
+        made = runner.run({"x": np.array(good, np.int32)})["y"]
+        np.testing.assert_array_equal(made, np.array([5, 6, 7])[good])
+
+
+def test_shapes_that_do_not_fit_inside_are_one_error() -> None:
+    """x + y where both sizes vary and are fed unequal."""
+    model = tflite(
+        [Tensor("x", [-1]), Tensor("y", [-1]), Tensor("z", [-1])],
+        [Op(OP.ADD, ["x", "y"], ["z"], ("Add", {}))], ["x", "y"], ["z"],
+    )  # fmt: skip
+    runner = LitertRunner(model)
+    with pytest.raises(CheckFailed, match=r"cannot prepare the model for inputs of \[3\], \[2\]"):
+        runner.run({"x": np.ones(3, np.float32), "y": np.ones(2, np.float32)})
+    assert runner.run({"x": np.ones(3, np.float32), "y": np.ones(3, np.float32)})["z"].tolist() == [2, 2, 2]
+
+
+def test_a_package_that_is_not_there_is_named() -> None:
+    assert library().name in LIBRARIES
+    absent = [name for name in LIBRARIES if name != library().name]
+    for name in absent:
+        with pytest.raises(MissingExtra) as caught:
+            library(name)
+        assert name in caught.value.why
