@@ -30,13 +30,14 @@ from mlpack_edge.runtimes.worker import run_isolated
 def command(reference: str, candidate: str, time_limit: float, memory_limit: int | None, **options: Any) -> Outcome:
     """Compare CANDIDATE with REFERENCE on the same rows, output by output; labels are counted, not averaged.
 
-    Each is a source model or an ONNX file. The rows are those of --data, and --rows made from the signature: on and
+    Each is a source model, an ONNX or a TFLite file. The rows are those of --data, and --rows made from the signature: on and
     beside split thresholds, missing values, unknown categories, text of every script, extreme magnitudes. Exit code 3
     where they differ.
 
     \b
     Examples:
       mlpack check model.skops model.onnx
+      mlpack check model.skops model.tflite --data holdout.parquet
       mlpack check model.onnx model-quantized.onnx --data holdout.parquet --max-flips 0.001 --atol 0.05
     """  # fmt: skip
     with showing_parity():

@@ -20,18 +20,27 @@ from mlpack_edge.runtimes.worker import run_isolated
 Json = dict[str, Any]
 
 
-@click.command("convert", short_help="Convert a trained model to ONNX and prove that it is still the same.")
+@click.command("convert", short_help="Convert a trained model to ONNX or TFLite and prove that it is still the same.")
 @click.argument("source", required=False)
 @click.option(
     "-o",
     "--output",
     type=click.Path(path_type=Path),
     metavar="OUT",
-    help="The file to write [default: SOURCE with the suffix .onnx].",
+    help="The file to write [default: SOURCE with the suffix of the format].",
 )
-@click.option("--to", "target", type=click.Choice(["onnx"]), default="onnx", show_default=True, help="The format.")
+@click.option(
+    "--to", "to", type=click.Choice(["onnx", "tflite"]), default="onnx", show_default=True, help="The format to write."
+)
 @source_options
 @click.option("--opset", type=click.IntRange(13, 26), metavar="N", help="ONNX operator set [default: 21].")
+@click.option(
+    "--layout",
+    type=click.Choice(["keep", "nhwc"]),
+    default="keep",
+    show_default=True,
+    help="TFLite: inputs and outputs as the model has them, or channel-last where they have 3 to 5 dimensions.",
+)
 @click.option("--stop-before", metavar="STEP", help="Convert only the steps of a pipeline before this one.")
 @click.option("--matrix", is_flag=True, help="One input for all columns, also where the model knows their names.")
 @click.option("--list-supported", is_flag=True, help="List the sources and steps that can be converted.")
@@ -39,10 +48,10 @@ Json = dict[str, Any]
 @limit_options
 @answers("convert")
 def command(
-    source: str | None, output: Path | None, target: str, list_supported: bool, force: bool,
+    source: str | None, output: Path | None, to: str, list_supported: bool, force: bool,
     time_limit: float, memory_limit: int | None, **options: Any,
 ) -> Outcome:  # fmt: skip
-    """Convert SOURCE to ONNX and prove on rows that it is still the same model.
+    """Convert SOURCE to ONNX or TFLite and prove on rows that it is still the same model.
 
     SOURCE is a file, told by its content: scikit-learn (.skops; .joblib and .pkl with --trust-pickle), XGBoost,
     LightGBM, CatBoost, PyTorch (.pt2), ONNX; or package.module:attribute for a PyTorch module. Nothing is written
@@ -52,21 +61,25 @@ def command(
     Examples:
       mlpack convert model.skops -o model.onnx
       mlpack convert model.skops -o model.onnx --data holdout.parquet
+      mlpack convert model.skops --to tflite -o model.tflite
       mlpack convert booster.json -o booster.onnx --dtype float64
       mlpack convert nets.vision:Small --weights small.safetensors --shape x=batchx3x32x32 -o small.onnx
+      mlpack convert net.onnx --to tflite --shape x=batchx3x224x224 --layout nhwc
       mlpack convert --list-supported
     """
     if list_supported:
         return _supported()
     if source is None:
         raise click.UsageError("Missing argument 'SOURCE'.")
-    output = output or _default_output(source, target)
+    if to == "onnx" and options["layout"] != "keep":
+        raise click.UsageError("--layout goes with --to tflite: ONNX keeps the layout of the model")
+    output = output or _default_output(source, to)
     _keep_inputs(output, [source, options["data"], options["weights"]])
     started = time.monotonic()
     with publish(output, force) as draft, showing_parity():
         result = run_isolated(
             "mlpack_edge.converters.jobs:convert",
-            {"source": source, "output": str(output), "draft": str(draft), **payload_of(options)},
+            {"source": source, "to": to, "output": str(output), "draft": str(draft), **payload_of(options)},
             limits_of(time_limit, memory_limit), subject=source, on_stage=show_stage,
         )  # fmt: skip
     result["seconds"] = round(time.monotonic() - started, 3)

@@ -6,116 +6,97 @@ Every function takes a JSON payload and a `stage` function and returns a JSON-ab
 
 from __future__ import annotations
 
-import json
-import os
-import traceback
-from collections.abc import Callable, Mapping
-from importlib.metadata import PackageNotFoundError, version
+from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import onnx
 from numpy.typing import NDArray
 
+from mlpack_edge.converters.drafts import onnx_draft, tflite_draft
+from mlpack_edge.converters.layers import divergence_of_layers
+from mlpack_edge.converters.opening import Stage, digest_of, kind_of, open_source, options_of, refuse_changed
 from mlpack_edge.converters.prove import Allowed, Proof, divergence_of_steps, prove
 from mlpack_edge.converters.sources.onnx import OnnxSource
-from mlpack_edge.converters.sources.source import Source, SourceOptions
-from mlpack_edge.core.artifact import Lineage, sha256_of_file
-from mlpack_edge.core.errors import BadInput, CheckFailed, MlpackError, Unsupported
-from mlpack_edge.core.extensions import SOURCES, extensions, missing_extra
-from mlpack_edge.core.files import io_fault
-from mlpack_edge.core.signature import METADATA_KEY, Signature
-from mlpack_edge.runtimes.data import read_table
-from mlpack_edge.runtimes.onnxruntime import OnnxRunner
-from mlpack_edge.runtimes.recognise.sniff import sniff
+from mlpack_edge.converters.sources.source import Source
+from mlpack_edge.converters.stamping import lineage_of, taps_of
+from mlpack_edge.core.artifact import sha256_of_file
+from mlpack_edge.core.errors import BadInput, CheckFailed
+from mlpack_edge.core.signature import Signature
+from mlpack_edge.runtimes.litert.source_terms import Narrowed, TfliteModel
+from mlpack_edge.runtimes.parity import Runner
+from mlpack_edge.runtimes.rows import Hints
 
 Array = NDArray[Any]
 Json = dict[str, Any]
-Stage = Callable[[str], None]
 
-LINEAGE_KEY = "mlpack.lineage"
-STEPS_KEY = "mlpack.steps"
-#: Packages whose version can change what a conversion writes, by source kind.
-_VERSIONS = {
-    "skops": ("scikit-learn", "skl2onnx"),
-    "pickle": ("scikit-learn", "skl2onnx"),
-    "xgboost-json": ("xgboost-cpu", "xgboost"),
-    "xgboost-ubj": ("xgboost-cpu", "xgboost"),
-    "lightgbm": ("lightgbm",),
-    "catboost": ("catboost",),
-    "torch": ("torch", "onnxscript"),
-    "torch-export": ("torch", "onnxscript"),
-}
+_DRAFTS = {"onnx": onnx_draft, "tflite": tflite_draft}
+_FORMATS = {"onnx": "ONNX", "tflite": "TFLite"}
 #: Nets add in float32 in an order of their own; everything else is computed as the source computes it.
-_NETS = {"torch", "torch-export", "onnx"}
+_NETS = {"torch", "torch-export", "onnx", "tflite"}
 
 
 def convert(payload: Json, stage: Stage) -> Json:
-    """Convert `payload["source"]` and write it to `payload["draft"]` when it is proven.
+    """Convert `payload["source"]` to `payload["to"]` and write it to `payload["draft"]` when it is proven.
 
     Raises CheckFailed where the result is not the same as its source; the draft is then not written.
     """
-    name, options = payload["source"], _options(payload)
+    name, options, target = payload["source"], options_of(payload), payload.get("to", "onnx")
     kind_of(name)  # what is no model is refused before gigabytes of it are hashed
     digest = digest_of(name, options)
     source = open_source(name, options, stage)
     stage(f"converting {name}")
     built = source.convert()
-    versions = _versions(source.kind)
-    _refuse_changed(name, options, digest)
-    lineage = Lineage(source.kind, digest, versions, tuple(sorted(_spoken(payload).items())))
-    _stamp(built.model, built.signature, lineage, built.taps)
-    draft, signature, taps = Path(payload["draft"]), built.signature, built.taps
-    size = _write(built.model, draft, payload["output"])
+    lineage = lineage_of(source.kind, digest, payload)
+    refuse_changed(name, options, digest)
+    made = _DRAFTS[target](source, built, lineage, payload)
     # The graph is in the file now: what is proven is the file, and large models are not held twice.
     del built
-    stage(f"checking {name} against its ONNX file")
+    draft = Path(payload["draft"])
+    stage(f"checking {name} against its {_FORMATS[target]} file")
     proof = prove(
-        source,
-        OnnxRunner(draft, signature),
-        source.hints(),
-        options.data,
-        payload["rows"],
-        _allowed(payload, source.kind),
-        lambda feeds: divergence_of_steps(onnx.load(draft), taps, source.step_outputs, feeds),
-    )
+        made.reference, made.candidate, source.hints(), options.data, payload["rows"],
+        _allowed(payload, made.net or source.kind in _NETS), made.find_divergence,
+        target == "tflite",
+    )  # fmt: skip
     result = {
         "source": {"kind": source.kind, "path": name, "sha256": lineage.source_sha256},
-        "output": {"path": payload["output"], "format": "onnx", "bytes": size, "sha256": sha256_of_file(draft)},
-        "signature": signature.to_json(),
+        "output": {"path": payload["output"], "format": target, "bytes": made.bytes, "sha256": sha256_of_file(draft)},
+        "signature": made.signature.to_json(),
         "lineage": lineage.to_json(),
         "parity": proof.to_json(),
-        "notes": source.notes(),
+        "notes": [*source.notes(), *made.notes],
     }
     if not proof.verdict.passed:
         draft.unlink()
-        raise _failed(f"{name} and its ONNX file are not the same model; nothing was written", proof, result)
+        raise _failed(
+            f"{name} and its {_FORMATS[target]} file are not the same model; nothing was written", proof, result
+        )
     return result
 
 
 def check(payload: Json, stage: Stage) -> Json:
-    """Compare `payload["reference"]` with `payload["candidate"]`, each a source model or an ONNX file."""
-    options = _options(payload)
+    """Compare `payload["reference"]` with `payload["candidate"]`, each a source model, an ONNX or a TFLite file."""
+    options = options_of(payload)
     names = [payload["reference"], payload["candidate"]]
-    for name in names:
-        kind_of(name)  # what is no model is refused before the other one is opened
+    kinds = [kind_of(name) for name in names]  # what is no model is refused before the other one is opened
     digests = [digest_of(name, options) for name in names]
-    models = [open_source(name, options, stage) for name in names]
+    models = [
+        _opened_tflite(name, stage) if kind == "tflite" else open_source(name, options, stage)
+        for name, kind in zip(names, kinds, strict=True)
+    ]
     for name, digest in zip(names, digests, strict=True):
-        _refuse_changed(name, options, digest)
-    signature = next((model.signature for model in models if isinstance(model, OnnxSource)), None)
-    for model in models:
-        if signature is not None and not isinstance(model, OnnxSource):
-            _refuse_other_inputs(names, model.signature, signature)
-            model.adopt(signature)
-        elif not isinstance(model, OnnxSource):
-            model.convert()  # two source models: only a conversion tells what their outputs are called
+        refuse_changed(name, options, digest)
+    _bring_together(names, models)
     stage(f"comparing {names[0]} with {names[1]}")
-    reference, candidate = models
+    lowered = any(isinstance(model, TfliteModel) for model in models)
+    runners: list[Runner] = [
+        Narrowed(model) if lowered and not isinstance(model, TfliteModel) else model for model in models
+    ]
     proof = prove(
-        reference, candidate, (_framework(models) or reference).hints(), options.data, payload["rows"],
-        _allowed(payload, _kind(models)),
-        lambda feeds: _find_divergence(models, feeds),
+        runners[0], runners[1], _hints(models), options.data, payload["rows"],
+        _allowed(payload, lowered or (_framework(models) or models[0]).kind in _NETS),
+        lambda feeds: _find_divergence(models, feeds), lowered,
     )  # fmt: skip
     result = {
         "reference": {"path": names[0], "sha256": digests[0]},
@@ -127,10 +108,33 @@ def check(payload: Json, stage: Stage) -> Json:
     return result
 
 
-def _refuse_changed(name: str, options: SourceOptions, digest: str) -> None:
-    """What was read is what the lineage names: a file that was replaced meanwhile is not (BadInput)."""
-    if digest_of(name, options) != digest:
-        raise BadInput(f"{name} changed while it was read", "wait until it is written, and start again")
+#: What `check` compares: a source, or a TFLite file in its source's terms.
+Model = Source | TfliteModel
+
+
+def _opened_tflite(name: str, stage: Stage) -> TfliteModel:
+    stage(f"opening {name}")
+    return TfliteModel(Path(name))
+
+
+def _bring_together(names: list[str], models: list[Model]) -> None:
+    """Source models answer under the inputs and outputs of the file they are held against."""
+    files = [model for model in models if isinstance(model, OnnxSource | TfliteModel)]
+    sources = [model for model in models if not isinstance(model, OnnxSource | TfliteModel)]
+    for source in sources:
+        if files:
+            _refuse_other_inputs(names, source.signature, files[0].signature)
+            source.adopt(_in_types_of(files[0].signature, source.signature))
+        else:
+            source.convert()  # two source models: only a conversion tells what their outputs are called
+
+
+def _in_types_of(signature: Signature, own: Signature) -> Signature:
+    """`signature` (of a file) with float64 inputs where the model's own are: it computes as it did when it was fitted."""
+    if not any(spec.dtype == "float64" for spec in own.inputs):
+        return signature
+    inputs = tuple(replace(spec, dtype="float64") if spec.dtype == "float32" else spec for spec in signature.inputs)
+    return replace(signature, inputs=inputs)
 
 
 def _refuse_other_inputs(names: list[str], a: Signature, b: Signature) -> None:
@@ -150,138 +154,31 @@ def _columns(signature: Signature) -> int | None:
     return sum(known) if len(known) == len(widths) else None
 
 
-def _write(model: onnx.ModelProto, draft: Path, output: str) -> int:
-    """Write the draft; returns its bytes. Raises IoFault naming the output."""
-    try:
-        return draft.write_bytes(model.SerializeToString())
-    except OSError as fault:
-        raise io_fault(fault, f"{output} could not be written") from fault
+def _framework(models: list[Model]) -> Source | None:
+    """The model that is neither an ONNX nor a TFLite file, where there is one: it knows more of itself."""
+    return next((model for model in models if not isinstance(model, OnnxSource | TfliteModel)), None)
 
 
-def _taps(model: OnnxSource) -> dict[str, str]:
-    """The tensors of the steps, where mlpack wrote the file."""
-    texts = {entry.key: entry.value for entry in model.original().metadata_props}
-    try:
-        found = json.loads(texts.get(STEPS_KEY, "{}"))
-    except (json.JSONDecodeError, RecursionError):
-        return {}  # an entry that mlpack did not write: the steps are not known
-    return {str(path): str(tensor) for path, tensor in found.items()} if isinstance(found, dict) else {}
+def _hints(models: list[Model]) -> Hints:
+    source = _framework(models) or next((model for model in models if not isinstance(model, TfliteModel)), None)
+    return Hints() if source is None else source.hints()
 
 
-def _framework(models: list[Source]) -> Source | None:
-    """The model that is not ONNX, where there is one: it knows more of itself."""
-    return next((model for model in models if not isinstance(model, OnnxSource)), None)
-
-
-def _kind(models: list[Source]) -> str:
-    return (_framework(models) or models[0]).kind
-
-
-def _find_divergence(models: list[Source], feeds: Mapping[str, Array]) -> Json | None:
-    written = next((model for model in models if isinstance(model, OnnxSource) and _taps(model)), None)
+def _find_divergence(models: list[Model], feeds: Mapping[str, Array]) -> Json | None:
+    """The first step, or else the first layer, at which the two differ."""
+    written = next((model for model in models if isinstance(model, OnnxSource)), None)
     source = _framework(models)
-    if written is None or source is None:
+    lowered = next((model for model in models if isinstance(model, TfliteModel)), None)
+    if lowered is not None:
+        given = written or source
+        return None if given is None else divergence_of_layers(given.convert().model, lowered, feeds)
+    if written is None or source is None or not taps_of(written.original()):
         return None
-    return divergence_of_steps(written.original(), _taps(written), source.step_outputs, feeds)
+    return divergence_of_steps(written.original(), taps_of(written.original()), source.step_outputs, feeds)
 
 
-def kind_of(name: str) -> str:
-    """The kind of a model: of a file by content, of `package.module:attribute` "torch"."""
-    if ":" in name and "/" not in name.rpartition(":")[0] and not os.path.lexists(name):
-        return "torch"
-    return str(sniff(Path(name)))
-
-
-def open_source(name: str, options: SourceOptions, stage: Stage) -> Source:
-    """Open a model with the source registered for its kind (Unsupported where none is)."""
-    kind = kind_of(name)
-    stage(f"opening {name}")
-    registered = extensions(SOURCES).get(kind)
-    if registered is None:
-        if kind in ("torch-checkpoint", "safetensors"):
-            from mlpack_edge.runtimes.torch.module import bare_weights
-
-            raise bare_weights(Path(name))
-        raise Unsupported(
-            f"{name} is a {kind} file, which mlpack does not convert",
-            "mlpack convert --list-supported",
-        )
-    try:
-        source: Source = registered.load()(name, options)
-    except ModuleNotFoundError as fault:
-        raise missing_extra(fault.name or "", f"{kind} models") from fault
-    except MlpackError:
-        raise
-    except Exception as fault:
-        # What a library raises while it reads a damaged file is unbounded, and says nothing to who only has the file.
-        last = traceback.extract_tb(fault.__traceback__)[-1]
-        raise BadInput(
-            f"{name} could not be opened as a {kind} model",
-            "the file is damaged or was written by other versions: mlpack doctor shows those installed here; "
-            "make the file again from its source",
-            why=f"{type(fault).__name__}: {' '.join(str(fault).split())[:200]} ({Path(last.filename).name}:{last.lineno})",
-        ) from fault
-    return source
-
-
-def digest_of(name: str, options: SourceOptions) -> str:
-    """SHA-256 of the source file; of the weights for a module that is code; "" where there are none."""
-    try:
-        if os.path.isfile(name):  # noqa: PTH113 - Path.is_file raises where a name is too long
-            return sha256_of_file(Path(name))
-    except OSError as fault:
-        raise io_fault(fault, f"{name} could not be read") from fault
-    return sha256_of_file(options.weights) if options.weights else ""
-
-
-def _options(payload: Json) -> SourceOptions:
-    data = payload.get("data")
-    weights = payload.get("weights")
-    return SourceOptions(
-        data=read_table(Path(data)) if data else None,
-        shapes={name: tuple(sizes) for name, sizes in payload.get("shapes", [])},
-        dtype=payload.get("dtype"),
-        weights=Path(weights) if weights else None,
-        trust_pickle=payload.get("trust_pickle", False),
-        opset=payload.get("opset"),
-        stop_before=payload.get("stop_before"),
-        matrix=payload.get("matrix", False),
-    )
-
-
-def _allowed(payload: Json, kind: str) -> Allowed:
-    family = "net" if kind in _NETS else "tabular"
-    return Allowed(family, payload.get("rtol"), payload.get("atol"), payload.get("max_flips", 0.0))
-
-
-def _spoken(payload: Json) -> dict[str, str]:
-    """The options that shape the output, as text: they are part of its lineage."""
-    names = ("dtype", "opset", "stop_before", "matrix", "shapes")
-    return {name: json.dumps(payload[name]) for name in names if payload.get(name)}
-
-
-def _versions(kind: str) -> tuple[tuple[str, str], ...]:
-    found = []
-    for package in ("mlpack-edge", "onnx", *_VERSIONS.get(kind, ())):
-        try:
-            found.append((package, version(package)))
-        except PackageNotFoundError:
-            continue
-    return tuple(found)
-
-
-def _stamp(model: onnx.ModelProto, signature: Signature, lineage: Lineage, taps: Mapping[str, str]) -> None:
-    """Put the signature, the lineage and the names of the steps' tensors into the file."""
-    entries = {
-        METADATA_KEY: signature.dumps(),
-        LINEAGE_KEY: json.dumps(lineage.to_json(), sort_keys=True, separators=(",", ":")),
-    }
-    if taps:
-        entries[STEPS_KEY] = json.dumps(dict(taps), separators=(",", ":"))
-    kept = [(entry.key, entry.value) for entry in model.metadata_props if entry.key not in entries]
-    del model.metadata_props[:]
-    for key, value in [*kept, *entries.items()]:
-        model.metadata_props.add(key=key, value=value)
+def _allowed(payload: Json, net: bool) -> Allowed:
+    return Allowed("net" if net else "tabular", payload.get("rtol"), payload.get("atol"), payload.get("max_flips", 0.0))
 
 
 def _failed(message: str, proof: Proof, result: Json) -> CheckFailed:

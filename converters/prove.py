@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -23,6 +23,8 @@ from mlpack_edge.runtimes.rows import Hints, make_groups
 Array = NDArray[Any]
 Json = dict[str, Any]
 
+#: Batches of a lowered model beside those of its rows.
+_BATCHES = (2, 7)
 #: Rows of DATA that are compared in one piece.
 PIECE = 10_000
 
@@ -97,13 +99,20 @@ def prove(
     rows: int,
     allowed: Allowed,
     find_divergence: Callable[[dict[str, Array]], Json | None],
+    lowered: bool = False,
 ) -> Proof:
     """Compare on DATA and on at least `rows` rows made from the signature.
 
-    find_divergence: given feeds that disagree, the first step at which the two runs do.
+    find_divergence: given feeds that disagree, the first step at which the two runs do. lowered: one of the two is a
+    TFLite file; it is run at batches of 2 and 7 as well, and no empty batch is asked of it.
     """
     signature = reference.signature
-    report = check_parity(reference, candidate, _groups(signature, hints, data, rows), allowed.tolerance)
+
+    def groups() -> Iterator[RowGroup]:
+        made = _groups(signature, hints, data, rows)
+        return _for_lowered(made) if lowered else made
+
+    report = check_parity(reference, candidate, groups(), allowed.tolerance)
     if data is None and report.rows < rows:
         left = "; ".join(f"{name}: {why}" for name, why in report.refused.items())
         raise BadInput(
@@ -115,7 +124,7 @@ def prove(
     divergence = None
     if not verdict.passed:
         worst = next(facts.worst for facts in report.outputs if facts.worst and not judge([facts]).passed)
-        for group in _groups(signature, hints, data, rows):
+        for group in groups():
             if group.name == worst.group and group.start <= worst.row < group.start + max(group.rows, 1):
                 divergence = find_divergence(group.feeds)
                 break
@@ -129,6 +138,18 @@ def _groups(signature: Signature, hints: Hints, data: Table | None, rows: int) -
             piece = {name: array[start : start + PIECE] for name, array in feeds.items()}
             yield RowGroup("data", piece, must_run=True, start=start)
     yield from make_groups(signature, hints, rows)
+
+
+def _for_lowered(groups: Iterable[RowGroup]) -> Iterator[RowGroup]:
+    """TFLite plans memory for one batch at a time: several sizes are run; there is no planning for none."""
+    for group in groups:
+        if not group.rows:
+            continue
+        yield group
+        if group.name == "ordinary" and group.start == 0 and group.rows > max(_BATCHES):
+            for batch in _BATCHES:
+                feeds = {name: array[:batch] for name, array in group.feeds.items()}
+                yield replace(group, name=f"batch {batch}", feeds=feeds, excusable=1.0)
 
 
 def divergence_of_steps(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from dataclasses import dataclass, replace
 
 import onnx
@@ -17,6 +17,7 @@ from mlpack_edge.converters.tflite_from_onnx.values import constant
 from mlpack_edge.converters.tflite_graph.write import write_tflite
 from mlpack_edge.core.errors import Unsupported
 from mlpack_edge.core.signature import METADATA_KEY, Signature, TensorSpec
+from mlpack_edge.runtimes.litert.source_terms import LAYOUT_KEY, SOURCE_SIGNATURE_KEY
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,29 +30,33 @@ class Lowered:
 
 
 def tflite_from_onnx(
-    model: onnx.ModelProto, signature: Signature, *, layout: str = "keep", metadata: Mapping[str, str] | None = None
+    model: onnx.ModelProto,
+    signature: Signature,
+    *,
+    layout: str = "keep",
+    metadata: Mapping[str, str] | None = None,
+    fixed: Mapping[str, str] | None = None,
 ) -> Lowered:
     """Lower `model`, whose inputs and outputs `signature` describes, to TFLite.
 
     layout: "keep" leaves inputs and outputs as ONNX has them; "nhwc" makes those of rank 3 to 5 channel-last.
-    metadata: more entries for the file. Nothing is executed but what depends on constants alone.
+    metadata: more entries for the file. fixed: named sizes that are 1 in the file, each with its reason. Nothing is
+    executed but what depends on constants alone.
     Raises Unsupported naming operator, node and reason.
     """
-    fixed: dict[str, int] = {}
-    notes: list[str] = []
+    reasons = dict(fixed or {})
     while True:
         try:
-            return _lower(model, _with_sizes(signature, fixed), layout, metadata or {}, notes)
+            return _lower(model, _with_ones(signature, reasons), layout, metadata or {}, reasons)
         except SizeMustBeFixed as need:
             first = {spec.shape[0] for spec in signature.inputs if spec.shape}
-            if need.name in fixed or need.name not in first:
+            if need.name in reasons or need.name not in first:
                 raise Unsupported(need.message, need.hint, why=need.why) from need
-            fixed[need.name] = 1
-            notes.append(f"{need.name} is 1 in the TFLite file: {need.why}")
+            reasons[need.name] = need.why
 
 
 def _lower(
-    model: onnx.ModelProto, signature: Signature, layout: str, metadata: Mapping[str, str], notes: list[str]
+    model: onnx.ModelProto, signature: Signature, layout: str, metadata: Mapping[str, str], reasons: Mapping[str, str]
 ) -> Lowered:
     model = inliner.inline_local_functions(model)
     opsets = {"" if entry.domain == "ai.onnx" else entry.domain: entry.version for entry in model.opset_import}
@@ -63,14 +68,19 @@ def _lower(
     improve(low.graph)
     made = replace(signature, inputs=borders.specs(signature.inputs, low.graph.inputs, layout), outputs=outputs)
     entries = {METADATA_KEY: made.dumps(), **metadata}
+    if made != signature:
+        entries[SOURCE_SIGNATURE_KEY] = signature.dumps()
+    if layout != "keep":
+        entries[LAYOUT_KEY] = layout
     data = write_tflite(low.graph, {name: text.encode() for name, text in entries.items()})
+    notes = [f"{name} is 1 in the TFLite file: {why}" for name, why in reasons.items()]
     return Lowered(data, made, (*notes, *borders.notes(signature, made)))
 
 
-def _with_sizes(signature: Signature, fixed: Mapping[str, int]) -> Signature:
+def _with_ones(signature: Signature, names: Container[str]) -> Signature:
+    """`signature` with the sizes of these names 1."""
+
     def of(spec: TensorSpec) -> TensorSpec:
-        return replace(
-            spec, shape=tuple(fixed.get(size, size) if isinstance(size, str) else size for size in spec.shape)
-        )
+        return replace(spec, shape=tuple(1 if size in names else size for size in spec.shape))
 
     return replace(signature, inputs=tuple(map(of, signature.inputs)), outputs=tuple(map(of, signature.outputs)))

@@ -8,7 +8,7 @@ import numpy as np
 import onnx
 import pytest
 
-from mlpack_edge.converters.jobs import kind_of
+from mlpack_edge.converters.opening import kind_of
 from mlpack_edge.converters.prove import Allowed, prove
 from mlpack_edge.converters.sources.source import Source
 from mlpack_edge.core.extensions import SOURCES, extensions

@@ -1,0 +1,114 @@
+"""A TFLite file that answers in the terms of the model it was made from: its layout, element types, texts.
+
+`mlpack convert` stores in the file what is not the same: the source's signature and the layout. With them the file
+takes the rows that its source takes, and the two can be held against each other.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mlpack_edge.core.signature import Signature, TensorSpec, signature_from_text
+from mlpack_edge.runtimes.litert.model_file import read_model
+from mlpack_edge.runtimes.litert.runner import LitertOptions, LitertRunner
+from mlpack_edge.runtimes.parity import Runner
+
+Array = NDArray[Any]
+
+#: Metadata: the signature of the ONNX model, where that of the file is another.
+SOURCE_SIGNATURE_KEY = "mlpack.source_signature"
+#: Metadata: "nhwc" where inputs and outputs of rank 3 to 5 are channel-last and those of the source are not.
+LAYOUT_KEY = "mlpack.layout"
+#: The ranks that `--layout nhwc` turns.
+TURNED = (3, 4, 5)
+
+
+def narrow(signature: Signature) -> Signature:
+    """`signature` with float32 where it says float64: the rows that a TFLite file and its source both take exactly."""
+
+    def of(spec: TensorSpec) -> TensorSpec:
+        return replace(spec, dtype="float32") if spec.dtype == "float64" else spec
+
+    return replace(signature, inputs=tuple(map(of, signature.inputs)))
+
+
+class Narrowed:
+    """A model as a `parity.Runner` that takes the rows of `narrow(signature)`, and computes as it always does."""
+
+    def __init__(self, model: Runner) -> None:
+        self._model = model
+        self.signature = narrow(model.signature)
+
+    def run(self, feeds: Mapping[str, Array]) -> dict[str, Array]:
+        """The model's answers to the same numbers in its own element types. Raises what the model raises."""
+        return self._model.run({spec.name: _as(feeds[spec.name], spec.dtype) for spec in self._model.signature.inputs})
+
+
+class TfliteModel:
+    """A TFLite file as a `parity.Runner` in its source's terms.
+
+    Raises what `LitertRunner` raises; a file from elsewhere may end the process.
+    """
+
+    kind = "tflite"
+
+    def __init__(self, model: bytes | Path) -> None:
+        file = read_model(model)
+        self._model = model
+        self._tensors = file.tensors
+        self._runner = LitertRunner(model, options=LitertOptions(decode=True))
+        self.own = self._runner.signature
+        stored = file.metadata.get(SOURCE_SIGNATURE_KEY)
+        whole = self.own if stored is None else signature_from_text(stored.decode("utf-8", "replace"))
+        self.signature = narrow(whole)
+        self._turned = file.metadata.get(LAYOUT_KEY) == b"nhwc"
+
+    def run(self, feeds: Mapping[str, Array]) -> dict[str, Array]:
+        """All outputs. Raises RowsRefused (no rows), CheckFailed (LiteRT stopped), BadInput."""
+        made = self._runner.run(self._given(feeds))
+        return {spec.name: self._answer(made[spec.name], spec) for spec in self.signature.outputs}
+
+    def layers(self, feeds: Mapping[str, Array]) -> dict[str, Array]:
+        """What the tensors that hold a value of the ONNX model hold, by that value's name, in ONNX's layout.
+
+        `features:0231` holds `features` with its axes in that order (numpy.transpose).
+        """
+        runner = LitertRunner(self._model, self.own, options=LitertOptions(preserve_all_tensors=True, decode=True))
+        single = [name for name in self._tensors if name and self._tensors.count(name) == 1]
+        made = runner.tensor_values(self._given(feeds), single)
+        found: dict[str, Array] = {}
+        for name, array in made.items():
+            plain, _, order = name.rpartition(":")
+            if plain and order.isdigit() and sorted(map(int, order)) == list(range(array.ndim)):
+                found.setdefault(plain, array.transpose(np.argsort([int(axis) for axis in order])))
+            else:
+                found[name] = array
+        return found
+
+    def _given(self, feeds: Mapping[str, Array]) -> dict[str, Array]:
+        given = {}
+        for spec in self.own.inputs:
+            array = np.asarray(feeds[spec.name])
+            if self._turned and array.ndim in TURNED:
+                array = np.moveaxis(array, 1, -1)
+            given[spec.name] = _as(array, spec.dtype)
+        return given
+
+    def _answer(self, array: Array, spec: TensorSpec) -> Array:
+        if self._turned and array.ndim in TURNED:
+            array = np.moveaxis(array, -1, 1)
+        return _as(array, spec.dtype)
+
+
+def _as(array: Array, dtype: str) -> Array:
+    """Floats in another width; everything else as it is, to be refused by who takes it where it does not fit."""
+    if dtype.startswith("float") and array.dtype.kind == "f" and array.dtype.name != dtype:
+        with np.errstate(over="ignore"):
+            return array.astype(dtype)
+    return array
