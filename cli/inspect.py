@@ -79,14 +79,29 @@ def _tensor(spec: Json) -> str:
 
 
 def _ops(counts: dict[str, int], facts: Json) -> list[str]:
-    shown = [f"{name} {count}" for name, count in list(counts.items())[:_MOST_OPS]]
+    shown = [f"{name} {count}{_versions(name, facts)}" for name, count in list(counts.items())[:_MOST_OPS]]
     more = [f"and {len(counts) - _MOST_OPS} other kinds"] if len(counts) > _MOST_OPS else []
     return [f"{facts['nodes']:,}: {', '.join([*shown, *more])}"]
 
 
-def _quantization(facts: Json, _: Json) -> list[str]:
-    weights = ", ".join(f"{count:,} {name}" for name, count in facts["weights"].items())
-    return [f"{facts['scheme']}; {facts['share']:.0%} of the parameters: {weights}"]
+def _versions(name: str, facts: Json) -> str:
+    """TFLite operators have versions of their own; only what is not the first is shown."""
+    found = facts.get("op_versions", {}).get(name, [1])
+    return "" if found == [1] else f" (v{', v'.join(map(str, found))})"
+
+
+def _quantization(found: Json, _: Json) -> list[str]:
+    weights = ", ".join(f"{count:,} {name}" for name, count in found["weights"].items())
+    lines = [f"{found['scheme']}; {found['share']:.0%} of the parameters{f': {weights}' if weights else ''}"]
+    if "scales" in found:
+        low, high = found["scales"]["min"], found["scales"]["max"]
+        span = "" if low is None or high is None else f"; scales {low:.3g} to {high:.3g}"
+        lines.append(f"{found['per_tensor']:,} tensors, {found['per_channel']:,} per channel{span}")
+    return lines
+
+
+def _counts(counts: dict[str, int], _: Json) -> list[str]:
+    return [", ".join(f"{count:,} {name}" for name, count in counts.items())]
 
 
 def _metadata(entries: dict[str, str], facts: Json) -> list[str]:
@@ -108,6 +123,7 @@ _ROWS: dict[str, Callable[[Any, Json], list[str]]] = {
     "inputs": _tensors,
     "outputs": _tensors,
     "ops": _ops,
+    "tensors": _counts,
     "quantization": _quantization,
     "external": lambda count, facts: [f"{count} tensors in other files"],
     "signature": _signature,

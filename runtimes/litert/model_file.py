@@ -1,7 +1,8 @@
 """What a TFLite file says of itself: metadata, Signature, the names of its inputs and outputs.
 
 Read straight from the flatbuffer (https://flatbuffers.dev/internals/, schema version 3a of TFLite), because on a device
-with tflite-runtime alone there is no package that has the schema's classes. Every offset is checked.
+with tflite-runtime alone there is no package that has the schema's classes. Every offset is checked; tables that share
+bytes can still make a crafted file slow to read: child processes are for those.
 """
 
 from __future__ import annotations
@@ -83,7 +84,9 @@ def _read(data: Bytes, name: str) -> ModelFile:
 
 def _model_file(model: _Table) -> ModelFile:
     """Field numbers are those of schema.fbs: Model, SubGraph, Tensor, SignatureDef, TensorMap, Metadata, Buffer."""
-    graph = next(model.tables(2))
+    graph = next(model.tables(2), None)
+    if graph is None:
+        raise IndexError("no graph")
     tensors = tuple(tensor.text(3) for tensor in graph.tables(0))
     definition = next((found for found in model.tables(7) if found.number(4, "I") == 0), None)
     buffers = list(model.tables(4))
@@ -102,6 +105,8 @@ def _named(order: list[int], tensors: tuple[str, ...], definition: _Table | None
     maps = [] if definition is None else list(definition.tables(part))
     named = {entry.text(0): entry.number(1, "I") for entry in maps}
     for index in order:
+        if not 0 <= index < len(tensors):
+            raise IndexError(f"tensor {index} of {len(tensors)}")
         if index not in named.values():
             name = tensors[index]
             named[name if name and name not in named else f"{name}:{index}"] = index

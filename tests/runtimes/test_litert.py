@@ -249,10 +249,11 @@ def test_nor_in_a_resource_variable_that_no_reset_reaches() -> None:
             Op(OP.ASSIGN_VARIABLE, ["v", "y"], [], ("AssignVariable", {})),
         ],
         ["x"], ["y"],
-        init=(
+        others=[(
             [Tensor("v", [], "resource"), Tensor("ten", [1], data=np.array([10]))],
             [handle, Op(OP.ASSIGN_VARIABLE, ["v", "ten"], [], ("AssignVariable", {}))],
-        ),
+            [], [],
+        )],
     )  # fmt: skip
     runner = LitertRunner(model)
     one = {"x": np.ones(1, np.float32)}

@@ -48,6 +48,10 @@ class Op:
     custom: str = ""
 
 
+#: Tensors, operators, inputs, outputs.
+Graph = tuple[Sequence[Tensor], Sequence[Op], Sequence[str], Sequence[str]]
+
+
 def tflite(
     tensors: Sequence[Tensor],
     ops: Sequence[Op],
@@ -56,9 +60,9 @@ def tflite(
     *,
     signature: Signature | None = None,
     names: dict[str, str] | None = None,
-    init: tuple[Sequence[Tensor], Sequence[Op]] = ((), ()),
+    others: Sequence[Graph] = (),
 ) -> bytes:
-    """The bytes of a model of one graph, and of a second one without inputs where `init` holds one (for CALL_ONCE).
+    """The bytes of a model; `others` are the graphs that operators call, from number 1 on.
 
     names: tensor -> its name in the signature definition, which there is only then.
     """
@@ -67,8 +71,8 @@ def tflite(
     model.version, model.description = 3, b"test"
     model.buffers, model.operatorCodes, model.subgraphs = [_buffer(None)], [], []
     _add_graph(model, tensors, ops, inputs, outputs)
-    if init[1]:
-        _add_graph(model, *init, [], [])
+    for other in others:
+        _add_graph(model, *other)
     if signature is not None:
         entry: Any = schema.MetadataT()
         entry.name, entry.buffer = METADATA_KEY.encode(), len(model.buffers)
@@ -229,4 +233,19 @@ def coded(width: int, dtype: str, signature: Signature | None = None) -> bytes:
             Op(OP.ADD, ["town", "zero"], ["codes"], ("Add", {})),
         ],
         ["town"], ["label", "codes"], signature=signature,
+    )  # fmt: skip
+
+
+def endless() -> bytes:
+    """y = x by a WHILE whose condition is always true."""
+    shape: list[int] = []
+    yes = [Tensor("i", shape), Tensor("true", shape, "bool", np.array(True)), Tensor("c", shape, "bool")]
+    return tflite(
+        [Tensor("x", shape), Tensor("y", shape)],
+        [Op(OP.WHILE, ["x"], ["y"], ("While", {"condSubgraphIndex": 1, "bodySubgraphIndex": 2}))],
+        ["x"], ["y"],
+        others=[
+            (yes, [Op(OP.LOGICAL_AND, ["true", "true"], ["c"], ("LogicalAnd", {}))], ["i"], ["c"]),
+            ([Tensor("i", shape), Tensor("j", shape)], [Op(OP.ABS, ["i"], ["j"], ("Abs", {}))], ["i"], ["j"]),
+        ],
     )  # fmt: skip
