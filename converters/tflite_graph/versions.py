@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from mlpack_edge.converters.tflite_graph.model import Op
 
+#: Operators that LiteRT registers from a version above 1 on: no runtime loads them below it.
+_LEAST = {"BROADCAST_TO": 2}
+
 
 def version_of(op: Op) -> int:
     """The lowest version of `op.kind` that has what this operator uses."""
-    return 1
+    return _LEAST.get(op.kind, 1)
