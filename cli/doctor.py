@@ -27,7 +27,7 @@ def command() -> Outcome:
       mlpack doctor --json | jq .problems
     """
     facts = survey()
-    legacy = ["tflite_runtime"] if "tflite-runtime" in facts["packages"] else []
+    legacy = ["tflite-runtime"] if "tflite-runtime" in facts["packages"] else []
     facts["runtimes"] = {name: _probe(name) for name in ("onnxruntime", "litert", *legacy)}
     text = _text(facts)
     broken = [f"{name} does not run: {state['reason']}" for name, state in facts["runtimes"].items() if not state["ok"]]
@@ -42,7 +42,8 @@ def command() -> Outcome:
 def _probe(name: str) -> Json:
     show_stage(f"trying {name}")
     try:
-        return run_isolated(f"mlpack_edge.runtimes.environment:probe_{name}", {}, Limits(seconds=60), subject=name)
+        entry = f"mlpack_edge.runtimes.environment:probe_{name.replace('-', '_')}"
+        return run_isolated(entry, {}, Limits(seconds=60), subject=name)
     except (MlpackError, WorkerBug) as fault:
         # Whatever a broken installation raises is the doctor's finding, not the doctor's defect.
         return {"version": None, "ok": False, "reason": str(fault).strip().splitlines()[-1]}
