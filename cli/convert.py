@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import textwrap
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -140,4 +141,6 @@ def _supported() -> Outcome:
     lines += ["", "steps of scikit-learn pipelines:"]
     width = max((len(step["class"]) for step in result["steps"]), default=0)
     lines += [f"  {step['class']:<{width}}  {step['by']}" for step in result["steps"]]
+    lines += ["", "operators of ONNX in TFLite, and what the standard defines by them:"]
+    lines += textwrap.wrap(", ".join(result["tflite"]), 100, initial_indent="  ", subsequent_indent="  ")
     return Outcome(result, "\n".join(lines))

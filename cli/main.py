@@ -16,7 +16,7 @@ from mlpack_edge.runtimes.worker import WorkerBug
 
 #: A file a verb. The help line stands here so that `mlpack --help` imports none of them.
 COMMANDS = {
-    "convert": "Convert a trained model to ONNX and prove that it is still the same.",
+    "convert": "Convert a trained model to ONNX or TFLite and prove that it is still the same.",
     "check": "Compare two models on the same rows.",
     "inspect": "Say what a model file holds and whether it loads.",
     "doctor": "Show versions, missing extras and packages that do not go together.",

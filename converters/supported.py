@@ -1,9 +1,10 @@
-"""What can be converted here: the sources, and the steps of scikit-learn pipelines."""
+"""What can be converted here: sources, steps of scikit-learn pipelines, operators of ONNX that TFLite expresses."""
 
 from __future__ import annotations
 
 from typing import Any
 
+from mlpack_edge.converters.tflite_from_onnx.table import table as lowered_operators
 from mlpack_edge.core.errors import MissingExtra
 from mlpack_edge.core.extensions import SOURCES, STEPS, extensions
 
@@ -11,12 +12,14 @@ Json = dict[str, Any]
 
 
 def list_supported(payload: Json, stage: Any) -> Json:
-    """{"sources": {kind: how}, "steps": [{"class", "by"}]}, sorted; "by" is "mlpack", "skl2onnx" or a package.
+    """{"sources": {kind: how}, "steps": [{"class", "by"}], "tflite": [operator]}, sorted; "by" is "mlpack", "skl2onnx"
+    or a package. "tflite": operators of ONNX that are lowered; others are where the standard defines them by these.
 
     Classes go by the path they are imported from; parts of others (`sklearn.gaussian_process._Binary...`) are left
     out. Without scikit-learn or skl2onnx there are no steps, and "missing" is the line that installs them.
     """
     sources = {name: extension.point.value for name, extension in extensions(SOURCES).items()}
+    operators = sorted(f"{domain}.{name}" if domain else name for domain, name in lowered_operators())
     steps: dict[str, str] = {}
     try:
         steps.update(dict.fromkeys(_by_skl2onnx(), "skl2onnx"))
@@ -27,10 +30,11 @@ def list_supported(payload: Json, stage: Any) -> Json:
         if (fault.name or "").startswith("mlpack_edge"):
             raise
         missing = MissingExtra("", "pip install 'mlpack-edge[sklearn]'")
-        return {"sources": sources, "steps": [], "missing": missing.hint}
+        return {"sources": sources, "steps": [], "tflite": operators, "missing": missing.hint}
     steps.update({name: step.point.value for name, step in extensions(STEPS).items()})
     public = {name: by for name, by in steps.items() if not name.rpartition(".")[2].startswith("_")}
-    return {"sources": sources, "steps": [{"class": name, "by": by} for name, by in sorted(public.items())]}
+    listed = [{"class": name, "by": by} for name, by in sorted(public.items())]
+    return {"sources": sources, "steps": listed, "tflite": operators}
 
 
 def _by_skl2onnx() -> list[str]:
