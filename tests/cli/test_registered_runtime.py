@@ -46,8 +46,7 @@ def test_inspect_asks_a_registered_runtime_about_files_of_its_format(acme: Path)
 
 @pytest.mark.long
 def test_it_passes_the_conformance_suite(acme: Path) -> None:
-    line = [sys.executable, "-m", "pytest", "-q", "-n", "0", "-p", "no:cacheprovider", "-k", "reference", "-v"]
+    line = [sys.executable, "-m", "pytest", "-q", "-n", "0", "-p", "no:cacheprovider", "-k", "reference"]
     suite = ROOT / "tests/runtimes/test_runtime_conformance.py"
     done = subprocess.run([*line, str(suite)], cwd=ROOT, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stdout[-3000:]
-    assert "[reference" in done.stdout or "reference]" in done.stdout
+    assert done.returncode == 0, done.stdout[-3000:]  # 5 where nothing was tried
