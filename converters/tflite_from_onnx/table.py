@@ -6,11 +6,21 @@ from mlpack_edge.converters.tflite_from_onnx.lowering import Lower
 from mlpack_edge.converters.tflite_from_onnx.operators import (
     activations,
     arithmetic,
+    attention,
+    channel_normalization,
     convolution,
+    expanding,
+    gathering,
+    joining,
     matrix,
     normalization,
+    ordering,
+    pool_indices,
+    pooling,
     reductions,
+    scattering,
     shapes,
+    slicing,
     softmax,
 )
 
@@ -18,11 +28,21 @@ from mlpack_edge.converters.tflite_from_onnx.operators import (
 FAMILIES = (
     activations,
     arithmetic,
+    attention,
+    channel_normalization,
     convolution,
+    expanding,
+    gathering,
+    joining,
     matrix,
     normalization,
+    ordering,
+    pool_indices,
+    pooling,
     reductions,
+    scattering,
     shapes,
+    slicing,
     softmax,
 )
 
