@@ -41,7 +41,7 @@ def outputs(low: Lowering, signature: Signature, scope: Mapping[str, Value], lay
         perm = _perm(value.rank, layout)
         tensor = low.tensor(value, perm)
         if tensor in taken or tensor.data is not None:
-            tensor = low.reshape(tensor, permuted(value.shape, perm))
+            tensor = low.copied(tensor, permuted(value.shape, perm))
         tensor.name = spec.name
         taken.add(tensor)
         low.graph.outputs.append(tensor)

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mlpack_edge.converters.tflite_from_onnx import sizes
+from mlpack_edge.converters.tflite_from_onnx import moving, sizes
 from mlpack_edge.converters.tflite_from_onnx.sizes import Size
 from mlpack_edge.converters.tflite_from_onnx.values import Perm, Value, permuted
 from mlpack_edge.converters.tflite_graph.model import Graph, Op, Tensor
@@ -44,6 +44,9 @@ class Emitter:
         #: named size -> (value, axis of it) that has it when the model runs
         self.sources: dict[str, tuple[Value, int]] = {}
         self._sizes: dict[Size, Tensor] = {}
+        self._shapes: dict[Tensor, tuple[Size, ...]] = {}
+        self._arrangements: dict[Tensor, moving.Arrangement] = {}
+        self._moved: dict[tuple[object, ...], Tensor] = {}
 
     def tensor_of(self, array: Array, name: str = "") -> Tensor:
         """A constant as a tensor; equal small ones are one tensor."""
@@ -69,6 +72,7 @@ class Emitter:
             for dtype, shape in outputs
         ]
         self.graph.ops.append(Op(kind, given, made, options))
+        self._shapes.update((tensor, tuple(shape)) for tensor, (_, shape) in zip(made, outputs, strict=True))
         return made
 
     def tensor(self, value: Value, perm: Perm | None = None) -> Tensor:
@@ -91,17 +95,48 @@ class Emitter:
         return value.forms[perm]
 
     def transpose(self, tensor: Tensor, perm: Perm, shape: Sequence[Size]) -> Tensor:
-        """Transpose a tensor of physical `shape`; only a reshape where nothing but sizes of 1 move."""
-        moved = tuple(shape[axis] for axis in perm)
+        """Transpose a tensor of physical `shape`; only a reshape where nothing but sizes of 1 move.
+
+        Behind other reshapes and transposes it starts where they started, if that is shorter.
+        """
         if perm == tuple(range(len(perm))):
             return tensor
-        kept = [axis for axis in perm if shape[axis] != 1]
-        if kept == sorted(kept):
-            return self.reshape(tensor, moved)
-        return self.emit("TRANSPOSE", [tensor, np.array(perm, np.int32)], tensor.dtype, moved)
+        return self._rearranged(self._arranged(tensor, shape).transposed(perm), permuted(shape, perm))
 
     def reshape(self, tensor: Tensor, shape: Sequence[Size]) -> Tensor:
         """The same elements in another shape."""
+        shape = tuple(shape)
+        before = self._shapes.get(tensor) or sizes.known([size if size >= 0 else "?" for size in tensor.shape])
+        arranged = None if before is None else self._arranged(tensor, before).reshaped(shape)
+        return self.copied(tensor, shape) if arranged is None else self._rearranged(arranged, shape)
+
+    def _arranged(self, tensor: Tensor, shape: Sequence[Size]) -> moving.Arrangement:
+        return self._arrangements.get(tensor) or moving.of(tensor, shape)
+
+    def _rearranged(self, wanted: moving.Arrangement, shape: tuple[Size, ...]) -> Tensor:
+        """The elements of the chain's beginning as `wanted` has them; what was made before is taken again."""
+        key = (self.graph, wanted.root, wanted.runs())
+        full = (*key, shape)
+        if full in self._moved:
+            return self._moved[full]
+        source, perm = wanted.steps(shape)
+        made = wanted.root
+        if wanted.runs()[1] != tuple(range(len(wanted.runs()[1]))):
+            made = self._moved.get(key) or self._turned(wanted.root, wanted.root_shape, source, perm)
+            self._moved.setdefault(key, made)
+        if (self._shapes.get(made) or wanted.root_shape) != shape:
+            made = self.copied(made, shape)
+        self._moved[full] = made
+        if made is not wanted.root:
+            self._arrangements[made] = wanted
+        return made
+
+    def _turned(self, root: Tensor, shape: Sequence[Size], source: Sequence[Size], perm: Perm) -> Tensor:
+        tensor = root if tuple(source) == tuple(shape) else self.copied(root, source)
+        return self.emit("TRANSPOSE", [tensor, np.array(perm, np.int32)], tensor.dtype, permuted(source, perm))
+
+    def copied(self, tensor: Tensor, shape: Sequence[Size]) -> Tensor:
+        """The same elements in another tensor, of another shape or of its own."""
         named = [size for size in shape if not isinstance(size, int)]
         if len(named) <= 1 and not (named and 0 in shape):
             target: Tensor = self.tensor_of(

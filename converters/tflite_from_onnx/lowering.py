@@ -135,7 +135,9 @@ class Lowering(Emitter):
 
         Sizes that have a name nothing else has are from now on taken from this tensor.
         """
-        made = Value(name, spec.dtype, spec.shape, forms={perm or tuple(range(len(spec.shape))): tensor})
+        perm = perm or tuple(range(len(spec.shape)))
+        made = Value(name, spec.dtype, spec.shape, forms={perm: tensor})
+        self._shapes.setdefault(tensor, permuted(spec.shape, perm))
         for axis, size in enumerate(spec.shape):
             if isinstance(size, str) and size not in self.sources:
                 self.sources[size] = (made, axis)
