@@ -103,7 +103,16 @@ def _counts(node: Node, window: Window, include_pad: bool) -> NDArray[np.int64]:
     return np.maximum(counts, 1)
 
 
-def _pooled(node: Node, kind: str, x: Value, windows: Sequence[Window], outside: NDArray[np.generic] | None) -> Value:
+def _pooled(
+    node: Node,
+    kind: str,
+    x: Value,
+    windows: Sequence[Window],
+    outside: NDArray[np.generic] | None,
+    *,
+    padded: bool = False,
+) -> Value:
+    """The pool `kind` of `x`; `outside` is what lies in the padding. padded: write the padding out in any case."""
     low = node.low
     rank = len(windows)
     spec = Spec(x.dtype, (*x.shape[:2], *output_sizes(windows, node.spec().shape[2:])))
