@@ -50,7 +50,7 @@ def affine(node: Node, value: Value, scale: Value | None, shift: Value | None) -
     return value
 
 
-def layer(node: Node) -> list[Value | None]:
+def layer(node: Node) -> list[Value]:
     """LayerNormalization-17: over the axes from `axis` on; also gives the mean and the inverse deviation."""
     value = floats(node, node.input(0))
     axes = range(node.axis(-1), value.rank)
