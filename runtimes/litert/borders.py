@@ -142,7 +142,7 @@ def tensor_from_feed(border: Border, array: Array, columns: Sequence[Column], va
         )
     if border.is_real(values) and border.quantization is not None and array.dtype.kind == "f":
         return border.quantization.codes(array, border.dtype)
-    return np.ascontiguousarray(array)
+    return np.asarray(array, order="C")
 
 
 def feed_from_tensor(border: Border, array: Array, classes: Sequence[Category], values: Values) -> Array:

@@ -14,6 +14,7 @@ from mlpack_edge.core.errors import BadInput, CheckFailed
 from mlpack_edge.core.signature import Signature
 from mlpack_edge.runtimes.litert.borders import (
     Border,
+    Quantization,
     Values,
     border_of,
     coded_classes,
@@ -74,8 +75,8 @@ class LitertRunner:
         self._model = model
         self._file = read_model(model)
         self._interpreter = self._opened()
-        #: The shapes memory is planned for, by the index of the input.
-        self._shapes: dict[int, tuple[int, ...]] = {}
+        #: The shapes memory is planned for, by the index of the input; None where it is not.
+        self._shapes: dict[int, tuple[int, ...]] | None = None
         details = {int(found["index"]): found for found in self._interpreter.get_tensor_details()}
         self._inputs = {name: border_of(name, details[index]) for name, index in self._file.inputs.items()}
         self._outputs = {name: border_of(name, details[index]) for name, index in self._file.outputs.items()}
@@ -113,7 +114,14 @@ class LitertRunner:
         if not self.options.preserve_all_tensors:
             raise BadInput("intermediate tensors are not kept", "open the model with preserve_all_tensors=True")
         places = {name: self._place(name) for name in names}
-        return self._in_pieces(feeds, True, lambda: {name: self._value(index) for name, index in places.items()})
+        details = {found["index"]: found for found in self._interpreter.get_tensor_details()}
+        found = {
+            name: None if self.options.io == "codes" else quantization_of(details[index])
+            for name, index in places.items()
+        }
+        return self._in_pieces(
+            feeds, True, lambda: {name: self._value(index, found[name]) for name, index in places.items()}
+        )
 
     def _place(self, name: str) -> int:
         places = [index for index, other in enumerate(self._file.tensors) if other == name]
@@ -121,13 +129,9 @@ class LitertRunner:
             raise BadInput(f"{len(places)} tensors are named {name!r}", "mlpack inspect says what the file holds")
         return places[0]
 
-    def _value(self, index: int) -> Array:
-        """A tensor's value now. Raises ValueError where it has none."""
-        array: Array = self._interpreter.get_tensor(index)
-        if self.options.io == "codes":
-            return array
-        details = next(found for found in self._interpreter.get_tensor_details() if found["index"] == index)
-        quantization = quantization_of(details)
+    def _value(self, index: int, quantization: Quantization | None) -> Array:
+        """A copy of a tensor's value now. Raises ValueError where it has none."""
+        array = np.asarray(self._interpreter.get_tensor(index))
         return array if quantization is None else quantization.reals(array)
 
     def _run(self, feeds: Feeds, reset: bool) -> dict[str, Array]:
@@ -135,9 +139,7 @@ class LitertRunner:
 
     def _answers(self) -> dict[str, Array]:
         return {
-            name: feed_from_tensor(
-                border, self._interpreter.get_tensor(border.index), self._classes[name], self.options.io
-            )
+            name: feed_from_tensor(border, self._value(border.index, None), self._classes[name], self.options.io)
             for name, border in self._outputs.items()
         }
 
@@ -156,11 +158,11 @@ class LitertRunner:
             self._piece({name: array[start : start + self._batch] for name, array in feeds.items()}, reset, read)
             for start in range(0, rows, self._batch)
         ]
-        scalars = [name for name, array in made[0].items() if array.ndim == 0]
-        if scalars:
+        whole = [name for name, array in made[0].items() if array.shape[:1] != (self._batch,)]
+        if whole:
             raise BadInput(
-                f"{scalars[0]!r} is one number a batch of {self._batch}, and {rows} rows were fed",
-                f"feed {self._batch} rows",
+                f"{whole[0]!r} has no row for each of a batch's {self._batch}, and {rows} rows were fed",
+                f"feed {self._batch} rows at once",
             )
         return {name: np.concatenate([part[name] for part in made]) for name in made[0]}
 
@@ -174,7 +176,7 @@ class LitertRunner:
             if 0 in ready[border.index].shape and 0 not in border.shape:
                 raise RowsRefused(f"TFLite runs no empty batch: {name!r} was fed {list(np.shape(feeds[name]))}")
         if reset and self._file.keeps_resources:
-            self._interpreter, self._shapes = self._opened(), {}
+            self._interpreter, self._shapes = self._opened(), None
         self._plan({index: array.shape for index, array in ready.items()})
         try:
             if reset:
@@ -184,7 +186,7 @@ class LitertRunner:
             self._interpreter.invoke()
             return read()
         except FAULTS as fault:
-            self._shapes = {}
+            self._shapes = None
             raise CheckFailed(
                 f"LiteRT stopped on inputs of {', '.join(str(list(array.shape)) for array in ready.values())}",
                 "report the model's source with this message: a converted model must take every batch",
@@ -195,7 +197,7 @@ class LitertRunner:
         """Resize the inputs and plan memory, unless it is planned for these shapes already. Raises CheckFailed."""
         if shapes == self._shapes:
             return
-        self._shapes = {}
+        self._shapes = None
         try:
             for index, shape in shapes.items():
                 self._interpreter.resize_tensor_input(index, shape, strict=True)

@@ -81,6 +81,36 @@ def test_a_fixed_batch_is_run_in_whole_pieces() -> None:
         LitertRunner(mlp(3)).run({"x": _rows(4)})
 
 
+def test_an_output_without_rows_is_not_put_together_from_pieces() -> None:
+    """SUM over the rows of a batch of two: four rows have no sum of that file."""
+    model = tflite(
+        [Tensor("x", [2, 3]), Tensor("axis", [1], "int32", np.array([0])), Tensor("y", [3])],
+        [Op(OP.SUM, ["x", "axis"], ["y"], ("Reducer", {}))], ["x"], ["y"],
+    )  # fmt: skip
+    assert LitertRunner(model).run({"x": np.ones((2, 3), np.float32)})["y"].tolist() == [2, 2, 2]
+    with pytest.raises(BadInput, match="no row for each"):
+        LitertRunner(model).run({"x": np.ones((4, 3), np.float32)})
+
+
+def test_models_of_scalars_of_no_input_and_of_inputs_handed_on() -> None:
+    scalar = tflite([Tensor("x", []), Tensor("y", [])], [Op(OP.ABS, ["x"], ["y"], ("Abs", {}))], ["x"], ["y"])
+    made = LitertRunner(scalar).run({"x": np.array(-2, np.float32)})["y"]
+    assert isinstance(made, np.ndarray) and made == 2 and made.shape == ()
+    constant = tflite(
+        [Tensor("a", [2], data=np.array([-1, 1])), Tensor("y", [2])],
+        [Op(OP.ABS, ["a"], ["y"], ("Abs", {}))], [], ["y"],
+    )  # fmt: skip
+    assert LitertRunner(constant).run({})["y"].tolist() == [1, 1]
+    passed_on = LitertRunner(tflite([Tensor("x", [-1])], [], ["x"], ["x"]))
+    x = np.arange(3, dtype=np.float32)
+    assert passed_on.run({"x": x[::-1]})["x"].tolist() == [2, 1, 0]
+
+
+def test_a_file_that_declares_an_empty_input_runs_on_it() -> None:
+    model = tflite([Tensor("x", [0, 3]), Tensor("y", [0, 3])], [Op(OP.ABS, ["x"], ["y"], ("Abs", {}))], ["x"], ["y"])
+    assert LitertRunner(model).run({"x": np.zeros((0, 3), np.float32)})["y"].shape == (0, 3)
+
+
 def test_an_empty_batch_is_refused_without_asking_the_kernels() -> None:
     for model in (mlp(), mlp(1)):
         runner = LitertRunner(model)
