@@ -9,7 +9,7 @@ import numpy as np
 from mlpack_edge.converters.tflite_from_onnx.lowering import Lowering
 from mlpack_edge.converters.tflite_from_onnx.node import Node
 from mlpack_edge.converters.tflite_from_onnx.sizes import Size
-from mlpack_edge.converters.tflite_from_onnx.values import Perm, Spec, Value, permuted
+from mlpack_edge.converters.tflite_from_onnx.values import Perm, Spec, Value, permuted, physical
 from mlpack_edge.converters.tflite_graph.model import Tensor
 
 
@@ -81,3 +81,10 @@ def places(low: Lowering, like: Tensor, shape: Sequence[Size], axis: int) -> Ten
     ones = low.emit("ADD", [zeros, np.array(1, np.int32)], "int32", shape)
     axis_tensor = np.array(axis, np.int32)
     return low.emit("CUMSUM", [ones, axis_tensor], "int32", shape, exclusive=True, reverse=False)
+
+
+def last(perm: Perm, axis: int) -> Perm:
+    """`perm` with `axis` brought to the end, for kernels that work along the last axis alone."""
+    kept = list(perm)
+    kept.append(kept.pop(physical(axis, perm)))
+    return tuple(kept)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
@@ -10,7 +10,7 @@ from mlpack_edge.converters.tflite_from_onnx.emitter import Given
 from mlpack_edge.converters.tflite_from_onnx.node import Node
 from mlpack_edge.converters.tflite_from_onnx.operators.shapes import renamed
 from mlpack_edge.converters.tflite_from_onnx.sizes import Size, calculated
-from mlpack_edge.converters.tflite_from_onnx.values import Perm, Spec, Value, constant, physical
+from mlpack_edge.converters.tflite_from_onnx.values import Spec, Value, constant
 
 _LEAST, _MOST = int(np.iinfo(np.int32).min), int(np.iinfo(np.int32).max)
 #: start, end and step along an axis, with what comes out; None for an end is "as far as there is something".
@@ -88,7 +88,7 @@ def part(node: Node, value: Value, axis: int, start: int, end: int) -> Value:
     return cut(node, value, {axis: (start, end, 1, end - start)})
 
 
-def cut(node: Node, value: Value, cuts: dict[int, Cut]) -> Value:
+def cut(node: Node, value: Value, cuts: Mapping[int, Cut]) -> Value:
     """The parts of `value` that `cuts` names by axis."""
     shape = tuple(cuts[axis][3] if axis in cuts else size for axis, size in enumerate(value.shape))
     spec = Spec(value.dtype, shape)
@@ -132,13 +132,6 @@ def at(node: Node, value: Value, axis: int, place: int) -> Value:
     low = node.low
     taken = part(node, value, axis, place, place + 1)
     return low.op("Squeeze", taken, np.array([axis], np.int64))
-
-
-def last_places(perm: Perm, axis: int) -> Perm:
-    """`perm` with `axis` brought to the end, for kernels that work along the last axis alone."""
-    kept = list(perm)
-    kept.append(kept.pop(physical(axis, perm)))
-    return tuple(kept)
 
 
 OPERATORS = {
