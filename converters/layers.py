@@ -71,7 +71,7 @@ def _difference(reference: Array, candidate: Array) -> Json | None:
         return None
     absolute, _ = differences(reference, candidate)
     magnitude = np.abs(reference.astype(np.float64))
-    finite = magnitude[np.isfinite(magnitude)]
+    finite = magnitude[np.isfinite(magnitude) & (magnitude > 0)]
     scale = float(np.median(finite)) if finite.size else 1.0
     with np.errstate(invalid="ignore"):
         beyond = ~(absolute <= _RTOL * magnitude + _ATOL * max(scale, 1e-6))
