@@ -22,6 +22,7 @@ from mlpack_edge.converters.tflite_from_onnx.operators import (
     shapes,
     slicing,
     softmax,
+    trees,
 )
 
 #: Each family is a module with OPERATORS: operator (of the standard's domain, or "domain:operator") -> how it is lowered.
@@ -44,6 +45,7 @@ FAMILIES = (
     shapes,
     slicing,
     softmax,
+    trees,
 )
 
 
