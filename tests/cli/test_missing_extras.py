@@ -75,4 +75,4 @@ def _lightgbm(path: Path) -> None:
 def test_doctor_names_a_runtime_that_does_not_run(without) -> None:  # type: ignore[no-untyped-def]
     done = mlpack("doctor", **without("ai_edge_litert"))
     assert done.returncode == 3
-    assert "litert does not run: ModuleNotFoundError" in done.stderr
+    assert "litert does not run: ai-edge-litert: No module named 'ai_edge_litert'" in done.stderr
