@@ -2,13 +2,40 @@
 
 from __future__ import annotations
 
+from mlpack_edge.converters.tflite_from_onnx.passes.activations import fuse_activations
+from mlpack_edge.converters.tflite_from_onnx.passes.affine import fold_affine_after, fold_affine_before
 from mlpack_edge.converters.tflite_from_onnx.passes.dead import drop_dead
+from mlpack_edge.converters.tflite_from_onnx.passes.duplicates import merge_duplicates
+from mlpack_edge.converters.tflite_from_onnx.passes.identities import drop_identities
+from mlpack_edge.converters.tflite_from_onnx.passes.padding import merge_padding
+from mlpack_edge.converters.tflite_from_onnx.passes.reshapes import merge_reshapes
+from mlpack_edge.converters.tflite_from_onnx.passes.transposes import flatten_channels_last, merge_transposes
 from mlpack_edge.converters.tflite_graph.model import Graph
+
+#: Each rewrites the graph in place and says whether it changed anything.
+_PASSES = (
+    merge_duplicates,
+    drop_identities,
+    merge_reshapes,
+    merge_transposes,
+    flatten_channels_last,
+    fold_affine_after,
+    fold_affine_before,
+    merge_padding,
+    fuse_activations,
+)
+#: What one pass leaves is work for another; a chain of this many has not been seen.
+_MOST_ROUNDS = 20
 
 
 def improve(graph: Graph) -> None:
     """Rewrite `graph` in place; what it computes stays the same."""
     drop_dead(graph)
+    for _ in range(_MOST_ROUNDS):
+        changed = [one(graph) for one in _PASSES]
+        drop_dead(graph)
+        if not any(changed):
+            break
     _name(graph)
 
 
