@@ -33,7 +33,9 @@ class Arrangement:
 
     def reshaped(self, shape: Sequence[Size]) -> Arrangement | None:
         """The same memory seen as another shape; None where the sizes do not tell how."""
-        atoms = {place: (size,) for place, size in enumerate(self.atoms)}  # each as it comes to be split
+        atoms: dict[int, tuple[Size, ...]] = {
+            place: (size,) for place, size in enumerate(self.atoms)
+        }  # each as it comes to be split
         waiting = [(place, 0, size) for axis in self.axes for place in axis for size in (self.atoms[place],)]
         taken: list[list[tuple[int, int]]] = []
         for size in shape:
@@ -64,6 +66,16 @@ class Arrangement:
         sizes = tuple(size for parts_of in atoms.values() for size in parts_of)
         axes = tuple(tuple(number[item] for item in parts) for parts in taken)
         return Arrangement(self.root, self.root_shape, sizes, axes)
+
+    def of(self, root: Tensor, root_shape: tuple[Size, ...]) -> Arrangement:
+        """The same order of the elements of another root of the same shape."""
+        return Arrangement(root, root_shape, self.atoms, self.axes)
+
+    @property
+    def turns(self) -> int:
+        """How many transposes it takes from root: one or none."""
+        order = self.runs()[1]
+        return int(order != tuple(range(len(order))))
 
     def runs(self) -> tuple[tuple[Size, ...], Perm]:
         """The coarsest shape of root, and the order of its axes, that put the elements where they lie."""
