@@ -35,6 +35,7 @@ from mlpack_edge.converters.tflite_from_onnx.operators import (
     shapes,
     slicing,
     softmax,
+    transposed_convolution,
     transcendental,
     trigonometry,
 )
@@ -72,6 +73,7 @@ FAMILIES = (
     shapes,
     slicing,
     softmax,
+    transposed_convolution,
     transcendental,
     trigonometry,
 )
