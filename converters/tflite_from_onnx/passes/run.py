@@ -8,6 +8,7 @@ from mlpack_edge.converters.tflite_from_onnx.passes.dead import drop_dead
 from mlpack_edge.converters.tflite_from_onnx.passes.duplicates import merge_duplicates
 from mlpack_edge.converters.tflite_from_onnx.passes.identities import drop_identities
 from mlpack_edge.converters.tflite_from_onnx.passes.padding import merge_padding
+from mlpack_edge.converters.tflite_from_onnx.passes.parting import part_products
 from mlpack_edge.converters.tflite_from_onnx.passes.reshapes import merge_reshapes
 from mlpack_edge.converters.tflite_from_onnx.passes.transposes import flatten_channels_last, merge_transposes
 from mlpack_edge.converters.tflite_graph.model import Graph
@@ -18,6 +19,7 @@ _PASSES = (
     drop_identities,
     merge_reshapes,
     merge_transposes,
+    part_products,
     flatten_channels_last,
     fold_affine_after,
     fold_affine_before,
