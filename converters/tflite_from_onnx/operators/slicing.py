@@ -100,10 +100,11 @@ def cut(node: Node, value: Value, cuts: Mapping[int, Cut]) -> Value:
         return renamed(value)
     perm = value.layout
     ordered = [cuts.get(axis) for axis in perm]
-    begins: list[Size] = [0 if c is None else c[0] for c in ordered]
-    ends: list[Size] = [0 if c is None or c[1] is None else c[1] for c in ordered]
-    open_ends = sum(1 << place for place, c in enumerate(ordered) if c is None or c[1] is None)
-    steps = np.array([1 if c is None else c[2] for c in ordered], np.int32)
+    begins: list[Size] = [0 if c is None or c[3] == 0 else c[0] for c in ordered]
+    ends: list[Size] = [0 if c is None or c[1] is None or c[3] == 0 else c[1] for c in ordered]
+    open_ends = sum(1 << place for place, c in enumerate(ordered) if c is None or (c[1] is None and c[3] != 0))
+    # XNNPACK takes an end of 0 for "to the end", and leaves steps other than 1 to LiteRT's own kernel
+    steps = np.array([1 if c is None else 2 if c[3] == 0 else c[2] for c in ordered], np.int32)
     return node.low.emit_value(
         "STRIDED_SLICE",
         [node.low.tensor(value, perm), _given(node, begins), _given(node, ends), steps],

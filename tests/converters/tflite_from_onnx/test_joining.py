@@ -170,3 +170,13 @@ def test_parts_that_do_not_add_up_are_refused() -> None:
     model.graph.input[0].type.tensor_type.shape.dim[1].dim_value = 6
     with pytest.raises(Unsupported, match="halves"):
         lower(model)
+
+
+@pytest.mark.parametrize(("start", "end"), [(0, 0), (3, 3), (2, 1)])
+def test_a_slice_of_nothing_is_empty_with_an_open_batch(start: int, end: int) -> None:
+    """XNNPACK would take an end of 0 for the end of the axis."""
+    constants = {"a": _ints(start), "b": _ints(end), "c": _ints(1)}
+    made = helper.make_node("Slice", ["x", *constants], ["e"])
+    joined = helper.make_node("Concat", ["e", "x"], ["y"], axis=1)
+    model = model_of([made, joined], {"x": ("float32", ["batch", 3])}, ["y"], constants)
+    assert_lowered(model, *({"x": filled("float32", (n, 3))} for n in (1, 2, 7)))
