@@ -22,7 +22,6 @@ from mlpack_edge.converters.tflite_from_onnx.sizes import Size, known, product
 from mlpack_edge.converters.tflite_from_onnx.values import Array, Spec, Value, channels_last
 from mlpack_edge.converters.tflite_graph.model import Tensor
 
-
 #: What TFLite's TRANSPOSE takes.
 _MOST_AXES = 8
 
@@ -57,9 +56,10 @@ class Phases:
 
 def phases(axis: Axis) -> Phases:
     """The cheapest way to write a transposed convolution along `axis`: fewest taps, then nothing to cut off."""
-    found = [_aligned(axis, axis.begin - first) for first in range(axis.stride)]
+    found = [_aligned(axis, axis.begin - first) for first in range(max(axis.stride, axis.begin + 1))]
     return min(
-        found, key=lambda one: (one.taps, one.first + one.last > 0, one.before != (one.taps - 1) // 2, one.first)
+        (one for one in found if one.before >= 0),
+        key=lambda one: (one.taps, one.first + one.last > 0, one.before != (one.taps - 1) // 2, one.first),
     )
 
 
