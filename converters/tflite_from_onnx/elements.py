@@ -6,6 +6,7 @@ Partial data propagation as ONNX's own inference has it, but with products of na
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 
 import numpy as np
@@ -110,6 +111,24 @@ def _calculated(operator: str) -> Callable[[Node], Elements | None]:
     return rule
 
 
+def _maximum(node: Node) -> Elements | None:
+    """Of sizes: `Max(1 - batch, 0)` is 0, because no size of a TFLite input is 0. Names that are made up here, of what
+    is counted when the model runs, begin with a question mark; they may well be 0."""
+    parts = [_known(value) for value in node.inputs]
+    if node.spec().shape not in ((), (1,)) or any(part is None or len(part) != 1 for part in parts):
+        return None
+    sizes = [part[0] for part in parts if part is not None]
+    most = max((size for size in sizes if isinstance(size, int)), default=-1)
+    others = {size for size in sizes if not isinstance(size, int)}
+    if most >= 0:
+        others = {size for size in others if not _NOT_ABOVE_0.fullmatch(size)}
+    return None if others else (most,)
+
+
+#: 1 less a size, or a product of sizes.
+_NOT_ABOVE_0 = re.compile(r"\(1-[^()?]+\)")
+
+
 def _reduce_product(node: Node) -> Elements | None:
     found = _known(node.input(0))
     return (product(found),) if found is not None and node.input(0).rank == 1 else None
@@ -130,5 +149,6 @@ _RULES: dict[str, Callable[[Node], Elements | None]] = {
     "Add": _calculated("+"),
     "Sub": _calculated("-"),
     "Div": _calculated("//"),
+    "Max": _maximum,
     "ReduceProd": _reduce_product,
 }

@@ -31,7 +31,13 @@ _MOST_ROUNDS = 20
 
 
 def improve(graph: Graph) -> None:
-    """Rewrite `graph` in place; what it computes stays the same."""
+    """Rewrite `graph` and its sub-graphs in place; what they compute stays the same."""
+    _improve(graph)
+    for inner in graph.subgraphs():
+        _improve(inner)
+
+
+def _improve(graph: Graph) -> None:
     drop_dead(graph)
     for _ in range(_MOST_ROUNDS):
         changed = [one(graph) for one in _PASSES]
