@@ -1,4 +1,8 @@
-"""Max, Min and Clip. A NaN stays one, as in ONNX Runtime: TFLite's kernels keep the NaN of their second operand alone."""
+"""Max, Min and Clip. A NaN stays one, as in ONNX Runtime.
+
+TFLite's own kernels keep the NaN of their second operand alone, XNNPACK's that of either, according to the shapes. Both keep it
+where the first operand is a single constant.
+"""
 
 from __future__ import annotations
 
@@ -41,16 +45,21 @@ def _extreme(kind: str) -> Callable[[Node], Value]:
 
 
 def _of_two(node: Node, kind: str, a: Value, b: Value, dtype: str) -> Value:
-    if dtype not in FLOATS or _has_no_nan(a):
+    """Each side that may hold a NaN is chosen itself where it does; one that is a single constant holds none."""
+    if dtype in FLOATS and _is_number(a):
         return compute(node.low, kind, a, b, dtype=dtype)
-    if _has_no_nan(b):
+    if dtype in FLOATS and _is_number(b):
         return compute(node.low, kind, b, a, dtype=dtype)
-    missing = compute(node.low, "NOT_EQUAL", a, a, dtype="bool")
-    return choose(node.low, missing, a, compute(node.low, kind, a, b, dtype=dtype))
+    made = compute(node.low, kind, a, b, dtype=dtype)
+    if dtype in FLOATS:
+        for side in (a, b):
+            if side.array is None or np.isnan(side.array.astype(np.float32)).any():
+                made = choose(node.low, compute(node.low, "NOT_EQUAL", side, side, dtype="bool"), side, made)
+    return made
 
 
-def _has_no_nan(value: Value) -> bool:
-    return value.array is not None and not np.isnan(value.array.astype(np.float32)).any()
+def _is_number(value: Value) -> bool:
+    return value.array is not None and value.array.size == 1 and not np.isnan(value.array.astype(np.float32)).any()
 
 
 def clip(node: Node) -> Value:
@@ -66,8 +75,8 @@ def clip(node: Node) -> Value:
         kind = _RELUS.get((_number(least), _number(most)))  # type: ignore[arg-type]  # NaN and None are looked up as well
         if kind is not None:
             return unary(node, kind)
-    made = x if least is None else compute(node.low, "MAXIMUM", least, x, dtype=x.dtype)
-    made = made if most is None else compute(node.low, "MINIMUM", most, made, dtype=x.dtype)
+    made = x if least is None else _of_two(node, "MAXIMUM", least, x, x.dtype)
+    made = made if most is None else _of_two(node, "MINIMUM", most, made, x.dtype)
     return node.low.op("Identity", x) if made is x else made
 
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from mlpack_edge.converters.tflite_from_onnx.lowering import Lowering
 from mlpack_edge.converters.tflite_from_onnx.node import Node
-from mlpack_edge.converters.tflite_from_onnx.operators.elementwise import choose, compute, demand_floats, on_floats
+from mlpack_edge.converters.tflite_from_onnx.operators.elementwise import compute, demand_floats, on_floats
 from mlpack_edge.converters.tflite_from_onnx.values import Value
 
 #: erf(x) = x * P(x**2) / Q(x**2) for |x| up to the point where it rounds to 1 in float32: the minimax approximation that
@@ -44,14 +44,6 @@ def polynomial(low: Lowering, x: Value, coefficients: Sequence[float]) -> Value:
     for coefficient in coefficients[1:-1]:
         made = compute(low, "MUL", compute(low, "ADD", made, coefficient), x)
     return compute(low, "ADD", made, coefficients[-1])
-
-
-def log1p(low: Lowering, x: Value) -> Value:
-    """log(1 + x) without losing a small x: the rounding of 1 + x is divided out (W. Kahan; D. Goldberg 1991, theorem 4)."""
-    one_more = compute(low, "ADD", x, 1.0)
-    corrected = compute(low, "DIV", x, compute(low, "SUB", one_more, 1.0))
-    vanished = compute(low, "EQUAL", one_more, 1.0, dtype="bool")
-    return choose(low, vanished, x, compute(low, "MUL", compute(low, "LOG", one_more), corrected))
 
 
 OPERATORS = {
