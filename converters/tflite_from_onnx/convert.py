@@ -6,14 +6,15 @@ from collections.abc import Container, Mapping
 from dataclasses import dataclass, replace
 
 import onnx
-from onnx import inliner, numpy_helper
+from onnx import inliner
 
 from mlpack_edge.converters.tflite_from_onnx import borders
 from mlpack_edge.converters.tflite_from_onnx.fixing import SizeMustBeFixed
+from mlpack_edge.converters.tflite_from_onnx.forests.prepare import prepared
 from mlpack_edge.converters.tflite_from_onnx.lowering import Lowering
 from mlpack_edge.converters.tflite_from_onnx.passes.run import improve
+from mlpack_edge.converters.tflite_from_onnx.scope import Scope
 from mlpack_edge.converters.tflite_from_onnx.table import table
-from mlpack_edge.converters.tflite_from_onnx.values import constant
 from mlpack_edge.converters.tflite_graph.write import write_tflite
 from mlpack_edge.core.errors import Unsupported
 from mlpack_edge.core.signature import METADATA_KEY, Signature, TensorSpec
@@ -58,13 +59,15 @@ def tflite_from_onnx(
 def _lower(
     model: onnx.ModelProto, signature: Signature, layout: str, metadata: Mapping[str, str], reasons: Mapping[str, str]
 ) -> Lowered:
-    model = inliner.inline_local_functions(model)
+    model = inliner.inline_local_functions(model) if model.functions else model
     opsets = {"" if entry.domain == "ai.onnx" else entry.domain: entry.version for entry in model.opset_import}
-    low = Lowering(table(), opsets)
-    scope = {init.name: constant(init.name, numpy_helper.to_array(init)) for init in model.graph.initializer}
-    scope |= borders.inputs(low, signature, layout)
-    low.run(model.graph.node, scope)
+    nodes, own = prepared(model, signature)
+    low = Lowering(table() | own, opsets)
+    scope = Scope({init.name: init for init in model.graph.initializer})
+    scope.update(borders.inputs(low, signature, layout))
+    low.run(nodes, scope, kept=[spec.name for spec in signature.outputs])
     outputs = borders.outputs(low, signature, scope, layout)
+    del scope
     improve(low.graph)
     made = replace(signature, inputs=borders.specs(signature.inputs, low.graph.inputs, layout), outputs=outputs)
     entries = {METADATA_KEY: made.dumps(), **metadata}

@@ -36,8 +36,9 @@ from mlpack_edge.converters.tflite_from_onnx.operators import (
     shapes,
     slicing,
     softmax,
-    transposed_convolution,
     transcendental,
+    transposed_convolution,
+    trees,
     trigonometry,
 )
 
@@ -75,8 +76,9 @@ FAMILIES = (
     shapes,
     slicing,
     softmax,
-    transposed_convolution,
     transcendental,
+    transposed_convolution,
+    trees,
     trigonometry,
 )
 

@@ -56,6 +56,17 @@ class _Attributes:
         )
 
 
+def forest_of(node: onnx.NodeProto, refuse: Refuse) -> Forest:
+    """The trees of any tree operator of ai.onnx.ml; what it does after adding is left out. Raises what `refuse` makes."""
+    if node.op_type == "TreeEnsemble":
+        return forest_of_v5(node, refuse)
+    given = _Attributes(node)
+    if node.op_type == "TreeEnsembleRegressor":
+        return forest_of_v3(node, "target", int(given.get("n_targets", 1)), refuse)
+    classes = len(given.get("classlabels_int64s", ())) or len(given.texts("classlabels_strings"))
+    return forest_of_v3(node, "class", classes, refuse)
+
+
 def forest_of_v5(node: onnx.NodeProto, refuse: Refuse) -> Forest:
     """TreeEnsemble of ai.onnx.ml 5: inner nodes and leaves in tables of their own. Raises what `refuse` makes."""
     given = _Attributes(node)

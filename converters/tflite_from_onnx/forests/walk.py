@@ -40,9 +40,9 @@ def walked(low: Lowering, table: NodeTable, rows: Tensor, batch: Size) -> Tensor
     last = int(table.column.max())
     column_type = "int8" if last <= _MOST_BYTE else "int16" if last <= _MOST_SHORT else "int32"
     # what no round reads is not kept beyond the first levels
-    kept = size if table.rounds else table.dense
-    columns = low.tensor_of(table.column[:kept].astype(column_type), "columns")
-    children = low.tensor_of(table.child[:kept].astype(counts), "children")
+    count = size if table.rounds else table.dense
+    columns = low.tensor_of(table.column[:count].astype(column_type), "columns")
+    children = low.tensor_of(table.child[:count].astype(counts), "children")
     at = _first_levels(low, table, rows, batch, (columns, thresholds, children))
     for _ in range(table.rounds):
         column = _index(low, low.emit("GATHER", [columns, at], column_type, shape, axis=0), shape)
