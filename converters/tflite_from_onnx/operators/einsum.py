@@ -52,7 +52,13 @@ def einsum(node: Node) -> Value:
         later = wanted + "".join(term.letters for term in terms[place + 1 :])
         done = _product(node, done, other, later)
     done = _summed(node, done, wanted)
-    return node.low.op("Transpose", done.value, perm=[done.letters.index(letter) for letter in wanted])
+    return _ordered(node, done, wanted)
+
+
+def _ordered(node: Node, term: Term, letters: Sequence[str]) -> Value:
+    if len(letters) < 2:
+        return term.value
+    return node.low.op("Transpose", term.value, perm=[term.letters.index(letter) for letter in letters])
 
 
 def _spelled(name: str, rank: int, dots: int) -> str:
@@ -117,8 +123,7 @@ def _differ(a: Size, b: Size) -> bool:
 
 def _grouped(node: Node, term: Term, front: Sequence[str], rows: Sequence[str], columns: Sequence[str]) -> Value:
     """[front..., rows together, columns together]: what matrices are made of."""
-    order = [term.letters.index(letter) for letter in (*front, *rows, *columns)]
-    turned = node.low.op("Transpose", term.value, perm=order)
+    turned = _ordered(node, term, (*front, *rows, *columns))
     shape = [term.size(letter) for letter in front]
     shape += [product(term.size(letter) for letter in group) for group in (rows, columns)]
     return reshaped(node, turned, tuple(shape))
@@ -132,8 +137,7 @@ def _broadcast(node: Node, a: Term, b: Term, later: str) -> Term:
 
 
 def _spread(node: Node, term: Term, letters: str) -> Value:
-    order = [term.letters.index(letter) for letter in letters if letter in term.letters]
-    turned = node.low.op("Transpose", term.value, perm=order)
+    turned = _ordered(node, term, [letter for letter in letters if letter in term.letters])
     return reshaped(node, turned, tuple(term.size(letter) for letter in letters))
 
 
