@@ -149,19 +149,16 @@ def lower(name: str, model: Any, signature: Any, path: Path) -> dict[str, Any]:
 
 
 def compare(files: dict[str, Path], processes: int, rounds: int) -> dict[str, Any]:
-    """The latency of every file, and ours over each other."""
-    if "mlpack" in files:
-        copy = files["mlpack"].with_suffix(".copy")
-        shutil.copyfile(files["mlpack"], copy)
-        files = files | {"control": copy}
-    names = {str(path): name for name, path in files.items()}
-    runs = [child("time", *names, "--rounds", str(rounds), "--seed", str(seed)) for seed in range(processes)]
+    """The latency of every file, and ours over each other and over a copy of itself."""
+    with tempfile.TemporaryDirectory() as folder:
+        if "mlpack" in files:
+            files = files | {"control": Path(shutil.copy(files["mlpack"], folder))}
+        names = {str(path): name for name, path in files.items()}
+        runs = [child("time", *names, "--rounds", str(rounds), "--seed", str(seed)) for seed in range(processes)]
     medians = {name: np.array([run[path] for run in runs]) for path, name in names.items()}
-    result: dict[str, Any] = {
-        "milliseconds": {name: round(float(np.median(all_)) / 1e6, 4) for name, all_ in medians.items()}
-    }
-    peers = sorted(set(files) - {"mlpack", "control"}, key=lambda name: float(np.median(medians[name])))
-    result["leanest"] = peers[0] if peers else None
+    milliseconds = {name: round(float(np.median(calls)) / 1e6, 4) for name, calls in medians.items()}
+    peers = sorted(set(files) - {"mlpack", "control"}, key=lambda name: milliseconds[name])
+    result: dict[str, Any] = {"milliseconds": milliseconds, "leanest": peers[0] if peers else None}
     if "mlpack" in files:
         result["ratio"] = {name: ratio(medians["mlpack"] / medians[name]) for name in peers}
         result["control"] = ratio(medians["mlpack"] / medians["control"])
