@@ -58,7 +58,7 @@ def resize(node: Node) -> Value:
     crops = how.coordinates == "tf_crop_and_resize"
     if (scales is not None and scales.array is None) or (crops and roi is not None and roi.array is None):
         return resize_at_run_time(node, scales, how.coordinates, how.rounding, how.mode, how.filter, how.extrapolation)
-    axes = [one for one in axes_of(node, crops=crops) if one.scale != 1 or one.out != one.size or crops]
+    axes = [one for one in axes_of(node, crops=crops) if _changes(one)]
     if not axes:
         return Value("", x.dtype, x.shape, x.array, forms=dict(x.forms))
     made = _by_image_operator(node, x, axes, how)
@@ -75,6 +75,10 @@ def resize(node: Node) -> Value:
         else:
             x = along_axis(node, x, one.axis, resize_grid.matrix(how.grid(one), how.filter))
     return _extrapolated(node, x, axes, how) if crops else x
+
+
+def _changes(one: Resized) -> bool:
+    return one.scale != 1 or one.out != one.size or one.roi != (0.0, 1.0)
 
 
 def how_of(node: Node) -> How:

@@ -49,13 +49,14 @@ def coordinates(grid: Grid) -> Array:
         if grid.out > 1:
             return start * last + at * (end - start) * last / _F(grid.out - 1)
         return np.full_like(at, _F(0.5) * (start + end) * last)
-    half = (at + _F(0.5)) / scale - _F(0.5)
     if grid.coordinates == "half_pixel_symmetric":
         adjustment = _F(grid.out) / (scale * size)
-        return half + size / _F(2) * (_F(1) - adjustment)
+        offset = size / _F(2) * (_F(1) - adjustment)
+        wide = np.float64(offset) + (at.astype(np.float64) + 0.5) / np.float64(scale) - 0.5  # ONNX Runtime does so too
+        return wide.astype(_F)
     if grid.coordinates == "pytorch_half_pixel" and grid.out == 1:
         return np.zeros_like(at)
-    return half
+    return (at + _F(0.5)) / scale - _F(0.5)
 
 
 def outside(grid: Grid) -> Array:
