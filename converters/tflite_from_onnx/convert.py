@@ -13,6 +13,7 @@ from mlpack_edge.converters.tflite_from_onnx.fixing import SizeMustBeFixed
 from mlpack_edge.converters.tflite_from_onnx.forests.prepare import prepared
 from mlpack_edge.converters.tflite_from_onnx.lowering import Lowering
 from mlpack_edge.converters.tflite_from_onnx.passes.run import improve
+from mlpack_edge.converters.tflite_from_onnx.patterns.run import recognised
 from mlpack_edge.converters.tflite_from_onnx.scope import Scope
 from mlpack_edge.converters.tflite_from_onnx.table import table
 from mlpack_edge.converters.tflite_graph.write import write_tflite
@@ -62,6 +63,7 @@ def _lower(
     model = inliner.inline_local_functions(model) if model.functions else model
     opsets = {"" if entry.domain == "ai.onnx" else entry.domain: entry.version for entry in model.opset_import}
     nodes, own = prepared(model, signature)
+    nodes = recognised(nodes, model.graph.initializer, [spec.name for spec in signature.inputs])
     low = Lowering(table() | own, opsets)
     scope = Scope({init.name: init for init in model.graph.initializer})
     scope.update(borders.inputs(low, signature, layout))

@@ -46,10 +46,12 @@ def _extreme(kind: str) -> Callable[[Node], Value]:
 
 def _of_two(node: Node, kind: str, a: Value, b: Value, dtype: str) -> Value:
     """Each side that may hold a NaN is chosen itself where it does; one that is a single constant holds none."""
-    if dtype in FLOATS and _is_number(a):
-        return compute(node.low, kind, a, b, dtype=dtype)
     if dtype in FLOATS and _is_number(b):
-        return compute(node.low, kind, b, a, dtype=dtype)
+        a, b = b, a
+    if dtype in FLOATS and _is_number(a):
+        if kind == "MAXIMUM" and _number(a) == 0 and a.rank <= b.rank:
+            return unary(node, "RELU", b)  # which the operator before can compute
+        return compute(node.low, kind, a, b, dtype=dtype)
     made = compute(node.low, kind, a, b, dtype=dtype)
     if dtype in FLOATS:
         for side in (a, b):
@@ -102,7 +104,7 @@ def _bound(node: Node, name: str, place: int) -> Value | None:
 
 def _number(value: Value | None) -> float | str | None:
     """A bound to look up: None where there is none, and what is found nowhere where it is known only later."""
-    return None if value is None else "known later" if value.array is None else float(value.array)
+    return None if value is None else "known later" if value.array is None else float(value.array.item())
 
 
 OPERATORS = {

@@ -162,8 +162,9 @@ def test_extremes_keep_nan_on_either_side(operator: str, constant: list[int], sh
 
 
 def test_a_bound_that_is_constant_costs_one_operator_whichever_side_it_is_on() -> None:
-    x, bound = RNG.normal(size=(3, 4)).astype(np.float32), np.zeros((), np.float32)
+    x, bound, zero = RNG.normal(size=(3, 4)).astype(np.float32), np.ones((), np.float32), np.zeros((), np.float32)
     assert assert_gives("Max", x, bound, constant=[1]) == ["MAXIMUM"]
+    assert assert_gives("Max", x, zero, constant=[1]) == ["RELU"]
     assert assert_gives("Min", bound, x, constant=[0]) == ["MINIMUM"]
 
 
