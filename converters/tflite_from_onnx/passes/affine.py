@@ -81,7 +81,10 @@ def _to_weights(
         before = maker.inputs[0]
         if before is None:
             return None
-        if maker.kind == "DEPTH_TO_SPACE":
+        if maker.kind in ("TRANSPOSE", "BATCH_MATMUL"):
+            if scale.size > 1 or (maker.kind == "BATCH_MATMUL" and shift.any()):
+                return None
+        elif maker.kind == "DEPTH_TO_SPACE":
             if scale.size > 1:
                 times = int(maker.options["block_size"]) ** 2
                 scale, shift = np.tile(scale, times), np.tile(shift, times)
