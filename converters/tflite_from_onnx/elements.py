@@ -92,23 +92,68 @@ def _slice(node: Node) -> Elements | None:
 
 def _calculated(operator: str) -> Callable[[Node], Elements | None]:
     def rule(node: Node) -> Elements | None:
-        a, b = _known(node.input(0)), _known(node.input(1))
-        if a is None or b is None:
+        pairs = _pairs(node)
+        if pairs is None:
             return None
-        width = max(len(a), len(b))
-        if {len(a), len(b)} - {1, width} or node.spec().shape not in ((), (width,)):
-            return None
-        pairs = zip(a * (width if len(a) == 1 else 1), b * (width if len(b) == 1 else 1), strict=True)
         if operator == "*":
             return tuple(product(pair) for pair in pairs)
-        made = list(pairs)
         if operator == "//" and any(
-            y == 0 or (isinstance(y, int) and y < 0) or (isinstance(x, int) and x < 0) for x, y in made
+            y == 0 or (isinstance(y, int) and y < 0) or (isinstance(x, int) and x < 0) for x, y in pairs
         ):
             return None
-        return tuple(calculated(operator, x, y) for x, y in made)
+        return tuple(calculated(operator, x, y) for x, y in pairs)
 
     return rule
+
+
+def _equal(node: Node) -> Elements | None:
+    """Whether sizes are equal, where each can be told: no size that is known by name is below 0."""
+    pairs = _pairs(node)
+    made = [] if pairs is None else [_same_size(a, b) for a, b in pairs]
+    if pairs is None or any(item is None for item in made):
+        return None
+    return tuple(int(bool(item)) for item in made)
+
+
+def _same_size(a: Size, b: Size) -> bool | None:
+    if a == b:
+        return True
+    if isinstance(a, int) and isinstance(b, int):
+        return False
+    number = a if isinstance(a, int) else b
+    name = b if isinstance(a, int) else a
+    plain = isinstance(name, str) and "(" not in name  # a name in brackets is a difference, which may be below 0
+    return False if isinstance(number, int) and number < 0 and plain else None
+
+
+def _where(node: Node) -> Elements | None:
+    condition, a, b = node.input(0).array, _known(node.input(1)), _known(node.input(2))
+    if condition is None or condition.ndim > 1 or a is None or b is None:
+        return None
+    chosen = [bool(item) for item in condition.reshape(-1)]
+    width = max(len(chosen), len(a), len(b))
+    if {len(chosen), len(a), len(b)} - {1, width} or node.spec().shape not in ((), (width,)):
+        return None
+    wide = [list(part) * (width // len(part)) for part in (chosen, a, b)]
+    return tuple(x if taken else y for taken, x, y in zip(*wide, strict=True))
+
+
+def _pairs(node: Node) -> list[tuple[Size, Size]] | None:
+    """The elements of two inputs that are broadcast to rank 0 or 1."""
+    a, b = _known(node.input(0)), _known(node.input(1))
+    if a is None or b is None:
+        return None
+    width = max(len(a), len(b))
+    if {len(a), len(b)} - {1, width} or node.spec().shape not in ((), (width,)):
+        return None
+    return list(zip(a * (width if len(a) == 1 else 1), b * (width if len(b) == 1 else 1), strict=True))
+
+
+def _expand(node: Node) -> Elements | None:
+    found, shape = _known(node.input(0)), node.spec().shape
+    if found is None or len(shape) > 1 or not all(isinstance(size, int) and size <= 64 for size in shape):
+        return None
+    return found * int(shape[0]) if len(shape) == 1 and len(found) == 1 else found
 
 
 def _maximum(node: Node) -> Elements | None:
@@ -150,5 +195,8 @@ _RULES: dict[str, Callable[[Node], Elements | None]] = {
     "Sub": _calculated("-"),
     "Div": _calculated("//"),
     "Max": _maximum,
+    "Equal": _equal,
+    "Expand": _expand,
     "ReduceProd": _reduce_product,
+    "Where": _where,
 }

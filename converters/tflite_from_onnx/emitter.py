@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -19,6 +20,9 @@ from mlpack_edge.core.errors import Unsupported
 __all__ = ["HELD", "Emitter", "Given", "aligned", "arranged", "held"]
 
 Array = NDArray[Any]
+
+#: What a size that is not known counts for where work is weighed.
+_SOME = 16
 
 
 class Emitter(Chains):
@@ -88,8 +92,14 @@ class Emitter(Chains):
         return self._sizes[size]
 
     def can_tell(self, size: Size) -> bool:
-        """Whether a size is a number, or a product of sizes that some tensor has when the model runs."""
-        return isinstance(size, int) or all(part.isdigit() or part in self.sources for part in size.split("*"))
+        """Whether a size is a number, or calculated from sizes that some tensor has when the model runs."""
+        if isinstance(size, int) or size in self.sources:
+            return True
+        inner = sizes.terms(size)
+        if inner is not None:
+            return self.can_tell(inner[1]) and self.can_tell(inner[2])
+        parts = size.split("*")
+        return all(part.isdigit() or (part != size and self.can_tell(part)) for part in parts)
 
     def _from_elements(self, value: Value) -> Tensor:
         assert value.elements is not None
@@ -99,6 +109,11 @@ class Emitter(Chains):
         return self.emit("CAST", [tensor], value.dtype, value.shape, in_data_type="int32", out_data_type=value.dtype)
 
     def _computed(self, size: str) -> Tensor:
+        inner = sizes.terms(size)
+        if inner is not None and self.can_tell(size):
+            operator, a, b = inner
+            kind = {"+": "ADD", "-": "SUB", "//": "FLOOR_DIV"}[operator]
+            return self.emit(kind, [self.size_tensor(a), self.size_tensor(b)], "int32", ())
         factor, *rest = size.split("*")
         if not rest:
             raise Unsupported(
@@ -112,11 +127,22 @@ class Emitter(Chains):
 
 
 def arranged(values: Sequence[Value], rank: int) -> Perm:
-    """The layout in which an operator that works in any layout should run: that of its widest input that is no constant."""
-    for value in values:
-        if value.array is None and value.rank == rank:
-            return value.layout
-    return tuple(range(rank))
+    """The layout in which an operator that works in any layout should run: that for which the fewest elements move.
+
+    Of the values of `rank` that are no constants; between equals a layout other than ONNX's own, which a convolution made.
+    """
+    wide = [value for value in values if value.array is None and value.rank == rank and value.forms]
+    plain = tuple(range(rank))
+    layouts = list(dict.fromkeys(perm for value in wide for perm in value.forms)) or [plain]
+    return min(layouts, key=lambda perm: (sum(_moving(value, perm) for value in wide), perm == plain))
+
+
+def _moving(value: Value, perm: Perm) -> int:
+    """How many elements move to have `value` in layout `perm`; a named size counts as some number."""
+    kept = [axis for axis in perm if value.shape[axis] != 1]
+    if any(kept == [axis for axis in form if value.shape[axis] != 1] for form in value.forms):
+        return 0
+    return math.prod(size if isinstance(size, int) else _SOME for size in value.shape)
 
 
 def aligned(emitter: Emitter, value: Value, perm: Perm) -> Tensor:

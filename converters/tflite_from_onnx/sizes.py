@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from itertools import accumulate
 
 Size = int | str
 
@@ -45,7 +46,30 @@ def calculated(operator: str, a: Size, b: Size) -> Size:
         return b
     if operator == "-" and a == b:
         return 0
+    if operator in "+-" and isinstance(b, int) and b < 0:
+        return calculated("-" if operator == "+" else "+", a, -b)
     return f"({named(a)}{operator}{named(b)})"
+
+
+def terms(size: Size) -> tuple[str, Size, Size] | None:
+    """(operator, a, b) of a size that `calculated` named, None of any other."""
+    if not isinstance(size, str) or not (size.startswith("(") and size.endswith(")")):
+        return None
+    inner = size[1:-1]
+    if min(accumulate({"(": 1, ")": -1}.get(letter, 0) for letter in inner), default=0) < 0:
+        return None  # the brackets at the ends are not one pair
+    depth = 0
+    for place, letter in enumerate(inner):
+        depth += {"(": 1, ")": -1}.get(letter, 0)
+        operator = "//" if inner.startswith("//", place) else letter
+        if depth == 0 and place and operator in ("+", "-", "//"):
+            a, b = inner[:place].replace("·", "*"), inner[place + len(operator) :].replace("·", "*")
+            return (operator, _read(a), _read(b)) if a and b else None
+    return None
+
+
+def _read(text: str) -> Size:
+    return int(text) if text.isdigit() else text
 
 
 def named(size: Size) -> str:
