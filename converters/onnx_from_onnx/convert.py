@@ -50,7 +50,12 @@ class CleanModel:
 
 
 def load(path: Path) -> onnx.ModelProto:
-    """A model from a file that was not made here, its external data folded in.
+    """A model from a file that was not made here, its external data folded in. Raises what `load_whole` raises."""
+    return load_whole(path)[0]
+
+
+def load_whole(path: Path) -> tuple[onnx.ModelProto, bool]:
+    """As `load`, and whether all of the model was in the file itself.
 
     Raises what `open_onnx` raises, and Unsupported where all weights together are above what one file holds.
     """
@@ -64,7 +69,7 @@ def load(path: Path) -> onnx.ModelProto:
             "convert a smaller or a quantized export of the model",
         )
     fold(found)
-    return model
+    return model, not found
 
 
 def convert(model: onnx.ModelProto, options: OnnxOptions | None = None) -> CleanModel:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -11,9 +12,10 @@ import onnx
 from numpy.typing import NDArray
 
 from mlpack_edge.converters.built import BuiltModel
-from mlpack_edge.converters.onnx_from_onnx.convert import CleanModel, OnnxOptions, convert, load
+from mlpack_edge.converters.onnx_from_onnx.convert import OnnxOptions, convert, load, load_whole
 from mlpack_edge.converters.sources.source import SourceOptions
 from mlpack_edge.core.errors import BadInput, CheckFailed
+from mlpack_edge.core.files import io_fault
 from mlpack_edge.core.signature import Signature
 from mlpack_edge.runtimes.onnx_files.signature import real_inputs, shape_of
 from mlpack_edge.runtimes.onnxruntime import FAULTS, open_session, run_in_pieces
@@ -27,26 +29,34 @@ def from_onnx(name: str, options: SourceOptions) -> OnnxSource:
     """Open an ONNX file as a source; external data outside its folder is refused before anything reads it."""
     if options.stop_before:
         raise BadInput("an ONNX file has no steps to stop before", "leave --stop-before out")
-    return OnnxSource(name, load(Path(name)), options)
+    return OnnxSource(name, options)
 
 
 class OnnxSource:
-    """The file as it is is the reference; what is written is cleaned."""
+    """The file as it is is the reference; what is written is cleaned.
+
+    The file is read again for each of the two instead of being held: a large model is in memory once at a time.
+    """
 
     kind = "onnx"
 
-    def __init__(self, name: str, model: onnx.ModelProto, options: SourceOptions) -> None:
+    def __init__(self, name: str, options: SourceOptions) -> None:
         self._name = name
-        self._original = model.SerializeToString()
+        self._options = OnnxOptions(options.opset, options.shapes)
+        self._state = _state(name)
+        model, self._is_whole = load_whole(Path(name))
         self._batch = _fixed_batch(model)
-        self._clean: CleanModel = convert(model, OnnxOptions(options.opset, options.shapes))
-        self.signature = self._clean.signature
-        self._reference = self._open()
+        clean = convert(model, self._options)
+        self.signature = clean.signature
+        self._signature, self._outputs, self._notes = clean.signature, clean.outputs, clean.notes
+        self._reference: Callable[[dict[str, Array]], dict[str, Any]] | None = None
 
     def run(self, feeds: Mapping[str, Array]) -> dict[str, Array]:
         """What the file as it is gives, under the names of the cleaned model's outputs."""
+        if self._reference is None:
+            self._reference = self._open()
         made = self._reference(dict(feeds))
-        renamed = {after: self._array(made[before]) for before, after in self._clean.outputs.items()}
+        renamed = {after: self._array(made[before]) for before, after in self._outputs.items()}
         return {spec.name: renamed[spec.name] for spec in self.signature.outputs if spec.name in renamed}
 
     def _array(self, value: Any) -> Array:
@@ -58,11 +68,13 @@ class OnnxSource:
         return np.array(rows, np.float32).reshape(len(value), len(classes))
 
     def original(self) -> onnx.ModelProto:
-        """The file as it is, its external data folded in."""
-        return onnx.load_from_string(self._original)
+        """The file as it is, its external data folded in. Raises BadInput where it was replaced meanwhile."""
+        if _state(self._name) != self._state:
+            raise BadInput(f"{self._name} changed while it was read", "wait until it is written, and start again")
+        return load(Path(self._name))
 
     def convert(self) -> BuiltModel:
-        return BuiltModel(self._clean.model, self._clean.signature, {})
+        return BuiltModel(convert(self.original(), self._options).model, self._signature, {})
 
     def adopt(self, signature: Signature) -> None:
         self.signature = signature
@@ -74,12 +86,20 @@ class OnnxSource:
         return {}
 
     def notes(self) -> list[str]:
-        return list(self._clean.notes)
+        return list(self._notes)
+
+    def _for_runtime(self) -> bytes | Path:
+        """The file itself where it is whole, for that takes the least memory; else with its external data folded in."""
+        path = Path(self._name)
+        if self._is_whole and _state(self._name) == self._state:
+            return path
+        data: bytes = self.original().SerializeToString()
+        return data
 
     def _open(self) -> Callable[[dict[str, Array]], dict[str, Any]]:
         """ONNX Runtime; where the file is too new for it, onnx's own reference implementation."""
         try:
-            session = open_session(self._original)
+            session = open_session(self._for_runtime())
         except FAULTS as fault:
             reason = " ".join(str(fault).split())[:400]
         else:
@@ -96,6 +116,15 @@ class OnnxSource:
             ) from fault
         names = list(slow.output_names)
         return lambda feeds: dict(zip(names, slow.run(None, feeds), strict=True))
+
+
+def _state(name: str) -> tuple[int, int, int]:
+    """What changes when a file is replaced or written to. Raises IoFault."""
+    try:
+        found = os.stat(name)  # noqa: PTH116 - the three figures, not a Path
+    except OSError as fault:
+        raise io_fault(fault, f"{name} could not be read") from fault
+    return found.st_ino, found.st_size, found.st_mtime_ns
 
 
 def _fixed_batch(model: onnx.ModelProto) -> int | None:

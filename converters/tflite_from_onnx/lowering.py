@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, MutableMapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -16,6 +16,7 @@ from mlpack_edge.converters.tflite_from_onnx.emitter import Emitter, Given
 from mlpack_edge.converters.tflite_from_onnx.folding import fold
 from mlpack_edge.converters.tflite_from_onnx.inference import infer
 from mlpack_edge.converters.tflite_from_onnx.node import Node
+from mlpack_edge.converters.tflite_from_onnx.scope import Scope, last_reads
 from mlpack_edge.converters.tflite_from_onnx.sizes import Size
 from mlpack_edge.converters.tflite_from_onnx.values import Perm, Spec, Value, constant, permuted
 from mlpack_edge.converters.tflite_graph.model import Tensor
@@ -25,7 +26,6 @@ Array = NDArray[Any]
 Lower = Callable[[Node], "Value | Sequence[Value | None]"]
 #: (domain, operator) -> how it is lowered; the domain of the standard is "".
 Table = Mapping[tuple[str, str], Lower]
-Scope = MutableMapping[str, Value]
 
 
 class Lowering(Emitter):
@@ -38,10 +38,19 @@ class Lowering(Emitter):
         self._count = 0
 
     def run(
-        self, nodes: Sequence[onnx.NodeProto], scope: Scope, prefix: str = "", opsets: Mapping[str, int] | None = None
+        self,
+        nodes: Sequence[onnx.NodeProto],
+        scope: Scope,
+        prefix: str = "",
+        opsets: Mapping[str, int] | None = None,
+        kept: Iterable[str] | None = None,
     ) -> None:
-        """Lower nodes that are in an order in which they can run; `scope` holds the values they see, and gets theirs."""
-        for proto in nodes:
+        """Lower nodes that are in an order in which they can run; `scope` holds the values they see, and gets theirs.
+
+        kept: the names that are read afterwards; every other value is forgotten after its last reader. None keeps all.
+        """
+        done = last_reads(nodes, kept) if kept is not None else [set[str]()] * len(nodes)
+        for proto, unread in zip(nodes, done, strict=True):
             inputs = [scope[name] if name else None for name in proto.input]
             made = self.apply(proto, inputs, opsets or self.opsets, scope)
             for name, value in zip(proto.output, made, strict=False):
@@ -50,6 +59,7 @@ class Lowering(Emitter):
                         value.name = prefix + name
                     _name_tensors(value, prefix + name)
                     scope[name] = value
+            scope.release(unread)
 
     def apply(
         self, proto: onnx.NodeProto, inputs: Sequence[Value | None], opsets: Mapping[str, int], scope: Scope
@@ -83,9 +93,10 @@ class Lowering(Emitter):
         body = body_of(node)
         if body is None:
             raise node.refuse("no lowering is known for it, and the standard gives it no function body")
-        inner: dict[str, Value] = {
-            name: value for name, value in zip(body.inputs, node.inputs, strict=False) if name and value is not None
-        }
+        inner = Scope()
+        inner.update(
+            {name: value for name, value in zip(body.inputs, node.inputs, strict=False) if name and value is not None}
+        )
         absent = {name for name in body.inputs if name not in inner}
         nodes = [_without_absent(proto, absent) for proto in body.nodes]
         self._count += 1
@@ -123,7 +134,9 @@ class Lowering(Emitter):
             domain=domain,
             **{key: value for key, value in attributes.items() if value is not None},
         )
-        return self.apply(proto, values, {domain: version or (21 if not domain else self.opsets.get(domain, 1))}, {})
+        return self.apply(
+            proto, values, {domain: version or (21 if not domain else self.opsets.get(domain, 1))}, Scope()
+        )
 
     def infer(self, node: Node) -> tuple[Spec, ...]:
         """ONNX's own inference for a node; sizes it does not know get names of their own."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -10,6 +10,7 @@ import onnx
 from numpy.typing import NDArray
 from onnx import helper, numpy_helper
 
+from mlpack_edge.converters.tflite_from_onnx.scope import Scope
 from mlpack_edge.converters.tflite_from_onnx.values import Spec, Value
 from mlpack_edge.core.errors import Unsupported
 
@@ -33,7 +34,7 @@ class Node:
         self._attributes = {attribute.name: attribute for attribute in proto.attribute}
         self._specs: tuple[Spec, ...] | None = None
         #: The values that a sub-graph of this node sees.
-        self.scope: Mapping[str, Value] = {}
+        self.scope = Scope()
 
     @property
     def op_type(self) -> str:

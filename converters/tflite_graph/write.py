@@ -30,13 +30,15 @@ SIGNATURE_KEY = "serving_default"
 class _AlignedBuffer(generated.BufferT):  # type: ignore[misc]  # the generated classes have no types
     """A buffer whose bytes begin at a multiple of 16."""
 
+    data: NDArray[np.uint8] | None
+
     def Pack(self, builder: Any) -> Any:
         vector = None
         if self.data is not None and self.data.size:
-            raw = self.data
+            raw, self.data = self.data, None  # the builder holds it from here on
             builder.StartVector(1, raw.size, _ALIGNMENT)
             builder.head = builder.head - raw.size
-            builder.Bytes[builder.head : builder.head + raw.size] = memoryview(raw)
+            builder.Bytes[builder.head : builder.head + raw.size] = raw.data
             vector = builder.EndVector()
         generated.BufferStart(builder)
         if vector is not None:
@@ -50,6 +52,15 @@ class _Buffers:
     def __init__(self) -> None:
         self.all = [_AlignedBuffer()]
         self._known: dict[bytes, int] = {}
+        self._taken: dict[Tensor, int] = {}
+
+    def take(self, tensor: Tensor) -> int:
+        """The buffer of a constant, whose content leaves `tensor`; 0 for what is computed. Graphs may share a tensor."""
+        if tensor.data is not None:
+            raw = np.ascontiguousarray(tensor.data, dtype=tensor.dtype)
+            tensor.data = None
+            self._taken[tensor] = self.add(raw.reshape(-1).view(np.uint8))
+        return self._taken.get(tensor, 0)
 
     def add(self, raw: NDArray[np.uint8]) -> int:
         if not raw.size:
@@ -67,7 +78,7 @@ class _Buffers:
 def write_tflite(graph: Graph, metadata: Mapping[str, bytes], description: str = "mlpack") -> bytes:
     """The file. metadata: named buffers; the signature definition names inputs and outputs by their tensors' names.
 
-    Raises Unsupported where it would pass 2 GB, which no flatbuffer holds.
+    The constants are taken out of `graph`, so that large ones are not held twice. Raises Unsupported where it would pass 2 GB, which no flatbuffer holds.
     """
     total = sum(
         tensor.data.nbytes for one in (graph, *graph.subgraphs()) for tensor in one.tensors() if tensor.data is not None
@@ -90,7 +101,7 @@ def write_tflite(graph: Graph, metadata: Mapping[str, bytes], description: str =
     model.buffers = buffers.all
     builder = flatbuffers.Builder(max(1024, total + (total >> 6) + 65536))
     builder.Finish(model.Pack(builder), file_identifier=b"TFL3")
-    return bytes(builder.Output())
+    return bytes(memoryview(builder.Bytes)[builder.Head() :])
 
 
 class _Codes:
@@ -133,9 +144,7 @@ def _tensor(tensor: Tensor, buffers: _Buffers) -> Any:
         made.shapeSignature = np.array(tensor.shape, np.int32)
     made.hasRank = True
     made.isVariable = tensor.variable
-    if tensor.data is not None:
-        raw = np.ascontiguousarray(tensor.data, dtype=tensor.dtype)
-        made.buffer = buffers.add(raw.reshape(-1).view(np.uint8))
+    made.buffer = buffers.take(tensor)
     if tensor.quantization is not None:
         made.quantization = generated.QuantizationParametersT()
         made.quantization.scale = np.asarray(tensor.quantization.scale, np.float32).reshape(-1)

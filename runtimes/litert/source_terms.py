@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mlpack_edge.core.signature import Signature, TensorSpec, signature_from_text
-from mlpack_edge.runtimes.litert.model_file import read_model
+from mlpack_edge.runtimes.litert.model_file import read_model, stored_signature
 from mlpack_edge.runtimes.litert.runner import LitertOptions, LitertRunner
 from mlpack_edge.runtimes.parity import Runner
 
@@ -62,15 +62,21 @@ class TfliteModel:
         file = read_model(model)
         self._model = model
         self._tensors = file.tensors
-        self._runner = LitertRunner(model, options=LitertOptions(decode=True))
-        self.own = self._runner.signature
+        self._runner: LitertRunner | None = None
+        own = stored_signature(file)
+        if own is None:
+            self._runner = self._opened()
+            own = self._runner.signature
+        self.own = own
         stored = file.metadata.get(SOURCE_SIGNATURE_KEY)
-        whole = self.own if stored is None else signature_from_text(stored.decode("utf-8", "replace"))
+        whole = own if stored is None else signature_from_text(stored.decode("utf-8", "replace"))
         self.signature = narrow(whole)
         self._turned = file.metadata.get(LAYOUT_KEY) == b"nhwc"
 
     def run(self, feeds: Mapping[str, Array]) -> dict[str, Array]:
         """All outputs. Raises RowsRefused (no rows), CheckFailed (LiteRT stopped), BadInput."""
+        if self._runner is None:  # not before the reference has been opened: a large model is laid out once at a time
+            self._runner = self._opened()
         made = self._runner.run(self._given(feeds))
         return {spec.name: self._answer(made[spec.name], spec) for spec in self.signature.outputs}
 
@@ -90,6 +96,9 @@ class TfliteModel:
             else:
                 found[name] = array
         return found
+
+    def _opened(self) -> LitertRunner:
+        return LitertRunner(self._model, options=LitertOptions(decode=True))
 
     def _given(self, feeds: Mapping[str, Array]) -> dict[str, Array]:
         given = {}
