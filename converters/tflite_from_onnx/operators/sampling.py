@@ -127,9 +127,7 @@ def grid_sample(node: Node) -> Value:
         one = low.value(low.reshape(low.tensor(one), flat), Spec(grid.dtype, flat))
         scale, shift = ((size - 1) / 2, (size - 1) / 2) if how.align_corners else (size / 2, (size - 1) / 2)
         one = low.op("Add", low.op("Mul", one, number(scale)), number(shift))
-        if how.padding == "border":
-            one = low.op("Clip", one, number(0), number(size - 1))
-        elif how.padding == "reflection":
+        if how.padding == "reflection":
             one = reflected(low, one, size, how.align_corners)
         at.append(one)
     return _image(low, sampled(low, x, at, how), (x.shape[0], *out, x.shape[1]))
