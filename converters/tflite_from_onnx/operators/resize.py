@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from mlpack_edge.converters.tflite_from_onnx.emitter import Given
 from mlpack_edge.converters.tflite_from_onnx.node import Node
 from mlpack_edge.converters.tflite_from_onnx.operators import resize_grid
 from mlpack_edge.converters.tflite_from_onnx.operators.resize_grid import Filter, Grid
@@ -236,7 +237,7 @@ def along_axis(node: Node, x: Value, axis: int, weights: Array) -> Value:
     spec = Spec(x.dtype, (*x.shape[:axis], len(weights), *x.shape[axis + 1 :]))
     content = weights.astype(np.float32)
     if at == len(perm) - 1:
-        tensors = [low.tensor(x, perm), content, None]
+        tensors: list[Given] = [low.tensor(x, perm), content, None]
         return low.emit_value("FULLY_CONNECTED", tensors, spec, perm, keep_num_dims=True)
     front, behind = product(shape[:at]), product(shape[at + 1 :])
     flat = low.reshape(low.tensor(x, perm), (front, shape[at], behind))

@@ -78,7 +78,8 @@ def nearest(grid: Grid, rounding: str) -> Array:
         place = np.floor(at + _F(0.5))
     else:
         place = np.ceil(at - _F(0.5))
-    return np.clip(place.astype(np.int64), 0, grid.size - 1)
+    found: Array = np.clip(place.astype(np.int64), 0, grid.size - 1)
+    return found
 
 
 def kernel(distance: Array, by: Filter) -> Array:

@@ -55,8 +55,8 @@ def sampled(low: Lowering, x: Value, at: Sequence[Value], how: Sampler) -> Value
     found = (batch, product([places, count]), x.shape[1])
     taken = low.emit_value("GATHER", [flat, many], Spec(x.dtype, found), axis=1, batch_dims=1)
     if count == 1:
-        column = (batch, places, 1)
-        shares = low.value(low.reshape(low.tensor(weight), column), Spec(x.dtype, column))
+        single = (batch, places, 1)
+        shares = low.value(low.reshape(low.tensor(weight), single), Spec(x.dtype, single))
         return taken if how.mode == "nearest" and how.padding != "zeros" else low.op("Mul", taken, shares)
     split, column = (batch, places, count, x.shape[1]), (batch, places, count, 1)
     parts = low.value(low.reshape(low.tensor(taken), split), Spec(x.dtype, split))
