@@ -25,13 +25,25 @@ class Spec:
     shape: tuple[Size, ...]
 
 
+@dataclass(frozen=True, eq=False, slots=True)
+class Codes:
+    """What an integer value stands for: real = scale * (code - zero_point), one scale for all.
+
+    real: the real numbers themselves, each of them on that grid.
+    """
+
+    real: Value
+    scale: float
+    zero_point: int
+
+
 @dataclass(eq=False, slots=True)
 class Value:
     """One ONNX value, in ONNX's own layout and element type.
 
     array: its content where that is constant. elements: the elements of an integer value of rank 0 or 1 as far as they
     are known (sizes of other values). forms: the TFLite tensors that hold it, by layout; a float64 or float16 value is
-    held as float32.
+    held as float32. codes: of an integer value that was quantized, its real numbers.
     """
 
     name: str
@@ -40,6 +52,7 @@ class Value:
     array: Array | None = None
     elements: tuple[Size, ...] | None = None
     forms: dict[Perm, Tensor] = field(default_factory=dict)
+    codes: Codes | None = None
 
     @property
     def rank(self) -> int:

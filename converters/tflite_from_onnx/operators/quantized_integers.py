@@ -1,0 +1,153 @@
+"""Integer products, exact: MatMulInteger, ConvInteger, and what ONNX Runtime's dynamic quantization writes with them."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mlpack_edge.converters.tflite_from_onnx import sizes
+from mlpack_edge.converters.tflite_from_onnx.lowering import Lowering
+from mlpack_edge.converters.tflite_from_onnx.node import Node
+from mlpack_edge.converters.tflite_from_onnx.operators.elementwise import cast, compute
+from mlpack_edge.converters.tflite_from_onnx.sizes import broadcast
+from mlpack_edge.converters.tflite_from_onnx.values import Spec, Value, constant
+
+Array = NDArray[Any]
+#: Whole numbers up to here are exact in float32, and so are sums that stay below it.
+_EXACT = 1 << 24
+
+
+def matmul_integer(node: Node) -> Value:
+    """MatMulInteger-10: (a - a_zero) (b - b_zero) in int32. Zero points for all, for rows of a, for columns of b."""
+    return _product(node, node.input(0), node.input(1), node.optional(2), node.optional(3))
+
+
+def _product(node: Node, a: Value, b: Value, a_zero: Value | None, b_zero: Value | None) -> Value:
+    low = node.low
+    if not isinstance(a.shape[-1], int):
+        raise node.refuse("how many products it sums is open", "fix the sizes with --shape")
+    rows, columns = a.rank == 1, b.rank == 1
+    a = low.op("Unsqueeze", a, np.array([0], np.int64)) if rows else a
+    b = low.op("Unsqueeze", b, np.array([1], np.int64)) if columns else b
+    left, left_zero = _as_int8(low, a, _beside(low, a_zero, column=True))
+    right, right_zero = _as_int8(low, b, _beside(low, b_zero, column=False))
+    made = _int8_product(node, left, right)
+    if left_zero is not None:
+        made = compute(low, "SUB", made, compute(low, "MUL", _sum(low, right, -2), left_zero))
+    if right_zero is not None:
+        summed = _sum(low, left, -1)
+        if left_zero is not None:
+            summed = compute(low, "SUB", summed, compute(low, "MUL", left_zero, int(left.shape[-1])))
+        made = compute(low, "SUB", made, compute(low, "MUL", summed, right_zero))
+    gone = [axis for axis, dropped in ((-2, rows), (-1, columns)) if dropped]
+    return low.op("Squeeze", made, np.array(gone, np.int64)) if gone else made
+
+
+def _int8_product(node: Node, a: Value, b: Value) -> Value:
+    """BATCH_MATMUL of bare int8 matrices with int32 sums."""
+    low = node.low
+    shape = (*broadcast(a.shape[:-2], b.shape[:-2]), a.shape[-2], b.shape[-1])
+    if len(shape) > 5:
+        raise node.refuse(f"its matrices have {len(shape)} dimensions, and TFLite takes 5")
+    spec = Spec("int32", shape)
+    return low.emit_value("BATCH_MATMUL", [low.tensor(a), low.tensor(b)], spec, adj_x=False, adj_y=False)
+
+
+def _as_int8(low: Lowering, x: Value, zero: Value | None) -> tuple[Value, Value | None]:
+    """Codes as int8, and their zero point as int32 or a constant; None where it is 0 everywhere."""
+    center = constant("", np.zeros((), np.int32)) if zero is None else cast(low, zero, "int32")
+    if x.dtype == "uint8":
+        x = cast(low, compute(low, "SUB", cast(low, x, "int32"), 128), "int8") if x.array is None else _moved(x)
+        center = low.op("Sub", center, np.array(128, np.int32))
+    elif x.array is None:
+        x = cast(low, cast(low, x, "int32"), "int8")  # without the scales that the codes may have
+    return x, None if center.array is not None and not center.array.any() else center
+
+
+def _moved(x: Value) -> Value:
+    assert x.array is not None
+    return constant(x.name, (x.array.astype(np.int16) - 128).astype(np.int8))
+
+
+def _beside(low: Lowering, zero: Value | None, *, column: bool) -> Value | None:
+    """A zero point that is broadcast over the product: those of a's rows stand in a column."""
+    if zero is None or zero.rank == 0:
+        return zero
+    if sizes.count(zero.shape) == 1:
+        return low.op("Reshape", zero, np.array([], np.int64))
+    return low.op("Unsqueeze", zero, np.array([-1], np.int64)) if column and zero.rank == 1 else zero
+
+
+def _sum(low: Lowering, x: Value, axis: int) -> Value:
+    return low.op("ReduceSum", cast(low, x, "int32"), np.array([axis], np.int64), keepdims=1)
+
+
+def conv_integer(node: Node) -> Value:
+    """ConvInteger-10 by convolutions of floats whose sums stay exact: the weights are taken apart bit by bit if need be."""
+    low, x, w = node.low, node.input(0), node.input(1)
+    if w.array is None:
+        raise node.refuse("its weights are known only when the model runs", "make them a constant of the model")
+    x_zero, w_zero = node.optional(2), node.optional(3)
+    center = np.zeros((), np.int64) if w_zero is None else node.constant(3, "zero point").astype(np.int64)
+    if center.size > 1:
+        center = center.reshape(-1, *(1,) * (w.rank - 1))
+    filters = w.array.astype(np.int64) - center.reshape(() if center.size == 1 else center.shape)
+    reals = cast(low, cast(low, x, "int32"), "float32")
+    if x_zero is not None:
+        reals = compute(low, "SUB", reals, cast(low, _single(node, x_zero), "float32"))
+    terms = math.prod(filters.shape[1:])
+    attributes = {attribute.name: node.attr(attribute.name) for attribute in node.proto.attribute}
+    made: Value | None = None
+    for part, factor in _parts(node, filters, terms):
+        summed = cast(low, low.op("Conv", reals, part.astype(np.float32), **attributes), "int32")
+        summed = summed if factor == 1 else compute(low, "MUL", summed, factor)
+        made = summed if made is None else compute(low, "ADD", made, summed)
+    assert made is not None
+    return made
+
+
+def _single(node: Node, zero: Value) -> Value:
+    if sizes.count(zero.shape) != 1:
+        raise node.refuse("its input has several zero points")
+    return node.low.op("Reshape", zero, np.array([], np.int64))
+
+
+def _parts(node: Node, weights: Array, terms: int) -> list[tuple[Array, int]]:
+    """(weights, factor) that add up to `weights`, each so small that sums of `terms` products with codes are exact."""
+    for bits in (8, 4, 2, 1):
+        if terms * 255 * min((1 << bits) - 1, int(np.abs(weights).max(initial=0))) < _EXACT:
+            sign, size = np.sign(weights), np.abs(weights)
+            digits = [(sign * ((size >> shift) & ((1 << bits) - 1)), 1 << shift) for shift in range(0, 8, bits)]
+            return [part for part in digits if part[0].any()] or digits[:1]
+    raise node.refuse(f"it sums {terms} products of integers, too many for TFLite's convolutions to be exact")
+
+
+def matmul_integer_to_float(node: Node) -> Value:
+    """com.microsoft MatMulIntegerToFloat-1: a, b, their scales, their zero points, a bias."""
+    made = _product(node, node.input(0), node.input(1), node.optional(4), node.optional(5))
+    return _in_reals(node, made, node.input(2), node.input(3), node.optional(6))
+
+
+def dynamic_quantize_matmul(node: Node) -> Value:
+    """com.microsoft DynamicQuantizeMatMul-1: a is quantized as it comes; b, its scale, its zero point, a bias."""
+    codes, scale, zero = node.low.ops("DynamicQuantizeLinear", node.input(0), outputs=3)
+    assert codes is not None and scale is not None
+    made = _product(node, codes, node.input(1), zero, node.optional(3))
+    return _in_reals(node, made, scale, node.input(2), node.optional(4))
+
+
+def _in_reals(node: Node, sums: Value, a_scale: Value, b_scale: Value, bias: Value | None) -> Value:
+    low = node.low
+    scale = low.op("Mul", _beside(low, a_scale, column=True), b_scale)
+    made = low.op("Mul", cast(low, sums, "float32"), scale)
+    return made if bias is None else low.op("Add", made, bias)
+
+
+OPERATORS = {
+    "MatMulInteger": matmul_integer,
+    "com.microsoft:DynamicQuantizeMatMul": dynamic_quantize_matmul,
+    "com.microsoft:MatMulIntegerToFloat": matmul_integer_to_float,
+}
