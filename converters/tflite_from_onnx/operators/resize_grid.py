@@ -86,7 +86,8 @@ def kernel(distance: Array, by: Filter) -> Array:
     """The weight of an element at `distance` from where is sampled."""
     x = np.abs(distance)
     if by.mode == "linear":
-        return np.maximum(1 - x, 0)
+        linear: Array = np.maximum(1 - x, 0)
+        return linear
     a = by.a
     near = ((a + 2) * x - (a + 3)) * x * x + 1
     far = ((a * x - 5 * a) * x + 8 * a) * x - 4 * a
