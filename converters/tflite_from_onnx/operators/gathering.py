@@ -20,11 +20,15 @@ def gather(node: Node) -> Value:
     """Gather-1 to Gather-13, in the layout at hand. One constant place is a slice, which XNNPACK takes."""
     value, indices, axis = node.input(0), node.input(1), node.axis(0)
     size = value.shape[axis]
-    if indices.array is not None and indices.rank == 0 and isinstance(size, int):
+    if indices.array is not None and indices.rank == 0:
         place = int(indices.array)
-        if not -size <= place < size:
-            raise node.refuse(f"its index {place} lies outside the size {size}")
-        return at(node, value, axis, place % size)
+        if isinstance(size, int):
+            if not -size <= place < size:
+                raise node.refuse(f"its index {place} lies outside the size {size}")
+            return at(node, value, axis, place % size)
+        if place in (0, -1):  # which are there whatever the size is
+            taken = cut(node, value, {axis: (place, None if place else 1, 1, 1)})
+            return node.low.op("Squeeze", taken, np.array([axis], np.int64))
     perm = value.layout
     made, places = _layout_of_gather(perm, axis, indices.rank)
     shape = (*value.shape[:axis], *indices.shape, *value.shape[axis + 1 :])

@@ -6,7 +6,7 @@ import numpy as np
 from onnx import helper
 
 from mlpack_edge.converters.tflite_from_onnx import sizes
-from mlpack_edge.converters.tflite_from_onnx.emitter import Given, held
+from mlpack_edge.converters.tflite_from_onnx.emitter import held
 from mlpack_edge.converters.tflite_from_onnx.node import Node
 from mlpack_edge.converters.tflite_from_onnx.operators.elementwise import elementwise
 from mlpack_edge.converters.tflite_from_onnx.operators.indices import cast, int32
@@ -26,6 +26,9 @@ def constant_of_shape(node: Node) -> Value:
     known = sizes.known(spec.shape)
     if known is not None and sizes.count(known) <= _MOST_ELEMENTS:  # type: ignore[operator]
         return constant("", np.full(known, filling))
+    if shape is not None:  # no shape is computed where another tensor can lend its own
+        thin = np.full([size if isinstance(size, int) else 1 for size in shape], filling)
+        return node.low.op("Expand", thin, node.input(0))
     wanted = int32(node.low, node.input(0))
     return node.low.emit_value("FILL", [wanted, filling.astype(held(spec.dtype))], spec)
 
@@ -37,6 +40,9 @@ def range_(node: Node) -> Value:
     if dtype not in ("float32", "float64", "int32", "int64", "int16"):
         raise node.refuse(f"TFLite makes no range of {dtype}")
     low = node.low
+    start, limit, delta = (None if bound.elements is None else bound.elements[0] for bound in bounds)
+    if start == 0 and delta == 1 and isinstance(limit, str) and dtype in ("int32", "int64"):
+        return low.value(cast(low, counting(node, limit), dtype, (limit,)), Spec(dtype, (limit,)))
     inside = {"int16": "int32", "float64": "float32"}.get(dtype, dtype)
     if all(bound.elements is not None for bound in bounds) and dtype == "int64":
         inside = "int32"  # sizes, which TFLite holds in it
@@ -47,6 +53,17 @@ def range_(node: Node) -> Value:
     count = _count(node, bounds)
     made = low.emit("RANGE", tensors, inside, (count,))
     return low.value(cast(low, made, held(dtype), (count,)), Spec(dtype, (count,)))
+
+
+def counting(node: Node, size: Size) -> Tensor:
+    """0, 1, 2, ... as many as `size`: int32 `[size]`. Ones are expanded and summed up, so that no shape is computed."""
+    low = node.low
+    if isinstance(size, int):
+        return low.tensor_of(np.arange(size, dtype=np.int32))
+    ones = low.op("Expand", np.ones(1, np.int32), Value("", "int64", (1,), elements=(size,)))
+    return low.emit(
+        "CUMSUM", [low.tensor(ones), np.array(0, np.int32)], "int32", (size,), exclusive=True, reverse=False
+    )
 
 
 def _count(node: Node, bounds: list[Value]) -> Size:
@@ -115,10 +132,7 @@ def _compared(node: Node, rows: Size, columns: Size, shift: int, upper: bool) ->
         whole = np.ones(known, bool)
         return constant("", np.triu(whole, shift) if upper else np.tril(whole, shift))
     low = node.low
-    numbers: list[Tensor] = []
-    for size in (rows, columns):
-        bounds: list[Given] = [np.array(0, np.int32), low.size_tensor(size), np.array(1, np.int32)]
-        numbers.append(low.emit("RANGE", bounds, "int32", (size,)))
+    numbers = [counting(node, size) for size in (rows, columns)]
     down = low.emit("ADD", [low.reshape(numbers[0], (rows, 1)), np.array(shift, np.int32)], "int32", (rows, 1))
     across = low.reshape(numbers[1], (1, columns))
     kind = "GREATER_EQUAL" if upper else "LESS_EQUAL"

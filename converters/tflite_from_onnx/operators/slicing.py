@@ -8,9 +8,11 @@ import numpy as np
 
 from mlpack_edge.converters.tflite_from_onnx.emitter import Given
 from mlpack_edge.converters.tflite_from_onnx.node import Node
+from mlpack_edge.converters.tflite_from_onnx.operators.indices import cast, int32
 from mlpack_edge.converters.tflite_from_onnx.operators.shapes import renamed
 from mlpack_edge.converters.tflite_from_onnx.sizes import Size, calculated
 from mlpack_edge.converters.tflite_from_onnx.values import Spec, Value, constant
+from mlpack_edge.converters.tflite_graph.model import Tensor
 
 _LEAST, _MOST = int(np.iinfo(np.int32).min), int(np.iinfo(np.int32).max)
 #: start, end and step along an axis, with what comes out; None for an end is "as far as there is something".
@@ -22,6 +24,8 @@ def slice_(node: Node) -> Value:
     value = node.input(0)
     starts, ends = _bounds(node, "starts", 1), _bounds(node, "ends", 2)
     axes = node.integers("axes", 3)
+    if starts is None or ends is None:
+        return _slice_at_run_time(node, axes)
     axes = list(range(len(starts))) if axes is None else axes
     steps = [1] * len(starts) if node.optional(4) is None else [int(n) for n in node.constant(4, "steps").reshape(-1)]
     cuts: dict[int, Cut] = {}
@@ -33,13 +37,50 @@ def slice_(node: Node) -> Value:
     return cut(node, value, cuts)
 
 
-def _bounds(node: Node, name: str, place: int) -> list[Size]:
+def _bounds(node: Node, name: str, place: int) -> list[Size] | None:
     if node.has(name):
         return [int(item) for item in node.attr(name)]
     value = node.input(place)
     if value.elements is not None:
         return list(value.elements)
-    return [int(item) for item in node.constant(place, name).reshape(-1)]
+    return None if value.array is None else [int(item) for item in value.array.reshape(-1)]
+
+
+def _slice_at_run_time(node: Node, axes: Sequence[int] | None) -> Value:
+    """Bounds that the model computes: each axis' own is picked out of them, the others stay whole."""
+    value, low = node.input(0), node.low
+    if axes is None:
+        axes = list(range(value.rank))
+    axes = [axis % max(value.rank, 1) for axis in axes]
+    steps = [1] * len(axes) if node.optional(4) is None else [int(n) for n in node.constant(4, "steps").reshape(-1)]
+    if min(steps, default=1) < 1:
+        raise node.refuse("it goes backwards, and its bounds are known only when the model runs")
+    perm = value.layout
+    kept = sum(1 << place for place, axis in enumerate(perm) if axis not in axes)
+    bounds: list[Given] = []
+    for place in (1, 2):
+        given = _within_int32(node, node.input(place))
+        parts: list[Given] = [
+            low.emit("GATHER", [given, np.array(axes.index(axis), np.int32)], "int32", (), axis=0, batch_dims=0)
+            if axis in axes
+            else np.zeros((), np.int32)
+            for axis in perm
+        ]
+        bounds.append(low.emit("PACK", parts, "int32", (len(parts),), values_count=len(parts), axis=0))
+    strides = np.array([steps[axes.index(axis)] if axis in axes else 1 for axis in perm], np.int32)
+    masks = {"ellipsis_mask": 0, "new_axis_mask": 0, "shrink_axis_mask": 0}
+    tensors = [low.tensor(value, perm), *bounds, strides]
+    return low.emit_value("STRIDED_SLICE", tensors, node.spec(), perm, begin_mask=kept, end_mask=kept, **masks)
+
+
+def _within_int32(node: Node, value: Value) -> Tensor:
+    """Bounds as int32; the largest int64 stands for "to the end", and stays beyond it."""
+    if value.array is not None or value.elements is not None or value.dtype == "int32":
+        return int32(node.low, value)
+    tensor = node.low.tensor(value)
+    tensor = node.low.emit("MINIMUM", [tensor, np.array(_MOST, np.int64)], "int64", value.shape)
+    tensor = node.low.emit("MAXIMUM", [tensor, np.array(_LEAST, np.int64)], "int64", value.shape)
+    return cast(node.low, tensor, "int32", value.shape)
 
 
 def _cut(node: Node, axis: int, start: Size, end: Size, step: int) -> Cut:

@@ -180,3 +180,21 @@ def test_a_slice_of_nothing_is_empty_with_an_open_batch(start: int, end: int) ->
     joined = helper.make_node("Concat", ["e", "x"], ["y"], axis=1)
     model = model_of([made, joined], {"x": ("float32", ["batch", 3])}, ["y"], constants)
     assert_lowered(model, *({"x": filled("float32", (n, 3))} for n in (1, 2, 7)))
+
+
+@pytest.mark.parametrize("dtype", ["int32", "int64"])
+@pytest.mark.parametrize("steps", [(1, 1), (2, 1)])
+def test_slice_by_bounds_that_are_inputs(dtype: str, steps: tuple[int, int]) -> None:
+    constants = {"c": np.array([2, 0], dtype), "d": np.array(steps, dtype)}
+    model = model_of(
+        [helper.make_node("Slice", ["x", "a", "b", "c", "d"], ["y"])],
+        {"x": ("float32", [5, 4, 6]), "a": (dtype, [2]), "b": (dtype, [2])},
+        ["y"],
+        constants,
+    )
+    most = np.iinfo(dtype).max
+    feeds = [
+        {"x": filled("float32", (5, 4, 6)), "a": np.array(a, dtype), "b": np.array(b, dtype)}
+        for a, b in (((0, 1), (3, 4)), ((-2, 0), (most, -1)), ((1, 2), (100, most)))
+    ]
+    assert_lowered(model, *feeds)
