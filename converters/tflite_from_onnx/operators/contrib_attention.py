@@ -124,7 +124,7 @@ def rotary(node: Node) -> Value:
     return turned(node, value, cos, sin, places, number)
 
 
-def skip_layer(node: Node) -> list[Value | None]:
+def skip_layer(node: Node) -> list[Value]:
     """SkipLayerNormalization-1: the sum of two values and a bias, normalised; the sum is its fourth output."""
     total = _total(node, node.optional(4))
     off, mean, scale = centred(node, total, [total.rank - 1], float(node.attr("epsilon", 1e-12)))
