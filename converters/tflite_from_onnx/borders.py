@@ -45,7 +45,9 @@ def outputs(low: Lowering, signature: Signature, scope: Mapping[str, Value], lay
         tensor.name = spec.name
         taken.add(tensor)
         low.graph.outputs.append(tensor)
-        shape = tuple(_named(size, given) for size, given in zip(value.shape, spec.shape, strict=True))
+        # A file may declare an output with fewer or more dimensions than its graph gives it.
+        declared = spec.shape if len(spec.shape) == value.rank else [f"{spec.name}_dim{i}" for i in range(value.rank)]
+        shape = tuple(_named(size, given) for size, given in zip(value.shape, declared, strict=True))
         specs.append(replace(spec, dtype=_border(spec.dtype), shape=permuted(shape, perm)))
     return tuple(specs)
 
@@ -63,7 +65,7 @@ def notes(before: Signature, after: Signature) -> list[str]:
     changed = [
         f"{new.name} is {new.dtype} ({old.dtype} in the source)"
         for old, new in zip((*before.inputs, *before.outputs), (*after.inputs, *after.outputs), strict=True)
-        if old.dtype != new.dtype
+        if old.dtype != new.dtype and old.dtype != "string"
     ]
     return [f"TFLite computes in float32: {', '.join(changed)}"] if changed else []
 

@@ -16,6 +16,7 @@ from mlpack_edge.converters.tflite_from_onnx.passes.run import improve
 from mlpack_edge.converters.tflite_from_onnx.patterns.run import recognised
 from mlpack_edge.converters.tflite_from_onnx.scope import Scope
 from mlpack_edge.converters.tflite_from_onnx.table import table
+from mlpack_edge.converters.tflite_from_onnx.texts.coded import coded
 from mlpack_edge.converters.tflite_graph.write import write_tflite
 from mlpack_edge.core.errors import Unsupported
 from mlpack_edge.core.signature import METADATA_KEY, Signature, TensorSpec
@@ -61,6 +62,8 @@ def _lower(
     model: onnx.ModelProto, signature: Signature, layout: str, metadata: Mapping[str, str], reasons: Mapping[str, str]
 ) -> Lowered:
     model = inliner.inline_local_functions(model) if model.functions else model
+    source, without_text = signature, coded(model, signature)
+    model, signature = without_text.model, without_text.signature
     opsets = {"" if entry.domain == "ai.onnx" else entry.domain: entry.version for entry in model.opset_import}
     nodes, own = prepared(model, signature)
     nodes = recognised(nodes, model.graph.initializer, [spec.name for spec in signature.inputs])
@@ -73,13 +76,13 @@ def _lower(
     improve(low.graph)
     made = replace(signature, inputs=borders.specs(signature.inputs, low.graph.inputs, layout), outputs=outputs)
     entries = {METADATA_KEY: made.dumps(), **metadata}
-    if made != signature:
-        entries[SOURCE_SIGNATURE_KEY] = signature.dumps()
+    if made != source:
+        entries[SOURCE_SIGNATURE_KEY] = source.dumps()
     if layout != "keep":
         entries[LAYOUT_KEY] = layout
     data = write_tflite(low.graph, {name: text.encode() for name, text in entries.items()})
     notes = [f"{name} is 1 in the TFLite file: {why}" for name, why in reasons.items()]
-    return Lowered(data, made, (*notes, *borders.notes(signature, made)))
+    return Lowered(data, made, (*notes, *without_text.notes, *borders.notes(signature, made)))
 
 
 def _with_ones(signature: Signature, names: Container[str]) -> Signature:
