@@ -65,14 +65,14 @@ def repeat(
     body.outputs = [following, *after]
     read = close(body)
     entered = [emitter.tensor_of(np.array(0, np.int32)), *(tensor for tensor, _ in states), *read]
-    if count not in entered:
+    if count.data is None and count not in entered:
         entered.append(count)
         body.inputs.append(entry("int32", ()))
     body.outputs += body.inputs[len(states) + 1 :]
     condition.inputs = [entry(tensor.dtype, tensor.shape) for tensor in body.inputs]
     with inside(emitter, condition):
-        ends = (condition.inputs[0], condition.inputs[entered.index(count)])
-        condition.outputs = [emitter.emit("LESS", ends, "bool", ())]
+        end = count if count.data is not None else condition.inputs[entered.index(count)]
+        condition.outputs = [emitter.emit("LESS", [condition.inputs[0], end], "bool", ())]
     made = [entry(tensor.dtype, tensor.shape) for tensor in body.inputs]
     options = {"cond_subgraph_index": condition, "body_subgraph_index": body}
     emitter.graph.ops.append(Op("WHILE", list(entered), made, options))

@@ -5,11 +5,15 @@ Decision page 8 says which is taken when, and why the fused operators are not: d
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
+from mlpack_edge.converters.tflite_from_onnx.emitter import Given
 from mlpack_edge.converters.tflite_from_onnx.loops import repeat
 from mlpack_edge.converters.tflite_from_onnx.lowering import Lowering
 from mlpack_edge.converters.tflite_from_onnx.operators.recurrent_cells import Cell, Steps
@@ -17,9 +21,18 @@ from mlpack_edge.converters.tflite_from_onnx.sizes import Size
 from mlpack_edge.converters.tflite_from_onnx.values import Perm, Spec, Value, permuted
 from mlpack_edge.converters.tflite_graph.model import Tensor
 
-#: More steps than these are a loop: a file grows by a dozen operators a step.
-MOST_UNROLLED = 256
+#: XNNPACK keeps a copy of the weights for each operator that uses them: of so many bytes together they stay in the
+#: second cache of a processor, and are as quick as one copy.
+MOST_COPIES = 1 << 20
+#: A loop costs a microsecond or two a round and copies its whole output, which its steps share: weights that outgrow
+#: the cache by themselves are not read faster in rounds of fewer steps.
+LEAST_STEPS = 4
+#: Each step adds a dozen operators to the file.
+MOST_STEPS = 64
+Array = NDArray[Any]
 _F32 = "float32"
+#: A sequence `[time, rows, width]` or `[rows, time, width]`, and its width.
+Part = tuple[Tensor, int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,18 +66,29 @@ class Layer:
         self.to = Steps(low, self.rows, hidden, clip)
 
     def run(self, direction: Direction) -> Passed:
-        parts = self._projected(direction)
-        unrolled = isinstance(self.time, int) and self.time <= MOST_UNROLLED
-        passed = self._unrolled(direction, parts) if unrolled else self._looped(direction, parts)
+        parts, each = self._projected(direction), self._each(direction.cell)
+        if self.time == each:
+            states, made = self._steps(direction, parts, direction.initial, [_int(n) for n in range(each)])
+            passed = Passed(made, states)
+        else:
+            passed = self._looped(direction, parts, each)
         if direction.reverse and self.lengths is not None:
             return Passed(self._reversed(passed.steps, self.hidden), passed.states)
         return passed
 
-    def _held(self, width: Size) -> tuple[Size, ...]:
-        """The physical shape of a sequence."""
-        return permuted((self.time, self.rows, width), self.perm)
+    def _each(self, cell: Cell) -> int:
+        """How many steps stand one behind the other in the file: all, or those of one round of a loop."""
+        if isinstance(self.time, str):
+            return 1
+        copy = sum(4 * math.prod(weights.recurrent.shape) for weights in cell.weights)
+        most = min(max(MOST_COPIES // copy, LEAST_STEPS), MOST_STEPS)
+        return self.time // math.ceil(self.time / most)
 
-    def _projected(self, direction: Direction) -> list[tuple[Tensor, int]]:
+    def _held(self, width: Size, time: Size | None = None) -> tuple[Size, ...]:
+        """The physical shape of a sequence; time: of a part of it."""
+        return permuted((self.time if time is None else time, self.rows, width), self.perm)
+
+    def _projected(self, direction: Direction) -> list[Part]:
         """What each part of the cell takes from the input, all steps at once, with its width."""
         x = self.low.tensor(self.x, self.perm)
         made = []
@@ -87,7 +111,7 @@ class Layer:
         return direction.reverse and self.lengths is None
 
     def _advanced(
-        self, direction: Direction, parts: Sequence[Tensor], states: Sequence[Tensor | None], step: Tensor
+        self, direction: Direction, parts: Sequence[Tensor], states: Sequence[Tensor | None], step: Given
     ) -> tuple[list[Tensor], Tensor]:
         """The states behind a step, and h as the output has it: rows that have ended keep theirs, and give 0."""
         after = direction.cell.step(self.to, parts, states)
@@ -102,50 +126,89 @@ class Layer:
         ]
         return kept, self.to.emit("SELECT_V2", runs, after[0], zero)
 
-    def _unrolled(self, direction: Direction, parts: Sequence[tuple[Tensor, int]]) -> Passed:
-        assert isinstance(self.time, int)
-        count = self.time
+    def _steps(
+        self, direction: Direction, parts: Sequence[Part], states: Sequence[Tensor | None], numbers: Sequence[Given]
+    ) -> tuple[list[Tensor], Tensor]:
+        """The states behind some steps, and h of each; numbers: which steps of the sequence they are."""
+        count = len(numbers)
         cut = [
             self.low.emit_many("UNPACK", [part], [(_F32, (self.rows, width))] * count, num=count, axis=self.axis)
             for part, width in parts
         ]
-        states: Sequence[Tensor | None] = direction.initial
         made: dict[int, Tensor] = {}
-        for step in reversed(range(count)) if self._backwards(direction) else range(count):
-            number = self.low.tensor_of(np.array(step, np.int32))
-            states, made[step] = self._advanced(direction, [part[step] for part in cut], states, number)
-        steps = self.low.emit(
-            "PACK", [made[step] for step in range(count)], _F32, self._held(self.hidden),
-            values_count=count, axis=self.axis,
-        )  # fmt: skip
-        return Passed(steps, [state for state in states if state is not None])
+        for place in reversed(range(count)) if self._backwards(direction) else range(count):
+            now = [part[place] for part in cut]
+            states, made[place] = self._advanced(direction, now, states, numbers[place])
+        shape = self._held(self.hidden, count)
+        given = [made[place] for place in range(count)]
+        return [s for s in states if s is not None], self.low.emit(
+            "PACK", given, _F32, shape, values_count=count, axis=self.axis
+        )
 
-    def _looped(self, direction: Direction, parts: Sequence[tuple[Tensor, int]]) -> Passed:
-        low = self.low
-        first, width = parts[0]
-        shape = low.emit("SHAPE", [first], "int32", (3,), out_type="int32")
-        count = low.emit("GATHER", [shape, np.array(self.axis, np.int32)], "int32", (), axis=0)
-        last = low.emit("SUB", [count, np.array(1, np.int32)], "int32", ()) if self._backwards(direction) else None
-        place = np.array([int(axis == self.axis) for axis in range(3)], np.int32)
-        held = self._held(self.hidden)
-
-        def step(number: Tensor, states: list[Tensor]) -> list[Tensor]:
-            if last is not None:
-                number = low.emit("SUB", [last, number], "int32", ())
-            now = [
-                low.emit("GATHER", [part, number], _F32, (self.rows, width), axis=self.axis) for part, width in parts
-            ]
-            after, y = self._advanced(direction, now, states[1:], number)
-            y = low.reshape(y, permuted((1, self.rows, self.hidden), self.perm))
-            start = low.emit("MUL", [place, number], "int32", (3,))
-            return [low.emit("DYNAMIC_UPDATE_SLICE", [states[0], y, start], _F32, held), *after]
-
+    def _looped(self, direction: Direction, parts: Sequence[Part], each: int) -> Passed:
+        """A loop of `each` steps a round; steps that are left over come behind the rounds, in time."""
+        low, first = self.low, parts[0]
+        rounds, last = self._rounds(first[0], each)
         # Each step writes its place of the output: what is there before is never seen.
-        room = first if width == self.hidden else self._narrow(first, {})
-        initial = [self._zeros(first) if state is None else state for state in direction.initial]
-        of_states = [(state, (self.rows, self.hidden)) for state in initial]
-        steps, *states = repeat(low, count, [(room, held), *of_states], step)
-        return Passed(steps, states)
+        room = first[0] if first[1] == self.hidden else self._narrow(first[0], {})
+        states: Sequence[Tensor | None] = direction.initial
+        rest = range(self.time // each * each, self.time) if isinstance(self.time, int) else range(0)
+        if rest and self._backwards(direction):
+            states, room = self._rest(direction, parts, states, room, rest)
+
+        def body(number: Tensor, inner: list[Tensor]) -> list[Tensor]:
+            begin = number
+            if each > 1:
+                begin = low.emit("MUL", [begin, np.array(each, np.int32)], "int32", ())
+            if self._backwards(direction):
+                begin = low.emit("SUB", [last, begin], "int32", ())
+            places = low.emit("ADD", [np.arange(each, dtype=np.int32), begin], "int32", (each,))
+            now = [
+                (low.emit("GATHER", [part, places], _F32, self._held(width, each), axis=self.axis), width)
+                for part, width in parts
+            ]
+            numbers: list[Given] = [begin] * each
+            if self.lengths is not None and each > 1:
+                numbers = list(low.emit_many("UNPACK", [places], [("int32", ())] * each, num=each, axis=0))
+            after, y = self._steps(direction, now, inner[1:], numbers)
+            return [self._written(inner[0], y, begin), *after]
+
+        initial = [self._zeros(first[0]) if state is None else state for state in states]
+        carried = [(room, self._held(self.hidden)), *((state, (self.rows, self.hidden)) for state in initial)]
+        room, *after = repeat(low, rounds, carried, body)
+        if rest and not self._backwards(direction):
+            after, room = self._rest(direction, parts, after, room, rest)
+        return Passed(room, after)
+
+    def _rounds(self, sequence: Tensor, each: int) -> tuple[Tensor, Tensor]:
+        """How many rounds there are, and the first step of the last."""
+        if isinstance(self.time, int):
+            number = self.time // each
+            return self.low.tensor_of(_int(number)), self.low.tensor_of(_int((number - 1) * each))
+        shape = self.low.emit("SHAPE", [sequence], "int32", (3,), out_type="int32")
+        count = self.low.emit("GATHER", [shape, _int(self.axis)], "int32", (), axis=0)
+        return count, self.low.emit("SUB", [count, _int(1)], "int32", ())
+
+    def _rest(
+        self,
+        direction: Direction,
+        parts: Sequence[Part],
+        states: Sequence[Tensor | None],
+        room: Tensor,
+        steps: range,
+    ) -> tuple[list[Tensor], Tensor]:
+        places = np.array(steps, np.int32)
+        now = [
+            (self.low.emit("GATHER", [part, places], _F32, self._held(width, len(steps)), axis=self.axis), width)
+            for part, width in parts
+        ]
+        after, y = self._steps(direction, now, states, [_int(step) for step in steps])
+        return after, self._written(room, y, self.low.tensor_of(_int(steps.start)))
+
+    def _written(self, room: Tensor, steps: Tensor, begin: Tensor) -> Tensor:
+        axis = np.array([int(axis == self.axis) for axis in range(3)], np.int32)
+        start = self.low.emit("MUL", [axis, begin], "int32", (3,))
+        return self.low.emit("DYNAMIC_UPDATE_SLICE", [room, steps, start], _F32, self._held(self.hidden))
 
     def _zeros(self, like: Tensor) -> Tensor:
         """A state of zeros; the number of rows may be open."""
@@ -194,3 +257,7 @@ class Layer:
             return self.low.value(self.low.reshape(states[0], shape), Spec(dtype, shape))
         made = self.low.emit("PACK", states, _F32, shape, values_count=len(states), axis=0)
         return self.low.value(made, Spec(dtype, shape))
+
+
+def _int(number: int) -> Array:
+    return np.array(number, np.int32)

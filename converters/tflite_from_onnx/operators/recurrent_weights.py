@@ -12,13 +12,14 @@ from numpy.typing import NDArray
 from mlpack_edge.converters.tflite_from_onnx.node import Node
 from mlpack_edge.converters.tflite_from_onnx.operators.recurrent_cells import Weights
 from mlpack_edge.converters.tflite_from_onnx.values import Value, constant
-from mlpack_edge.converters.tflite_graph.model import Graph, Op, Tensor
+from mlpack_edge.converters.tflite_graph.model import Graph, Tensor
 
 Array = NDArray[Any]
-#: What only passes on what its input at this place holds, or makes more of it: zeros stay zeros.
-_SPREADING = {
-    "BROADCAST_TO": 0, "TILE": 0, "RESHAPE": 0, "EXPAND_DIMS": 0, "SQUEEZE": 0, "TRANSPOSE": 0,
-    "STRIDED_SLICE": 0, "SLICE": 0, "PAD": 0, "FILL": 1, "GATHER": 0,
+#: What makes nothing but zeros where its inputs at these places hold nothing else.
+_SPREADING: dict[str, tuple[int, ...]] = {
+    "BROADCAST_TO": (0,), "TILE": (0,), "RESHAPE": (0,), "EXPAND_DIMS": (0,), "SQUEEZE": (0,), "TRANSPOSE": (0,),
+    "STRIDED_SLICE": (0,), "SLICE": (0,), "PAD": (0,), "GATHER": (0,), "FILL": (1,), "SELECT_V2": (1, 2),
+    "ZEROS_LIKE": (),
 }  # fmt: skip
 
 
@@ -123,13 +124,14 @@ def is_zero(graph: Graph, value: Value) -> bool:
     if not value.forms:
         return False
     makers = graph.producers()
-    tensor: Tensor | None = next(iter(value.forms.values()))
-    while tensor is not None and tensor.data is None:
-        op: Op | None = makers.get(tensor)
-        if op is not None and op.kind == "ZEROS_LIKE":
-            return True
-        tensor = op.inputs[_SPREADING[op.kind]] if op is not None and op.kind in _SPREADING else None
-    return tensor is not None and tensor.data is not None and not tensor.data.any()
+
+    def zero(tensor: Tensor | None) -> bool:
+        if tensor is None or tensor.data is not None:
+            return tensor is not None and tensor.data is not None and not tensor.data.any()
+        op = makers.get(tensor)
+        return op is not None and op.kind in _SPREADING and all(zero(op.inputs[place]) for place in _SPREADING[op.kind])
+
+    return zero(next(iter(value.forms.values())))
 
 
 def _ints(*numbers: int) -> Array:

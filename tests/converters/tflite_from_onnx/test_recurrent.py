@@ -79,6 +79,20 @@ def test_fixed_time_and_open_batch(kind: str, direction: str) -> None:
 
 
 @pytest.mark.parametrize("kind", GATES)
+@pytest.mark.parametrize("direction", ["forward", "reverse"])
+@pytest.mark.parametrize("time", [70, 131])
+def test_many_steps_are_a_loop_over_rounds_of_steps(kind: str, direction: str, time: int) -> None:
+    """70 steps are two rounds of 35; of 131, three rounds leave two steps over."""
+    model = recurrent(kind, time, direction=direction, fed={"lens": ("batch",)} if time == 131 else None)
+    lens = [time, 130, 129, 128, 65, 2, 1]
+    feeds = [steps(time, rows) | ({"lens": np.array(lens[:rows], np.int32)} if time == 131 else {}) for rows in (1, 7)]
+    made = kinds(same(model, *feeds).data)
+    assert "WHILE" in made
+    if time == 131:
+        same(recurrent(kind, time, direction=direction), steps(time, 2))
+
+
+@pytest.mark.parametrize("kind", GATES)
 @pytest.mark.parametrize("direction", ["forward", "reverse", "bidirectional"])
 @pytest.mark.parametrize("rows", [2, "batch"])
 def test_open_time(kind: str, direction: str, rows: int | str) -> None:
