@@ -33,6 +33,15 @@ def held(dtype: str) -> str:
     return HELD[dtype]
 
 
+def narrowed(array: Array) -> Array:
+    """A constant in the element type TFLite holds it in. What is finite stays so: a float64 mask of -1e308 is no -inf."""
+    dtype = np.dtype(held(array.dtype.name))
+    if array.dtype == np.float64:
+        largest = np.finfo(dtype).max
+        array = np.where(np.isfinite(array), np.clip(array, -largest, largest), array)
+    return array.astype(dtype, copy=False)
+
+
 class Writer:
     """Appends operators to a graph, and keeps the shapes of what they make."""
 
@@ -43,7 +52,7 @@ class Writer:
 
     def tensor_of(self, array: Array, name: str = "") -> Tensor:
         """A constant as a tensor; equal small ones are one tensor."""
-        kept = np.ascontiguousarray(array, dtype=held(array.dtype.name)).reshape(array.shape)
+        kept = np.ascontiguousarray(narrowed(array)).reshape(array.shape)
         if kept.nbytes > 1024:
             return Tensor(name or "constant", kept.dtype.name, kept.shape, kept)
         key = (kept.dtype.name, kept.shape, kept.tobytes())

@@ -220,3 +220,11 @@ def test_element_types_that_tflite_does_not_hold_are_refused(dtype: str) -> None
 def test_wide_and_half_floats_are_computed_in_float32(dtype: str) -> None:
     a = RNG.normal(size=(3, 4)).astype(dtype)
     assert_gives("Add", a, a[:1], constant=[1], expected=(a + a[:1]).astype(np.float32), rtol=2e-3, atol=1e-3)
+
+
+def test_a_float64_constant_beyond_float32_stays_finite() -> None:
+    """Masks are often the least number of their type; as an infinity it would make NaN of 0."""
+    mask = np.array([-1.7976931348623157e308, 0.0, np.inf])
+    x = np.array([0.0, 1.0, 1.0])
+    expected = np.array([0.0, 0.0, np.inf], np.float32)
+    assert_gives("Mul", x, mask, constant=[1], expected=expected, delegates=[True])
