@@ -127,7 +127,8 @@ def blown_up(array: Array, axis: int, block: int, size: int) -> Array:
 
 def _constant(node: Node, codes: Array, scale: Array, zero: Array | None, dtype: str) -> Value:
     """Constant codes: their real numbers as ONNX Runtime computes them, in float32."""
-    axis, block = _axis(node, codes.ndim), int(node.attr("block_size", 0))
+    block = int(node.attr("block_size", 0))
+    axis = _axis(node, codes.ndim) if scale.size > 1 else 0
     factor, center = scale.astype(np.float32), np.zeros((), np.int64) if zero is None else zero.astype(np.int64)
 
     def along(number: Array) -> Array:

@@ -65,12 +65,12 @@ def bias(node: Node, given: Value | None, *scales: Value, factor: float = 1.0) -
     """An int32 bias in real numbers: its scale is the product of the scales of the operands."""
     if given is None:
         return None
-    product = np.float32(factor)
+    product = np.array([factor], np.float32)
     for value in scales:
         if value.array is None:
             raise node.refuse("the scales of its operands are known only when the model runs, and its bias is in them")
         product = product * value.array.astype(np.float32).reshape(-1)
-    flat = np.asarray(product, np.float32).reshape(-1)
+    flat = product.astype(np.float32)
     one = flat.size == 1
     axis = None if one else given.rank - 1
     return node.low.op("DequantizeLinear", given, constant("", flat.reshape(()) if one else flat), axis=axis)

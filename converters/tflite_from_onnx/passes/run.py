@@ -9,8 +9,12 @@ from mlpack_edge.converters.tflite_from_onnx.passes.duplicates import merge_dupl
 from mlpack_edge.converters.tflite_from_onnx.passes.identities import drop_identities
 from mlpack_edge.converters.tflite_from_onnx.passes.padding import merge_padding
 from mlpack_edge.converters.tflite_from_onnx.passes.parting import part_products
+from mlpack_edge.converters.tflite_from_onnx.passes.quantize import quantize_operators
+from mlpack_edge.converters.tflite_from_onnx.passes.quantize_borders import make_exact, name_grids
+from mlpack_edge.converters.tflite_from_onnx.passes.quantize_moves import move_codes
 from mlpack_edge.converters.tflite_from_onnx.passes.reshapes import merge_reshapes
 from mlpack_edge.converters.tflite_from_onnx.passes.transposes import flatten_channels_last, merge_transposes
+from mlpack_edge.converters.tflite_from_onnx.passes.weights import drop_small_codes, restore_codes
 from mlpack_edge.converters.tflite_graph.model import Graph
 
 #: Each rewrites the graph in place and says whether it changed anything.
@@ -25,6 +29,9 @@ _PASSES = (
     fold_affine_before,
     merge_padding,
     fuse_activations,
+    move_codes,
+    quantize_operators,
+    name_grids,
 )
 #: What one pass leaves is work for another; a chain of this many has not been seen.
 _MOST_ROUNDS = 20
@@ -38,12 +45,15 @@ def improve(graph: Graph) -> None:
 
 
 def _improve(graph: Graph) -> None:
+    restore_codes(graph)
     drop_dead(graph)
     for _ in range(_MOST_ROUNDS):
         changed = [one(graph) for one in _PASSES]
         drop_dead(graph)
         if not any(changed):
             break
+    drop_small_codes(graph)
+    make_exact(graph)
     _name(graph)
 
 

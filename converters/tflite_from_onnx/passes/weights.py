@@ -1,0 +1,106 @@
+"""Weights that were quantized in the source are held as codes again, wherever the lowering has moved them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from mlpack_edge.converters.tflite_from_onnx.passes.codes import LIMITS
+from mlpack_edge.converters.tflite_graph.model import Graph, Op, Quantization, Tensor
+
+#: Constants below this stay floats where nothing draws their codes into a kernel: a DEQUANTIZE costs more than it saves.
+_FEWEST = 256
+
+
+def restore_codes(graph: Graph) -> None:
+    """Float constants that are exactly `scale * (code - zero_point)` of a constant that was dequantized become codes.
+
+    Needs the DEQUANTIZE of each such constant in the graph, read by somebody or not; it tells name, size and grid. A
+    constant is the same numbers in another order if it has that size or that name, and every element lies on the grid:
+    what is computed does not change by a bit. The axis of several scales is found by that as well.
+    """
+    known = [op for op in graph.ops if op.kind == "DEQUANTIZE" and op.inputs[0] is not None and _is_constant(op)]
+    if not known:
+        return
+    made: dict[Tensor, Op | None] = {}
+    for op in graph.ops:
+        for place, tensor in enumerate(op.inputs):
+            if tensor is None or tensor.data is None or tensor.dtype != "float32" or not tensor.data.size:
+                continue
+            if tensor not in made:
+                made[tensor] = _dequantize(known, tensor)
+            source = made[tensor]
+            if source is not None:
+                op.inputs[place] = source.output
+    graph.ops[:0] = [op for op in made.values() if op is not None]
+
+
+def _is_constant(op: Op) -> bool:
+    codes = op.inputs[0]
+    return codes is not None and codes.data is not None and codes.quantization is not None and codes.dtype == "int8"
+
+
+def _dequantize(known: list[Op], tensor: Tensor) -> Op | None:
+    """The DEQUANTIZE that makes the constant, by what is known of constants of its name or size."""
+    fitting = [op for op in known if op.output.name and op.output.name == tensor.name]
+    assert tensor.data is not None
+    size = tensor.data.size
+    fitting += [op for op in known if op.inputs[0] is not None and np.prod(op.inputs[0].shape) == size]
+    for op in fitting:
+        codes = op.inputs[0]
+        assert codes is not None and codes.quantization is not None
+        for grid in _grids(codes.quantization, tensor.shape):
+            found = _codes(tensor, grid)
+            if found is not None:
+                held = Tensor(codes.name or tensor.name, "int8", tensor.shape, found, grid)
+                return Op("DEQUANTIZE", [held], [Tensor(tensor.name, "float32", tensor.shape)])
+    return None
+
+
+def _grids(grid: Quantization, shape: tuple[int, ...]) -> Iterator[Quantization]:
+    """The grid along each axis that has a place for each of its scales."""
+    if not grid.per_channel:
+        yield grid
+        return
+    for axis, size in enumerate(shape):
+        if size == grid.scale.size:
+            yield Quantization(grid.scale, grid.zero_point, axis)
+
+
+def _codes(tensor: Tensor, grid: Quantization) -> np.ndarray | None:
+    assert tensor.data is not None
+    along = [1] * len(tensor.shape)
+    if grid.per_channel:
+        along[grid.axis] = -1
+    elif not along:
+        along = []
+    scale, zero = grid.scale.reshape(along), grid.zero_point.reshape(along)
+    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
+        steps = np.rint(tensor.data.astype(np.float64) / scale)
+    codes = steps + zero
+    least, most = LIMITS["int8"]
+    if not np.isfinite(codes).all() or (codes < least).any() or (codes > most).any():
+        return None
+    if not np.array_equal(steps.astype(np.float32) * scale, tensor.data):
+        return None
+    return codes.astype(np.int8)
+
+
+def drop_small_codes(graph: Graph) -> None:
+    """DEQUANTIZE of a small constant becomes the float constant; larger ones stay codes, a quarter of the size."""
+    reals: dict[Tensor, Tensor] = {}
+    for op in list(graph.ops):
+        codes = op.inputs[0] if op.kind == "DEQUANTIZE" else None
+        if codes is None or codes.data is None or codes.data.size >= _FEWEST or op.output in graph.outputs:
+            continue
+        grid = codes.quantization
+        if grid is None or codes.dtype not in LIMITS:
+            continue
+        along = [-1 if grid.per_channel and axis == grid.axis else 1 for axis in range(codes.data.ndim)]
+        scale, zero = grid.scale.reshape(along), grid.zero_point.reshape(along)
+        data = (codes.data.astype(np.int64) - zero).astype(np.float32) * scale
+        reals[op.output] = Tensor(op.output.name, "float32", codes.shape, data.astype(np.float32))
+        graph.ops.remove(op)
+    for op in graph.ops:
+        op.inputs[:] = [tensor if tensor is None else reals.get(tensor, tensor) for tensor in op.inputs]
