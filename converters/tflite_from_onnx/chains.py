@@ -54,6 +54,11 @@ class Chains(Writer, ABC):
         other = None if twin is None else twin.arranged.transposed(perm)
         return self._nearest(self._arranged(tensor, shape).transposed(perm), twin, other, permuted(shape, perm))
 
+    def turns(self, tensor: Tensor, perm: Perm, shape: Sequence[Size]) -> int:
+        """How many transposes there are up to a tensor with its axes in the order `perm`; below 0 where it saves some."""
+        own, twin = self._arranged(tensor, shape).transposed(perm).turns, self._twins.get(tensor)
+        return own if twin is None else min(own, twin.arranged.transposed(perm).turns - twin.saved)
+
     def reshape(self, tensor: Tensor, shape: Sequence[Size]) -> Tensor:
         """The same elements in another shape."""
         shape = tuple(shape)

@@ -126,7 +126,7 @@ class Emitter(Chains):
         return made
 
 
-def arranged(values: Sequence[Value], rank: int) -> Perm:
+def arranged(emitter: Emitter, values: Sequence[Value], rank: int) -> Perm:
     """The layout in which an operator that works in any layout should run: that for which the fewest elements move.
 
     Of the values of `rank` that are no constants; between equals a layout other than ONNX's own, which a convolution made.
@@ -134,15 +134,16 @@ def arranged(values: Sequence[Value], rank: int) -> Perm:
     wide = [value for value in values if value.array is None and value.rank == rank and value.forms]
     plain = tuple(range(rank))
     layouts = list(dict.fromkeys(perm for value in wide for perm in value.forms)) or [plain]
-    return min(layouts, key=lambda perm: (sum(_moving(value, perm) for value in wide), perm == plain))
+    return min(layouts, key=lambda perm: (sum(_moving(emitter, value, perm) for value in wide), perm == plain))
 
 
-def _moving(value: Value, perm: Perm) -> int:
+def _moving(emitter: Emitter, value: Value, perm: Perm) -> int:
     """How many elements move to have `value` in layout `perm`; a named size counts as some number."""
-    kept = [axis for axis in perm if value.shape[axis] != 1]
-    if any(kept == [axis for axis in form if value.shape[axis] != 1] for form in value.forms):
-        return 0
-    return math.prod(size if isinstance(size, int) else _SOME for size in value.shape)
+    turns = min(
+        emitter.turns(tensor, tuple(form.index(axis) for axis in perm), permuted(value.shape, form))
+        for form, tensor in value.forms.items()
+    )
+    return turns * math.prod(size if isinstance(size, int) else _SOME for size in value.shape)
 
 
 def aligned(emitter: Emitter, value: Value, perm: Perm) -> Tensor:

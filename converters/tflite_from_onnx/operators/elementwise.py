@@ -17,6 +17,7 @@ from mlpack_edge.converters.tflite_from_onnx.lowering import Lowering
 from mlpack_edge.converters.tflite_from_onnx.node import Node
 from mlpack_edge.converters.tflite_from_onnx.sizes import Size, broadcast
 from mlpack_edge.converters.tflite_from_onnx.values import Spec, Value, constant
+from mlpack_edge.converters.tflite_from_onnx.writing import narrowed
 
 #: Element types that TFLite holds as float32.
 FLOATS = frozenset({"float32", "float64", "float16", "bfloat16"})
@@ -73,7 +74,7 @@ def compute(low: Lowering, kind: str, *operands: Operand, dtype: str = "", **opt
     shape: tuple[Size, ...] = ()
     for value in values:
         shape = broadcast(shape, value.shape)
-    perm = arranged(values, len(shape))
+    perm = arranged(low, values, len(shape))
     tensors = [aligned(low, value, perm) for value in values]
     return low.emit_value(kind, tensors, Spec(dtype or like, shape), perm, **options)
 
@@ -81,8 +82,8 @@ def compute(low: Lowering, kind: str, *operands: Operand, dtype: str = "", **opt
 def cast(low: Lowering, value: Value, dtype: str) -> Value:
     """`value` with elements of ONNX type `dtype`; nothing is written where TFLite holds both alike."""
     if value.array is not None and value.dtype != "string":
-        with np.errstate(over="ignore", invalid="ignore"):
-            return Value("", dtype, value.shape, value.array.astype(held(dtype)))
+        with np.errstate(invalid="ignore"):
+            return Value("", dtype, value.shape, narrowed(value.array).astype(held(dtype)))
     if held(value.dtype) == held(dtype) and value.forms:
         return Value("", dtype, value.shape, forms=dict(value.forms))
     perm = value.layout

@@ -26,7 +26,7 @@ def concat(node: Node) -> Value:
     if len(kept) == 1:
         return renamed(kept[0])
     rank = kept[0].rank
-    perm = arranged(kept, rank)
+    perm = arranged(node.low, kept, rank)
     place = physical(axis, perm)
     total: Size = 0
     for value in kept:
