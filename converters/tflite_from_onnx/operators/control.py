@@ -1,11 +1,12 @@
 """Control flow that is known while lowering: branches are put in their place, loops are unrolled.
 
-An If whose condition is known only when the model runs becomes both branches and a choice between what they give.
+An If whose condition is known only when the model runs becomes both branches and a choice between what they give; a
+Loop whose number of rounds is, a WHILE.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 import onnx
@@ -14,6 +15,7 @@ from mlpack_edge.converters.tflite_from_onnx.node import Node
 from mlpack_edge.converters.tflite_from_onnx.operators.elementwise import elementwise
 from mlpack_edge.converters.tflite_from_onnx.operators.shapes import renamed
 from mlpack_edge.converters.tflite_from_onnx.operators.slicing import at
+from mlpack_edge.converters.tflite_from_onnx.operators.subgraphs import loop_at_run_time, rank_of, run_inside
 from mlpack_edge.converters.tflite_from_onnx.values import Value, constant
 
 #: A loop is unrolled to at most so many nodes.
@@ -39,19 +41,12 @@ def if_(node: Node) -> list[Value | None]:
     return made
 
 
-def run_inside(node: Node, graph: onnx.GraphProto, given: Mapping[str, Value], prefix: str) -> list[Value]:
-    """Lower a sub-graph of the node in its place; given: its inputs by name. Its outputs."""
-    scope = node.scope.inner({item.name: item for item in graph.initializer})
-    scope.update(given)
-    opsets = {**node.low.opsets, "": node.version}
-    node.low.run(graph.node, scope, f"{node.name}/{prefix}", opsets)
-    return [scope[output.name] for output in graph.output]
-
-
 def loop(node: Node) -> list[Value | None]:
     """Loop-1 to Loop-25 with a number of rounds that is known, or a condition that is known in each round."""
     body = node.attr("body")
-    most = _rounds(node)
+    if node.optional(0) is not None and node.input(0).array is None:
+        return loop_at_run_time(node)
+    most = None if node.optional(0) is None else max(int(node.constant(0, "number of rounds").reshape(())), 0)
     condition = node.optional(1)
     carried = [node.input(place) for place in range(2, len(node.inputs))]
     names = [item.name for item in body.input]
@@ -68,7 +63,13 @@ def loop(node: Node) -> list[Value | None]:
         if active is not None and (scans or most is None):
             raise node.refuse("how often it runs is known only when the model runs")
         going = constant("", np.array(True)) if active is None else active
-        given = dict(zip(names, [_shaped(body.input[0], done), going, *carried], strict=True))
+        given = dict(
+            zip(
+                names,
+                [constant("", np.full([1] * len(rank_of(body.input[0])), done, np.int64)), going, *carried],
+                strict=True,
+            )
+        )
         on, *made = run_inside(node, body, given, f"{done}/")
         after = made[: len(carried)]
         for found, value in zip(scans, made[len(carried) :], strict=True):
@@ -83,18 +84,6 @@ def loop(node: Node) -> list[Value | None]:
         elif not on.array.reshape(()):
             break
     return [*map(renamed, carried), *(_stacked(node, found, place) for place, found in enumerate(scans))]
-
-
-def _rounds(node: Node) -> int | None:
-    value = node.optional(0)
-    if value is None:
-        return None
-    return max(int(node.constant(0, "number of rounds").reshape(())), 0)
-
-
-def _shaped(declared: onnx.ValueInfoProto, number: int) -> Value:
-    """The number of a round, in the rank that the body says."""
-    return constant("", np.full([1] * len(declared.type.tensor_type.shape.dim), number, np.int64))
 
 
 def _chosen(node: Node, active: Value, new: Value, old: Value) -> Value:

@@ -121,16 +121,38 @@ def test_a_condition_that_depends_on_the_data_stops_what_is_carried() -> None:
     assert_lowered(_ranked(model, [3]), *({"x": np.array([a, 0, -1], np.float32)} for a in (0.1, 3, 20)))
 
 
-@pytest.mark.parametrize("rounds", [None, 1_000_000])
-def test_a_loop_without_a_known_or_bearable_length_is_refused(rounds: int | None) -> None:
+def test_a_loop_of_a_million_rounds_is_refused() -> None:
     body = _body([helper.make_node("Identity", ["on"], ["go"])])
-    inputs: dict[str, tuple[str, list[int | str]]] = {"x": ("float32", [3])}
-    constants = {} if rounds is None else {"m": np.array(rounds)}
-    if rounds is None:
-        inputs["m"] = ("int64", [])
     loop = helper.make_node("Loop", ["m", "", "x"], ["y", "all"], body=body, name="round")
+    model = model_of([loop], {"x": ("float32", [3])}, ["y", "all"], {"m": np.array(1_000_000)})
     with pytest.raises(Unsupported, match="round"):
-        lower(_ranked(model_of([loop], inputs, ["y", "all"], constants), [3], ["rounds", 3]))
+        lower(_ranked(model, [3], ["rounds", 3]))
+
+
+@pytest.mark.parametrize("condition", ["", "on"])
+def test_a_loop_of_as_many_rounds_as_an_input_says(condition: str) -> None:
+    """What is carried, what is made in each round, a value from outside, and an initial condition of the data."""
+    body = _body([helper.make_node("Identity", ["on"], ["go"])])
+    loop = helper.make_node("Loop", ["m", condition, "x"], ["y", "all"], body=body)
+    inputs: dict[str, tuple[str, list[int | str]]] = {"x": ("float32", [3]), "m": ("int64", [])}
+    if condition:
+        inputs["on"] = ("bool", [])
+    model = _ranked(model_of([loop], inputs, ["y", "all"]), [3], ["rounds", 3])
+    feeds = []
+    for rounds in (1, 2, 5):
+        feed = {"x": filled("float32", (3,)), "m": np.array(rounds)}
+        feeds.append({**feed, "on": np.array(True)} if condition else feed)
+    assert_lowered(model, *feeds)
+
+
+def test_a_loop_that_counts_and_asks_the_data_is_refused() -> None:
+    body = _body(
+        [helper.make_node("ReduceMax", ["t"], ["n"], keepdims=0), helper.make_node("Less", ["n", "n"], ["go"])]
+    )
+    loop = helper.make_node("Loop", ["m", "", "x"], ["y", "all"], body=body, name="round")
+    model = model_of([loop], {"x": ("float32", [3]), "m": ("int64", [])}, ["y", "all"])
+    with pytest.raises(Unsupported, match="round"):
+        lower(_ranked(model, [3], ["rounds", 3]))
 
 
 @pytest.mark.parametrize("directions", [[0], [1]])
