@@ -9,7 +9,7 @@ import numpy as np
 
 from mlpack_edge.converters.tflite_from_onnx.emitter import held
 from mlpack_edge.converters.tflite_from_onnx.lowering import Lowering
-from mlpack_edge.converters.tflite_from_onnx.values import Perm, Spec, Value, channels_last, permuted
+from mlpack_edge.converters.tflite_from_onnx.values import Perm, Spec, Value, channels_last, constant, permuted
 from mlpack_edge.converters.tflite_graph.model import Tensor
 from mlpack_edge.core.errors import Unsupported
 from mlpack_edge.core.signature import Signature, TensorSpec
@@ -37,7 +37,7 @@ def outputs(low: Lowering, signature: Signature, scope: Mapping[str, Value], lay
     taken = set(low.graph.inputs)
     specs = []
     for spec in signature.outputs:
-        value = scope[spec.name]
+        value = _as_empty_as_declared(scope[spec.name], spec)
         perm = _perm(value.rank, layout)
         tensor = low.tensor(value, perm)
         if tensor in taken or tensor.data is not None:
@@ -50,6 +50,14 @@ def outputs(low: Lowering, signature: Signature, scope: Mapping[str, Value], lay
         shape = tuple(_named(size, given) for size, given in zip(value.shape, declared, strict=True))
         specs.append(replace(spec, dtype=_border(spec.dtype), shape=permuted(shape, perm)))
     return tuple(specs)
+
+
+def _as_empty_as_declared(value: Value, spec: TensorSpec) -> Value:
+    """An output that is declared to hold nothing, as a constant: LiteRT hands out no empty tensor of a computed shape."""
+    shape = tuple(size for size in spec.shape if isinstance(size, int))
+    if 0 not in shape or len(shape) != value.rank or len(shape) != len(spec.shape):
+        return value
+    return constant(spec.name, np.zeros(shape, held(value.dtype)))
 
 
 def specs(given: Sequence[TensorSpec], tensors: Sequence[Tensor], layout: str) -> tuple[TensorSpec, ...]:

@@ -149,3 +149,9 @@ def test_running_products(attributes: dict[str, int], size: int) -> None:
         run = np.concatenate([np.ones((3, 1), np.float32), run[:, :-1]], axis=1)
     wanted = run[:, ::-1] if "reverse" in attributes else run
     np.testing.assert_allclose(run_tflite(lower(model).data, {"x": x})["y"], wanted, rtol=1e-5)
+
+
+def test_an_output_that_is_declared_empty_is_handed_out() -> None:
+    model = model_of([helper.make_node("ConstantOfShape", ["x"], ["y"])], {"x": ("int64", [1])}, ["y"])
+    model.graph.output[0].type.tensor_type.shape.dim[0].dim_value = 0
+    assert_lowered(model, {"x": _ints(0)})
