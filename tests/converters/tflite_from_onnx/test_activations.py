@@ -232,3 +232,22 @@ def test_what_onnx_runtime_fuses_activations_into(operator: str, biased: bool) -
     imports = [helper.make_opsetid("", 17), helper.make_opsetid("com.microsoft", 1)]
     model = helper.make_model(graph, opset_imports=imports, ir_version=10)
     assert_lowered(model, *({"x": RNG.normal(size=(n, 8)).astype(np.float32) * 3} for n in (1, 2, 7)), atol=2e-6)
+
+
+@pytest.mark.parametrize(
+    "operator",
+    [
+        "Relu", "LeakyRelu", "Elu", "Selu", "Celu", "HardSigmoid", "HardSwish", "Sigmoid", "Tanh", "Gelu", "Mish", "Softplus",
+        "Softsign", "Erf", "Abs", "Neg", "Sqrt", "Log", "Sin", "Cos", "Floor", "Ceil", "Round", "Sign",
+    ],
+)  # fmt: skip
+def test_nan_stays(operator: str) -> None:
+    """Among other numbers, with XNNPACK and without."""
+    x = np.array([1, np.nan, 2, 0.5, 3, 4, 5, np.nan, 7, 8, 9], np.float32)
+    assert_gives(operator, x, opset=22, rtol=1e-5)
+
+
+def test_sine_and_cosine_of_thousands() -> None:
+    x = np.linspace(-5000, 5000, 4001).astype(np.float32)
+    assert_gives("Sin", x, expected=np.sin(x.astype(np.float64)), rtol=0, atol=1e-6)
+    assert_gives("Cos", x, expected=np.cos(x.astype(np.float64)), rtol=0, atol=1e-6)
