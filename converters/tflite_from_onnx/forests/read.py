@@ -173,10 +173,25 @@ def forest_of_v3(node: onnx.NodeProto, kind: str, n_targets: int, refuse: Refuse
         leaf=np.where(is_leaf, np.cumsum(is_leaf) - 1, -1), values=np.zeros((int(is_leaf.sum()), 1)),
         target=np.zeros(0, np.int64), n_targets=n_targets,
         dtype="float64" if given.is_double("nodes_values_as_tensor") else "float32",
-        base=np.resize(base, n_targets) if len(base) == n_targets else np.zeros(n_targets),
+        base=_base(base, n_targets, says, kind, refuse),
         aggregate=_AGGREGATES.index(aggregate),
     )  # fmt: skip
     return _with_targets(_checked(made, refuse), [said for said, leaf in zip(says, is_leaf, strict=True) if leaf])
+
+
+def _base(
+    given: Array, n_targets: int, says: list[list[tuple[int, float]]], kind: str, refuse: Refuse
+) -> NDArray[np.float64]:
+    """Where the sums start. One number for two classes goes where ONNX Runtime adds it: to the only class that leaves
+    speak of, or to the first."""
+    spoken = {target for said in says for target, _ in said}
+    if kind == "class" and n_targets == 2 and len(given) == 1:
+        made = np.zeros(2)
+        made[spoken.pop() if len(spoken) == 1 else 0] = given[0]
+        return made
+    if len(given) not in (0, n_targets) or (kind == "class" and n_targets == 2 and len(given) and len(spoken) == 1):
+        raise refuse(f"it has {len(given)} base values for {n_targets} outputs")
+    return np.asarray(given, np.float64) if len(given) else np.zeros(n_targets)
 
 
 def _checked(forest: Forest, refuse: Refuse) -> Forest:

@@ -57,8 +57,6 @@ def classified(node: Node, forest: Forest, sums: Value, transform: str) -> tuple
     labels = class_labels(node)
     spoken = {int(target) for target in np.unique(forest.target)} if (forest.target >= 0).all() else set(range(9))
     if len(labels) == 2 and len(spoken) == 1:
-        if forest.base[1 - next(iter(spoken))] != 0:
-            raise node.refuse("it has a base value for a class that no leaf speaks of")
         only = low.op("Gather", sums, np.array([next(iter(spoken))]), axis=1)
         # weights that are all positive are probabilities of the second class, others its margin
         positive = bool((forest.values >= 0).all())
@@ -74,7 +72,13 @@ def classified(node: Node, forest: Forest, sums: Value, transform: str) -> tuple
         ) if transform == "LOGISTIC" and not positive else pair
     if len(labels) == 1:
         raise node.refuse("it has a single class")
-    place = low.op("ArgMax", sums, axis=1, keepdims=0)
+    if len(labels) == 2:
+        # not the larger score: ONNX Runtime holds the second against a fixed number
+        limit = np.array(0.5 if (forest.values >= 0).all() else 0.0, np.float32)
+        second = low.op("Gather", sums, np.array([1]), axis=1)
+        place = low.op("Squeeze", low.op("Cast", low.op("Greater", second, limit), to=7), np.array([1]))
+    else:
+        place = low.op("ArgMax", sums, axis=1, keepdims=0)
     return label_of(node, place, labels), post_transformed(node, sums, transform)
 
 

@@ -102,7 +102,7 @@ def one_hot_encoder(node: Node) -> Value:
 
 def array_feature_extractor(node: Node) -> Value:
     """ArrayFeatureExtractor-1: entries along the last axis; a vector counts as one row."""
-    x, places = node.input(0), node.constant(1, "places").reshape(-1).astype(np.int64)
+    x, places = node.input(0), node.low.op("Reshape", node.input(1), np.array([-1], np.int64))
     if x.rank == 1:
         x = node.low.op("Unsqueeze", x, np.array([0], np.int64))
     return node.low.op("Gather", x, places, axis=-1)

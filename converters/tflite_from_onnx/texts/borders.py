@@ -94,12 +94,12 @@ def _classes_of(model: onnx.ModelProto, name: str, literals: Mapping[str, Array]
     texts = list(known.texts)
     while name in makers:
         node = makers[name]
-        if node.op_type == "Gather" and node.input[0] in literals:
+        if node.op_type in ("Gather", "ArrayFeatureExtractor") and node.input[0] in literals:
             return tuple(dict.fromkeys(str(text) for text in literals[node.input[0]].reshape(-1).tolist()))
         for attribute in node.attribute:
             if attribute.name in ("classlabels_int64s", "values_int64s"):
                 return tuple(dict.fromkeys(texts[code] for code in attribute.ints))
-        if node.op_type not in MOVING or not node.input:
+        if node.op_type not in {*MOVING, "Cast"} or not node.input:
             return ()
         name = node.input[0]
     return ()

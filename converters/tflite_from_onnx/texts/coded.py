@@ -36,7 +36,8 @@ def coded(model: onnx.ModelProto, signature: Signature) -> Coded:
     """
     literals = literals_of(model)
     inputs = [spec for spec in signature.inputs if spec.dtype == "string"]
-    if not literals and not inputs:
+    written = any(texts_of(attribute) for node in model.graph.node for attribute in node.attribute)
+    if not (literals or inputs or written):
         return Coded(model, signature)
     known = Known({MISSING_TEXT: 0})
     for array in literals.values():

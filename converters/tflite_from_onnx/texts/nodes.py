@@ -58,7 +58,7 @@ def coded_node(node: onnx.NodeProto, known: Known, stringy: set[str], literals: 
     if node.domain in ("", "ai.onnx") and node.op_type in _READING:
         _compared(node, known, stringy, literals)
         return copy
-    if node.domain in ("", "ai.onnx") and node.op_type in MOVING:
+    if node.op_type in (MOVING if node.domain in ("", "ai.onnx") else ("ArrayFeatureExtractor",)):
         _moved(node, known, stringy, literals)
         return copy
     if node.domain != ML or node.op_type not in (
