@@ -34,17 +34,13 @@ BATCHES = (1, 2, 7)
 
 @dataclass(frozen=True, slots=True)
 class Draft:
-    """A file that is written and not yet proven. reference, candidate: the source and the file in the same terms.
-
-    net: whether it computes in float32 throughout, so that more than a last rounding may differ.
-    """
+    """A file that is written and not yet proven. reference, candidate: the source and the file in the same terms."""
 
     bytes: int
     signature: Signature
     notes: tuple[str, ...]
     reference: Runner
     candidate: Runner
-    net: bool
     find_divergence: Callable[[Mapping[str, Array]], Json | None]
 
 
@@ -54,7 +50,7 @@ def onnx_draft(source: Source, built: BuiltModel, lineage: Lineage, payload: Jso
     draft, taps = Path(payload["draft"]), built.taps
     size = _write(built.model.SerializeToString(), draft, payload["output"])
     return Draft(
-        size, built.signature, (), source, OnnxRunner(draft, built.signature), False,
+        size, built.signature, (), source, OnnxRunner(draft, built.signature),
         lambda feeds: divergence_of_steps(onnx.load(draft), taps, source.step_outputs, feeds),
     )  # fmt: skip
 
@@ -89,7 +85,7 @@ def tflite_draft(source: Source, built: BuiltModel, lineage: Lineage, payload: J
         steps = divergence_of_steps(again.model, again.taps, source.step_outputs, feeds)
         return steps or divergence_of_layers(again.model, candidate, feeds)
 
-    return Draft(size, signature, notes, Narrowed(source), candidate, True, find_divergence)
+    return Draft(size, signature, notes, Narrowed(source), candidate, find_divergence)
 
 
 def _stops(lowered: Lowered) -> tuple[str, str] | None:

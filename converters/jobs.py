@@ -56,7 +56,7 @@ def convert(payload: Json, stage: Stage) -> Json:
     stage(f"checking {name} against its {_FORMATS[target]} file")
     proof = prove(
         made.reference, made.candidate, source.hints(), options.data, payload["rows"],
-        _allowed(payload, made.net or source.kind in _NETS), made.find_divergence,
+        _allowed(payload, target == "tflite", source.kind), made.find_divergence,
         target == "tflite",
     )  # fmt: skip
     result = {
@@ -95,7 +95,7 @@ def check(payload: Json, stage: Stage) -> Json:
     ]
     proof = prove(
         runners[0], runners[1], _hints(models), options.data, payload["rows"],
-        _allowed(payload, lowered or (_framework(models) or models[0]).kind in _NETS),
+        _allowed(payload, lowered, (_framework(models) or models[0]).kind),
         lambda feeds: _find_divergence(models, feeds), lowered,
     )  # fmt: skip
     result = {
@@ -177,8 +177,11 @@ def _find_divergence(models: list[Model], feeds: Mapping[str, Array]) -> Json | 
     return divergence_of_steps(written.original(), taps_of(written.original()), source.step_outputs, feeds)
 
 
-def _allowed(payload: Json, net: bool) -> Allowed:
-    return Allowed("net" if net else "tabular", payload.get("rtol"), payload.get("atol"), payload.get("max_flips", 0.0))
+def _allowed(payload: Json, lowered: bool, kind: str) -> Allowed:
+    """kind: of the source. A tabular model on TFLite computes in float32, as a net does on ONNX Runtime."""
+    net = kind in _NETS
+    family = ("lowered" if net else "net") if lowered else ("net" if net else "tabular")
+    return Allowed(family, payload.get("rtol"), payload.get("atol"), payload.get("max_flips", 0.0))
 
 
 def _failed(message: str, proof: Proof, result: Json) -> CheckFailed:

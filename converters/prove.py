@@ -31,8 +31,11 @@ PIECE = 10_000
 
 @dataclass(frozen=True, slots=True)
 class Allowed:
-    """What the user allows; None is the default of the model family. family: "tabular" (computed in float64 as the
-    source does, so only the last rounding may differ) or "net" (float32 sums in another order)."""
+    """What the user allows; None is the default of the model family.
+
+    family: "tabular" (computed in float64 as the source does, so only the last rounding may differ), "net" (float32 sums
+    in another order), or "lowered" (a net on TFLite: other sums in every layer, and XNNPACK's own exponentials).
+    """
 
     family: str
     rtol: float | None = None
@@ -55,12 +58,16 @@ class Allowed:
 
 
 #: family: (rtol, atol as a share of the output's magnitude)
-_BY_FAMILY = {"tabular": (1e-6, 1e-7), "net": (1e-4, 1e-5)}
+_BY_FAMILY = {"tabular": (1e-6, 1e-7), "net": (1e-4, 1e-5), "lowered": (1e-3, 1e-4)}
+
+
+#: Roles of numbers between 0 and 1: their unit is 1, however small they are on the rows at hand.
+_OF_ONE = frozenset({"probabilities", "proportions"})
 
 
 def _scale(role: str, reference: Array) -> float | NDArray[np.float64]:
     """The median magnitude of an output, of each column where it is a table: a small column beside big ones counts."""
-    if role == "probabilities" or reference.dtype.kind not in "fiu" or reference.size == 0:
+    if role in _OF_ONE or reference.dtype.kind not in "fiu" or reference.size == 0:
         return 1.0
     magnitude = np.abs(reference.astype(np.float64))
     if magnitude.ndim == 2:

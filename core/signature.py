@@ -23,8 +23,9 @@ Category = str | int | float | bool
 class TensorSpec:
     """One tensor. `dtype` is a numpy name or "string"; a symbolic size is a str (`"batch"`).
 
-    `role` says what an output means: "label", "probabilities", "scores" (a decision function), "value"
-    (a regression), "transformed", or "" where nobody said.
+    `role` says what an output means: "label", "probabilities", "scores" (a decision function),
+    "proportions" (each between 0 and 1 for itself, as a sigmoid gives them, perhaps beside other numbers), "value" (a
+    regression), "transformed", or "" where nobody said.
     """
 
     name: str

@@ -107,7 +107,7 @@ class OnnxRunner:
             made = run_in_pieces(self._session, feeds, self._batch)
         except FAULTS as fault:
             raise CheckFailed(
-                f"ONNX Runtime stopped on a batch of {len(next(iter(feeds.values()), ()))} rows",
+                f"ONNX Runtime stopped on inputs of {', '.join(str(list(array.shape)) for array in feeds.values())}",
                 "report the model's source with this message: a converted model must take every batch",
                 why=" ".join(str(fault).split())[:400],
             ) from fault

@@ -36,6 +36,16 @@ class Runner(Protocol):
         ...
 
 
+def rows_of(feeds: Feeds) -> int:
+    """The rows in feeds: the first size of the first array that has one; a single number (a rate, a mode) has none."""
+    return next((len(array) for array in feeds.values() if array.ndim), 1 if feeds else 0)
+
+
+def rows_between(feeds: Feeds, start: int, stop: int | None) -> dict[str, Array]:
+    """A part of the rows; single numbers go with every part."""
+    return {name: array[start:stop] if array.ndim else array for name, array in feeds.items()}
+
+
 class RowsRefused(Exception):
     """The source model raises on these rows (an unknown category, a missing value): there is nothing to compare."""
 
@@ -58,7 +68,7 @@ class RowGroup:
 
     @property
     def rows(self) -> int:
-        return len(next(iter(self.feeds.values()))) if self.feeds else 0
+        return rows_of(self.feeds)
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,9 +148,9 @@ def _taken(
     if group.rows < 2 or budget[0] <= 0:
         return
     half = group.rows // 2
-    for part in (slice(0, half), slice(half, None)):
-        feeds = {name: array[part] for name, array in group.feeds.items()}
-        yield from _taken(reference, replace(group, feeds=feeds, start=group.start + part.start), refused, budget)
+    for start, stop in ((0, half), (half, None)):
+        feeds = rows_between(group.feeds, start, stop)
+        yield from _taken(reference, replace(group, feeds=feeds, start=group.start + start), refused, budget)
 
 
 def _answers(
@@ -195,7 +205,7 @@ def _ill_conditioned(
     suspects = np.flatnonzero(np.any(list(outside.values()), axis=0))
     if suspects.size == 0:
         return excused
-    feeds = {name: array[suspects] for name, array in group.feeds.items()}
+    feeds = {name: array[suspects] if array.ndim else array for name, array in group.feeds.items()}
     moved = []
     for seed in range(PERTURBATIONS):
         try:

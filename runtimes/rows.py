@@ -241,7 +241,8 @@ def _beside(edges: Array, dtype: np.dtype[Any], random: np.random.Generator) -> 
 
 def _tensor_groups(signature: Signature, hints: Hints, count: int, random: np.random.Generator) -> Iterator[RowGroup]:
     """Rows for nets: batches of 1, 2, 7 and none, then of 32 until `count`; other symbolic sizes vary between them."""
-    dynamic = all(spec.shape and isinstance(spec.shape[0], str) for spec in signature.inputs)
+    first = {size for spec in signature.inputs for size in spec.shape[:1] if isinstance(size, str)}
+    dynamic = bool(first)
     fixed = [spec.shape[0] for spec in signature.inputs if spec.shape and isinstance(spec.shape[0], int)]
     batches = [1, 2, 7] if dynamic else [int(fixed[0]) if fixed else 1]
     done = sum(batches)
@@ -252,10 +253,11 @@ def _tensor_groups(signature: Signature, hints: Hints, count: int, random: np.ra
         batches.insert(3, 0)
     for number, batch in enumerate(batches):
         feeds = {}
-        sizes: dict[str, int] = {}
+        # A state of [layers, batch, units] has the batch of the rows that it goes with.
+        sizes = dict.fromkeys(first, batch)
         for spec in signature.inputs:
-            shape = [batch] if spec.shape else []
-            for size in spec.shape[1:]:
+            shape = []
+            for size in spec.shape:
                 if isinstance(size, str):
                     options = hints.sizes.get(size, (8, 1, 5, 13))
                     size = sizes.setdefault(size, options[number % len(options)])

@@ -11,7 +11,7 @@ import logging
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -31,6 +31,7 @@ from mlpack_edge.converters.onnx_from_torch.program_inputs import plan_program
 from mlpack_edge.converters.onnx_graph import DTYPE_OF_ONNX
 from mlpack_edge.core.errors import BadInput, Unsupported
 from mlpack_edge.core.signature import Dimension, Signature, TensorSpec
+from mlpack_edge.runtimes.onnx_files.signature import role_of
 from mlpack_edge.runtimes.onnxruntime import open_session, run
 from mlpack_edge.runtimes.torch.module import named_leaves, run_module
 
@@ -59,7 +60,11 @@ class Prepared:
         tidy(model, [spec.name for spec in inputs.specs], outputs, _symbols(program, inputs))
         if any(spec.is_dynamic for spec in inputs.specs):
             guard_empty_batches(model.graph)
-        signature = Signature(inputs.specs, tuple(_spec(value, name) for value in model.graph.output))
+        givers = {made: node for node in model.graph.node for made in node.output if made}
+        specs = [_spec(value, name) for value in model.graph.output]
+        signature = Signature(
+            inputs.specs, tuple(replace(spec, role=role_of(spec.name, spec.dtype, givers)) for spec in specs)
+        )
         _refuse_fixed(model, inputs, name)
         if not self.captured.proven:
             _compare_at_one(self.module, model, signature, inputs)

@@ -19,7 +19,7 @@ from mlpack_edge.core.files import io_fault
 from mlpack_edge.core.signature import Signature
 from mlpack_edge.runtimes.onnx_files.signature import real_inputs, shape_of
 from mlpack_edge.runtimes.onnxruntime import FAULTS, open_session, run_in_pieces
-from mlpack_edge.runtimes.parity import RowsRefused
+from mlpack_edge.runtimes.parity import RowsRefused, rows_of
 from mlpack_edge.runtimes.rows import Hints
 
 Array = NDArray[Any]
@@ -137,7 +137,7 @@ def _fixed_batch(model: onnx.ModelProto) -> int | None:
 
 def _in_pieces(session: Any, feeds: dict[str, Array], batch: int | None) -> dict[str, Any]:
     """Run the file as it is, in pieces of its own batch where that is fixed. Raises RowsRefused with its reason."""
-    rows = len(next(iter(feeds.values()))) if feeds else 0
+    rows = rows_of(feeds)
     if batch is not None and rows % batch:
         raise RowsRefused(f"the model takes batches of {batch} rows, {rows} rows are no whole number of them")
     try:

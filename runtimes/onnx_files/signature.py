@@ -20,7 +20,9 @@ from mlpack_edge.runtimes.onnx_files.tensors import dtype_name
 
 ML = "ai.onnx.ml"
 #: Operators that hand on what an output means.
-_PASSING = {"Identity", "Cast", "Reshape", "Squeeze", "Unsqueeze", "Flatten"}
+_PASSING = {"Identity", "Cast", "Reshape", "Squeeze", "Unsqueeze", "Flatten", "Transpose", "Expand"}
+#: Operators that give a part of what they get.
+_TAKING = {"Slice", "Split", "Gather", "Pad"}
 _CLASSIFIERS = {"TreeEnsembleClassifier", "LinearClassifier", "SVMClassifier"}
 _REGRESSORS = {"TreeEnsembleRegressor", "LinearRegressor", "SVMRegressor"}
 _CHOOSING = {"ArgMax", "ArrayFeatureExtractor", "LabelEncoder"}
@@ -111,6 +113,8 @@ def role_of(name: str, dtype: str, givers: dict[str, NodeProto]) -> str:
     node, number = _origin(name, givers)
     if node is None:
         return ""
+    if dtype.startswith("float") and _holds_sigmoid(name, givers):
+        return "proportions"
     if node.domain == ML and node.op_type in _CLASSIFIERS:
         if number == 0:
             return "label"
@@ -124,10 +128,45 @@ def role_of(name: str, dtype: str, givers: dict[str, NodeProto]) -> str:
         return "label"
     if node.op_type in ("ZipMap", "Softmax") or (name.lower() in _PROBABILITY_NAMES and dtype.startswith("float")):
         return "probabilities"
+    if _is_written_out_softmax(node, givers):
+        return "probabilities"
     if node.op_type == "Normalizer":
         before, _ = _origin(node.input[0], givers)
         return "probabilities" if before is not None and before.op_type in _CLASSIFIERS else ""
     return ""
+
+
+def _holds_sigmoid(name: str, givers: dict[str, NodeProto]) -> bool:
+    """Whether a sigmoid's numbers are in `name`, alone or put together with others, as detectors put scores to boxes."""
+    waiting, seen = [name], set[str]()
+    while waiting and len(seen) < 64:
+        current = waiting.pop()
+        node = givers.get(current)
+        if node is None or current in seen:
+            continue
+        seen.add(current)
+        if node.op_type == "Sigmoid":
+            return True
+        if node.op_type == "Concat":
+            waiting += node.input
+        elif node.op_type in _PASSING | _TAKING:
+            waiting.append(node.input[0])
+    return False
+
+
+def _is_written_out_softmax(node: NodeProto, givers: dict[str, NodeProto]) -> bool:
+    """Whether a node is the division of Exp(x) by the sum of it, as some exporters write a softmax."""
+    if node.op_type != "Div" or len(node.input) != 2:
+        return False
+    total, _ = _origin(node.input[1], givers)
+    above = givers.get(node.input[0])
+    return (
+        total is not None
+        and total.op_type == "ReduceSum"
+        and above is not None
+        and above.op_type == "Exp"
+        and total.input[0] == node.input[0]
+    )
 
 
 def _origin(name: str, givers: dict[str, NodeProto]) -> tuple[NodeProto | None, int]:

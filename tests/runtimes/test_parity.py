@@ -145,3 +145,25 @@ def test_a_missing_output_is_named() -> None:
 
     with pytest.raises(BadInput, match="no output 'y'; it has z"):
         check_parity(Model(lambda x: x), Mute(lambda x: x), [_group([1.0])], _strict)
+
+
+def test_a_model_that_takes_a_single_number_beside_its_rows_is_compared() -> None:
+    """A rate or a mode goes with every part of a group, also where the reference refuses half of it."""
+    signature = Signature(
+        (TensorSpec("rate", "int64", ()), TensorSpec("x", "float32", ("batch", 2))),
+        (TensorSpec("y", "float32", ("batch", 2)),),
+    )
+
+    class Rated:
+        def __init__(self) -> None:
+            self.signature = signature
+
+        def run(self, feeds: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+            if (feeds["x"] > 2).any():
+                raise RowsRefused("above 2")
+            return {"y": feeds["x"] * feeds["rate"].astype(np.float32)}
+
+    rows = np.array([[0, 1], [1, 0], [3, 0], [1, 1]], np.float32)
+    group = RowGroup("made", {"rate": np.array(3), "x": rows}, excusable=0.5)
+    report = check_parity(Rated(), Rated(), [group], lambda role, array: Tolerance(0.0, 0.0))
+    assert report.rows == 3
