@@ -138,9 +138,9 @@ def _rebias(edges: Edges, op: Op, content: Array) -> None:
 
 
 def fold_affine_before(graph: Graph) -> bool:
-    """A scale and a shift of the last axis in front of matrix products and convolutions without padding go into those.
+    """A scale and a shift of the last axis in front of matrix products and convolutions go into those.
 
-    All who read the result must be such; the scale and shift of LayerNormalization are these. Whether any was folded.
+    Padding lets a scale pass, not a shift. All who read the result must be such; the scale and shift of LayerNormalization are these. Whether any was folded.
     """
     edges = Edges(graph)
     for op in list(graph.ops):
@@ -149,7 +149,7 @@ def fold_affine_before(graph: Graph) -> bool:
             continue
         tensor, scale, shift = found
         readers = edges.readers(op.output)
-        if not readers or not all(_takes(edges, reader, op.output, scale) for reader in readers):
+        if not readers or not all(_takes(edges, reader, op.output, shift) for reader in readers):
             continue
         for reader in readers:
             _fold_in_front(edges, reader, scale, shift)
@@ -159,7 +159,7 @@ def fold_affine_before(graph: Graph) -> bool:
     return edges.sweep()
 
 
-def _takes(edges: Edges, reader: Op, tensor: Tensor, scale: Array) -> bool:
+def _takes(edges: Edges, reader: Op, tensor: Tensor, shift: Array) -> bool:
     if reader.kind not in ("CONV_2D", "FULLY_CONNECTED") or reader.inputs.count(tensor) != 1:
         return False
     weights, bias = reader.inputs[1], reader.inputs[2] if len(reader.inputs) > 2 else None
@@ -167,8 +167,8 @@ def _takes(edges: Edges, reader: Op, tensor: Tensor, scale: Array) -> bool:
         return False
     if weights.quantization is not None or (bias is not None and (bias.data is None or bias.quantization is not None)):
         return False
-    if reader.kind == "CONV_2D" and reader.options.get("padding") != "VALID":
-        return False
+    if reader.kind == "CONV_2D" and reader.options.get("padding") != "VALID" and shift.any():
+        return False  # padding is zero, the shift of nothing is not
     return tensor.shape[-1] == weights.shape[-1] and len(edges.readers(weights)) == 1
 
 

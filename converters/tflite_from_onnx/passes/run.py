@@ -6,6 +6,7 @@ from mlpack_edge.converters.tflite_from_onnx.passes.activations import fuse_acti
 from mlpack_edge.converters.tflite_from_onnx.passes.affine import fold_affine_after, fold_affine_before
 from mlpack_edge.converters.tflite_from_onnx.passes.dead import drop_dead
 from mlpack_edge.converters.tflite_from_onnx.passes.duplicates import merge_duplicates
+from mlpack_edge.converters.tflite_from_onnx.passes.hoisting import hoist_transposes
 from mlpack_edge.converters.tflite_from_onnx.passes.identities import drop_identities
 from mlpack_edge.converters.tflite_from_onnx.passes.padding import merge_padding
 from mlpack_edge.converters.tflite_from_onnx.passes.parting import part_products
@@ -22,6 +23,7 @@ _PASSES = (
     merge_duplicates,
     drop_identities,
     merge_reshapes,
+    hoist_transposes,
     merge_transposes,
     part_products,
     flatten_channels_last,
