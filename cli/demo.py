@@ -33,7 +33,7 @@ Json = dict[str, Any]
 @click.option("--force", is_flag=True, help="Overwrite the files of an earlier demo.")
 @answers("demo")
 def command(quick: bool, folder: Path, force: bool) -> Outcome:
-    """Train a pipeline on real flights, convert it, check it on flights it has not seen, and inspect the file.
+    """Train a pipeline on real flights, convert it to ONNX and TFLite, check both on flights it has not seen.
 
     The data are the departures from New York in 2013 (nycflights13, CC0), which come with mlpack. Every command is
     shown as you would type it.
@@ -42,7 +42,7 @@ def command(quick: bool, folder: Path, force: bool) -> Outcome:
     Example:
       mlpack demo --quick
     """  # fmt: skip
-    names = ("flights.skops", "holdout.parquet", "flights.onnx")
+    names = ("flights.skops", "holdout.parquet", "flights.onnx", "flights.tflite")
     there = [name for name in names if (folder / name).exists()]
     if there and not force:
         raise OutputExists(f"{folder / there[0]} exists", "mlpack demo --force overwrites it; -o names another folder")
@@ -52,20 +52,23 @@ def command(quick: bool, folder: Path, force: bool) -> Outcome:
         raise io_fault(fault, f"the folder {folder} could not be made") from fault
     payload = {"folder": str(folder), "rows": 20_000 if quick else 200_000}
     trained = run_isolated("mlpack_edge.cli.demo_pipeline:train", payload, subject="the demo", on_stage=show_stage)
-    steps = [
-        ["convert", "flights.skops", "-o", "flights.onnx", "--data", "holdout.parquet", "--force"],
-        ["check", "flights.skops", "flights.onnx", "--data", "holdout.parquet"],
-        ["inspect", "flights.onnx"],
-    ]
+    data = ["--data", "holdout.parquet"]
+    steps = {
+        "convert": ["convert", "flights.skops", "-o", "flights.onnx", *data, "--force"],
+        "check": ["check", "flights.skops", "flights.onnx", *data],
+        "inspect": ["inspect", "flights.onnx"],
+        "convert_to_tflite": ["convert", "flights.skops", "--to", "tflite", "-o", "flights.tflite", *data, "--force"],
+        "check_tflite": ["check", "flights.onnx", "flights.tflite", *data],
+    }
     shown = [
         f"trained on {trained['trained_on']:,} flights of January to September 2013 (is it over 15 minutes late?);",
         f"{100 * trained['accuracy']:.1f}% right on {trained['holdout']:,} flights of October to December.",
     ]
     results: Json = {"trained": trained, "folder": str(folder)}
     as_json = bool(click.get_current_context().params["as_json"])
-    for words in steps:
+    for key, words in steps.items():
         if as_json:
-            results[words[0]] = json.loads(_run([*words, "--json"], folder))
+            results[key] = json.loads(_run([*words, "--json"], folder))
         else:
             shown += ["", f"  $ mlpack {' '.join(words)}", _run(words, folder)]
     shown += ["", f"The files are in {folder}."]

@@ -15,6 +15,10 @@ from mlpack_edge.core.errors import Unsupported
 from mlpack_edge.core.signature import Signature, TensorSpec
 
 
+#: A note names this many tensors; the signature has them all.
+_MOST_NAMED = 3
+
+
 def inputs(low: Lowering, signature: Signature, layout: str) -> dict[str, Value]:
     """A value for each input, and its tensor among the inputs of the graph."""
     made: dict[str, Value] = {}
@@ -75,6 +79,8 @@ def notes(before: Signature, after: Signature) -> list[str]:
         for old, new in zip((*before.inputs, *before.outputs), (*after.inputs, *after.outputs), strict=True)
         if old.dtype != new.dtype and old.dtype != "string"
     ]
+    if len(changed) > _MOST_NAMED:
+        changed = [*changed[:_MOST_NAMED], f"and {len(changed) - _MOST_NAMED} more"]
     return [f"TFLite computes in float32: {', '.join(changed)}"] if changed else []
 
 
