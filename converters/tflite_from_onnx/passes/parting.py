@@ -33,7 +33,9 @@ def part_products(graph: Graph) -> bool:
         if op.kind != "FULLY_CONNECTED" or not is_plain(op) or not _is_constant(op):
             continue
         pieces = _pieces(edges, op.output, np.arange(op.output.shape[-1]), 1)
-        if pieces is None or not pieces or sum(piece.columns.size for piece in pieces) > op.output.shape[-1]:
+        if not pieces or sum(piece.columns.size for piece in pieces) > op.output.shape[-1]:
+            continue
+        if not all(_can_be_made(op, piece) for piece in pieces):
             continue
         made[op] = [one for piece in pieces for one in _product(op, piece)]
     if not made:
@@ -54,6 +56,16 @@ def _is_constant(op: Op) -> bool:
     return weights is not None and weights.data is not None and (bias is None or bias.data is not None)
 
 
+def _can_be_made(op: Op, piece: _Piece) -> bool:
+    """Whether a product, and a reshape to a constant shape if there has to be one, give the piece."""
+    shape = piece.tensor.shape
+    return shape == _part_shape(op, piece) or sum(size < 0 for size in shape) <= 1
+
+
+def _part_shape(op: Op, piece: _Piece) -> tuple[int, ...]:
+    return (*op.output.shape[:-1], piece.columns.size)
+
+
 def _pieces(edges: Edges, tensor: Tensor, columns: Columns, trailing: int) -> list[_Piece] | None:
     """The pieces into which all readers cut a tensor; columns: which of the product lie in its last `trailing` axes.
 
@@ -67,6 +79,8 @@ def _pieces(edges: Edges, tensor: Tensor, columns: Columns, trailing: int) -> li
             return None
         if reader.kind == "RESHAPE":
             shape = _trailing(reader.output.shape, columns.size)
+            if sum(size < 0 for size in reader.output.shape) > 1:
+                return None  # which of its open sizes is which cannot be told
             inner = None if shape is None else _pieces(edges, reader.output, columns.reshape(shape), len(shape))
         elif reader.kind == "STRIDED_SLICE":
             inner = _sliced(reader, columns, trailing)
@@ -134,7 +148,7 @@ def _product(op: Op, piece: _Piece) -> list[Op]:
     weights, bias = op.inputs[1], op.inputs[2] if len(op.inputs) > 2 else None
     assert weights is not None
     inputs = [op.inputs[0], _chosen(weights, chosen), None if bias is None else _chosen(bias, chosen)]
-    shape = (*op.output.shape[:-1], chosen.size)
+    shape = _part_shape(op, piece)
     if shape == piece.tensor.shape:
         return [Op(op.kind, inputs, [piece.tensor], dict(op.options))]
     whole = Tensor("", op.output.dtype, shape)

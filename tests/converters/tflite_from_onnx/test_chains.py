@@ -162,3 +162,24 @@ def test_queries_keys_and_values_are_products_of_their_own(cut: str) -> None:
     model = model_of(nodes, {"x": ("float32", ["batch", 5, 6])}, ["y", "k", "v"], constants)
     feeds = [{"x": RNG.normal(size=(n, 5, 6)).astype(np.float32)} for n in (1, 2, 7)]
     assert set(kinds(assert_lowered(model, *feeds, atol=1e-5).data)) <= {"FULLY_CONNECTED", "RESHAPE"}
+
+
+@pytest.mark.parametrize("turned", [False, True])
+def test_a_product_of_open_steps_that_is_cut_stays_right(turned: bool) -> None:
+    """Also where its rows are counted another way: [batch, steps] as [steps, batch] in the same memory."""
+    order = [1, 0] if turned else [0, 1]
+    nodes = [
+        helper.make_node("MatMul", ["x", "w"], ["m"]),
+        helper.make_node("Shape", ["x"], ["s"]),
+        helper.make_node("Gather", ["s", "order"], ["open"]),
+        helper.make_node("Concat", ["open", "rest"], ["target"], axis=0),
+        helper.make_node("Reshape", ["m", "target"], ["r"]),
+        *(helper.make_node("Gather", ["r", f"i{i}"], [name], axis=2) for i, name in enumerate("qkv")),
+    ]
+    constants = {
+        "w": RNG.normal(size=(6, 12)).astype(np.float32), "order": np.array(order), "rest": np.array([3, 4]),
+        **{f"i{i}": np.array(i) for i in range(3)},
+    }  # fmt: skip
+    model = model_of(nodes, {"x": ("float32", ["batch", "steps", 6])}, ["q", "k", "v"], constants)
+    feeds = [{"x": RNG.normal(size=(n, steps, 6)).astype(np.float32)} for n, steps in ((1, 5), (2, 3), (7, 2))]
+    assert_lowered(model, *feeds, atol=1e-5)
