@@ -18,6 +18,7 @@ from mlpack_edge.converters.tflite_from_onnx.node import Node
 from mlpack_edge.converters.tflite_from_onnx.sizes import Size, broadcast
 from mlpack_edge.converters.tflite_from_onnx.values import Spec, Value, constant
 from mlpack_edge.converters.tflite_from_onnx.writing import narrowed
+from mlpack_edge.core.errors import Unsupported
 
 #: Element types that TFLite holds as float32.
 FLOATS = frozenset({"float32", "float64", "float16", "bfloat16"})
@@ -66,6 +67,7 @@ def compute(low: Lowering, kind: str, *operands: Operand, dtype: str = "", **opt
     """A TFLite operator on operands that are broadcast as numpy does.
 
     dtype: of the result, in ONNX's terms; that of the operands by default. At least one of them is a value.
+    Raises Unsupported where more axes are broadcast than the kernels take, which would end the process.
     """
     like = common_type([operand for operand in operands if isinstance(operand, Value)])
     values = [
@@ -74,6 +76,11 @@ def compute(low: Lowering, kind: str, *operands: Operand, dtype: str = "", **opt
     shape: tuple[Size, ...] = ()
     for value in values:
         shape = broadcast(shape, value.shape)
+    if len(shape) > MOST_AXES and (kind == "SELECT_V2" or any(value.shape != shape for value in values)):
+        raise Unsupported(
+            f"TFLite's {kind} broadcasts {MOST_AXES} axes at most, and a value has {len(shape)}",
+            "take axes of size 1 out of the model, or keep it as ONNX: mlpack convert --to onnx",
+        )
     perm = arranged(low, values, len(shape))
     tensors = [aligned(low, value, perm) for value in values]
     return low.emit_value(kind, tensors, Spec(dtype or like, shape), perm, **options)
