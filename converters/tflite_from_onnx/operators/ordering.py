@@ -1,4 +1,7 @@
-"""Operators that find the largest: TopK, ArgMax, ArgMin, Hardmax."""
+"""Operators that find the largest: TopK, ArgMax, ArgMin, Hardmax.
+
+Where NaN is among the numbers the order is the kernels' own, as it is ONNX Runtime's own there: ONNX defines none.
+"""
 
 from __future__ import annotations
 
@@ -94,13 +97,18 @@ def _end(node: Node, size: Size) -> Tensor:
 
 def _arg_of_int64(node: Node, value: Value, axis: int, kind: str) -> Value:
     """TFLite's ARG_MAX takes no int64; its TOPK_V2 does."""
-    if node.attr("select_last_index", 0):
-        raise node.refuse("TFLite finds the last of equal int64 numbers by no operator")
-    made = node.low.ops(
-        "TopK", value, np.array([1], np.int64), axis=axis, largest=int(kind == "ARG_MAX"), outputs=2
-    )[1]  # fmt: skip
+    low, along = node.low, np.array([axis], np.int64)
+    backwards = bool(node.attr("select_last_index", 0))
+    if backwards:
+        ends = [np.array([number], np.int64) for number in (-1, np.iinfo(np.int64).min)]
+        value = low.op("Slice", value, *ends, along, np.array([-1], np.int64))
+    made = low.ops("TopK", value, np.array([1], np.int64), axis=axis, largest=int(kind == "ARG_MAX"), outputs=2)[1]
     assert made is not None
-    return made if node.attr("keepdims", 1) else node.low.op("Squeeze", made, np.array([axis], np.int64))
+    if backwards:
+        size = value.shape[axis]
+        end = np.array(size - 1, np.int64) if isinstance(size, int) else low.value(_end(node, size), Spec("int64", ()))
+        made = low.op("Sub", end, made)
+    return made if node.attr("keepdims", 1) else low.op("Squeeze", made, along)
 
 
 def hardmax(node: Node) -> Value:

@@ -108,7 +108,7 @@ def _shifted(node: Node, value: Value, axis: int, step: int, backwards: bool) ->
     """`value` moved by `step` places along the axis, ones where nothing comes from."""
     pads = [0] * (2 * value.rank)
     pads[axis], pads[axis + value.rank] = (-step, step) if backwards else (step, -step)
-    one = np.ones((), np.float32 if value.dtype.startswith("float") else value.dtype)
+    one = np.ones((), np.float32 if value.dtype == "bfloat16" else value.dtype)
     return node.low.op("Pad", value, np.array(pads, np.int64), one)
 
 

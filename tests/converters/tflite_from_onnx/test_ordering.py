@@ -58,11 +58,16 @@ def test_places_of_extremes_with_ties(op: str, dtype: str, attributes: dict[str,
     assert_lowered(model, *({"x": filled("int8", (n, 6, 4), low, high).astype(dtype)} for n in (1, 2, 7)))
 
 
-def test_arg_max_of_int64_beyond_int32() -> None:
-    model = model_of([helper.make_node("ArgMax", ["x"], ["y"], axis=1)], {"x": ("int64", ["batch", 3])}, ["y"])
+@pytest.mark.parametrize("last", [0, 1])
+@pytest.mark.parametrize("op", ["ArgMax", "ArgMin"])
+def test_places_of_extremes_of_int64_beyond_int32(op: str, last: int) -> None:
+    """ONNX Runtime has no ArgMax of int64."""
+    node = helper.make_node(op, ["x"], ["y"], axis=1, select_last_index=last)
+    model = model_of([node], {"x": ("int64", ["batch", 3])}, ["y"])
     rows = np.array([[2**40, 2**41, 5], [7, 2**33, 2**33]], np.int64)
-    made = run_tflite(lower(model).data, {"x": rows})
-    np.testing.assert_array_equal(made["y"], rows.argmax(1)[:, None])  # ONNX Runtime has no ArgMax of int64
+    signed = rows if op == "ArgMax" else -rows
+    wanted = 2 - signed[:, ::-1].argmax(1) if last else signed.argmax(1)
+    np.testing.assert_array_equal(run_tflite(lower(model).data, {"x": rows})["y"], wanted[:, None])
 
 
 @pytest.mark.parametrize("keepdims", [0, 1])

@@ -6,6 +6,8 @@ from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from onnx import helper
 
 from tests.converters.tflite_from_onnx.lowered import assert_lowered, kinds, model_of
@@ -113,3 +115,24 @@ def test_an_output_may_be_an_input_a_constant_or_another_output() -> None:
         ["a", "b", "c", "d"],
     )
     assert_lowered(model, *({"x": filled("float32", (n, 3))} for n in (1, 2, 7)))
+
+
+@given(data=st.data())
+@settings(max_examples=40, deadline=None, derandomize=True)
+def test_a_reshape_behind_any_transpose_is_right(data: st.DataObject) -> None:
+    """Whether it can be done in the layout at hand or not; the first size is open."""
+    sizes = data.draw(st.lists(st.sampled_from([1, 2, 3, 4]), min_size=1, max_size=3))
+    perm = data.draw(st.permutations(range(len(sizes) + 1)))
+    parts = data.draw(st.permutations([factor for size in sizes for factor in ([2, 2] if size == 4 else [size])]))
+    place = data.draw(st.integers(0, len(parts)))
+    target = [*parts[:place], -1, *parts[place:]]
+    model = model_of(
+        [
+            helper.make_node("Transpose", ["x"], ["t"], perm=perm),
+            helper.make_node("Reshape", ["t", "s"], ["y"]),
+        ],
+        {"x": ("float32", ["batch", *sizes])},
+        ["y"],
+        {"s": _ints(*target)},
+    )
+    assert_lowered(model, *({"x": filled("float32", (n, *sizes))} for n in (1, 2, 7)))
