@@ -1,4 +1,4 @@
-"""Col2Im, and convolution of integers."""
+"""Col2Im: columns back into an image."""
 
 from __future__ import annotations
 
@@ -10,10 +10,6 @@ from mlpack_edge.converters.tflite_from_onnx.node import Node
 from mlpack_edge.converters.tflite_from_onnx.operators.windows import Window, windows_of
 from mlpack_edge.converters.tflite_from_onnx.sizes import known
 from mlpack_edge.converters.tflite_from_onnx.values import Array, Spec, Value
-
-_FLOAT, _INT32 = 1, 6
-#: Whole numbers up to here are exact in float32.
-_EXACT = 1 << 24
 
 
 def col2im(node: Node) -> Value:
@@ -67,42 +63,4 @@ def _landing(places: list[Array], image: list[int]) -> Array:
     return table
 
 
-def conv_integer(node: Node) -> Value:
-    """ConvInteger-10 in floats, where no sum can pass what float32 holds exactly; refused elsewhere."""
-    low, x, w = node.low, node.input(0), node.input(1)
-    kernel = known(w.shape)
-    if kernel is None:
-        raise node.refuse("the sizes of its kernel are open", "fix them with --shape")
-    zeros = [node.optional(2), node.optional(3)]
-    if w.array is not None and (zeros[1] is None or zeros[1].array is not None):
-        zero = np.int64(0) if zeros[1] is None else zeros[1].array
-        assert zero is not None
-        off = np.abs(w.array.astype(np.int64) - np.reshape(zero, (-1, *[1] * (w.rank - 1))))
-        largest = int(off.reshape(kernel[0], -1).sum(axis=1).max(initial=0)) * 255
-    else:
-        largest = math.prod(kernel[1:]) * 255 * 255
-    if largest >= _EXACT:
-        raise node.refuse(
-            "its sums can pass 16,777,216, above which float32 rounds, and TFLite convolves no plain integers",
-            "keep the float model, or quantize it with mlpack quantize",
-        )
-    data = _without_zero(node, x, zeros[0], None)
-    filters = _without_zero(node, w, zeros[1], w.rank)
-    names = ("auto_pad", "dilations", "group", "kernel_shape", "pads", "strides")
-    given = {name: node.attr(name) for name in names if node.has(name)}
-    return low.op("Cast", low.op("Conv", data, filters, **given), to=_INT32)
-
-
-def _without_zero(node: Node, value: Value, zero: Value | None, rank: int | None) -> Value:
-    """The codes less their zero point, as floats; rank: that of weights, whose zero points may be one for each output."""
-    low = node.low
-    made = low.op("Cast", value, to=_FLOAT)
-    if zero is None:
-        return made
-    shift = low.op("Cast", zero, to=_FLOAT)
-    if rank is not None and zero.shape not in ((), (1,)):
-        shift = low.op("Unsqueeze", shift, np.arange(1, rank))
-    return low.op("Sub", made, shift)
-
-
-OPERATORS = {"Col2Im": col2im, "ConvInteger": conv_integer}
+OPERATORS = {"Col2Im": col2im}

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from onnx import helper
 
 from mlpack_edge.converters.tflite_from_onnx import sizes
+from mlpack_edge.converters.tflite_from_onnx.lowering import Lowering
 from mlpack_edge.converters.tflite_from_onnx.node import Node
 from mlpack_edge.converters.tflite_from_onnx.operators.elementwise import FLOATS, cast, compute
 from mlpack_edge.converters.tflite_from_onnx.operators.quantized_codes import (
@@ -46,7 +47,7 @@ def quantize_linear(node: Node) -> Value:
     codes = compute(low, "DIV", x, _along(node, x, scale))
     codes = low.op("Round", codes)
     if zero is not None:
-        codes = compute(low, "ADD", codes, _along(node, x, cast(low, zero, "float32")))
+        codes = compute(low, "ADD", codes, _along(node, x, _as_type(low, zero, "float32")))
     least, most = LIMITS[dtype]
     codes = compute(low, "MINIMUM", compute(low, "MAXIMUM", codes, float(least)), float(most))
     made = cast(low, cast(low, codes, "int32"), dtype) if held_codes(dtype) else Value("", dtype, x.shape)
@@ -73,7 +74,7 @@ def dequantize_linear(node: Node) -> Value:
         raise node.refuse(f"TFLite holds no {x.dtype} tensors")
     codes = cast(low, x, "int32")
     if zero is not None:
-        codes = compute(low, "SUB", codes, _along(node, x, cast(low, zero, "int32")))
+        codes = compute(low, "SUB", codes, _along(node, x, _as_type(low, zero, "int32")))
     made = compute(low, "MUL", cast(low, codes, "float32"), _along(node, x, scale))
     return replace(made, dtype=dtype, name="")
 
@@ -93,6 +94,11 @@ def _single(scale: Value, zero: Value | None) -> tuple[float, int] | None:
 
 def _axis(node: Node, rank: int) -> int:
     return node.axis(1, rank) if rank else 0
+
+
+def _as_type(low: Lowering, number: Value, dtype: str) -> Value:
+    """A zero point in another type; a constant may be of one that TFLite lacks."""
+    return cast(low, number, dtype) if number.array is None else constant("", number.array.astype(dtype))
 
 
 def _along(node: Node, x: Value, number: Value) -> Value:

@@ -86,27 +86,46 @@ def _sum(low: Lowering, x: Value, axis: int) -> Value:
 
 
 def conv_integer(node: Node) -> Value:
-    """ConvInteger-10 by convolutions of floats whose sums stay exact: the weights are taken apart bit by bit if need be."""
+    """ConvInteger-10 by convolutions of floats whose sums stay exact.
+
+    Constant weights are taken apart bit by bit where their sums could pass 2**24; others are refused there.
+    """
     low, x, w = node.low, node.input(0), node.input(1)
-    if w.array is None:
-        raise node.refuse("its weights are known only when the model runs", "make them a constant of the model")
     x_zero, w_zero = node.optional(2), node.optional(3)
-    center = np.zeros((), np.int64) if w_zero is None else node.constant(3, "zero point").astype(np.int64)
-    if center.size > 1:
-        center = center.reshape(-1, *(1,) * (w.rank - 1))
-    filters = w.array.astype(np.int64) - center.reshape(() if center.size == 1 else center.shape)
     reals = cast(low, cast(low, x, "int32"), "float32")
     if x_zero is not None:
         reals = compute(low, "SUB", reals, cast(low, _single(node, x_zero), "float32"))
-    terms = math.prod(filters.shape[1:])
     attributes = {attribute.name: node.attr(attribute.name) for attribute in node.proto.attribute}
     made: Value | None = None
-    for part, factor in _parts(node, filters, terms):
-        summed = cast(low, low.op("Conv", reals, part.astype(np.float32), **attributes), "int32")
+    for part, factor in _filters(node, w, w_zero):
+        summed = cast(low, low.op("Conv", reals, part, **attributes), "int32")
         summed = summed if factor == 1 else compute(low, "MUL", summed, factor)
         made = summed if made is None else compute(low, "ADD", made, summed)
     assert made is not None
     return made
+
+
+def _filters(node: Node, w: Value, zero: Value | None) -> list[tuple[Value, int]]:
+    """(weights less their zero points as floats, factor) that add up to them."""
+    low = node.low
+    if w.array is not None and (zero is None or zero.array is not None):
+        center = np.zeros((), np.int64) if zero is None or zero.array is None else zero.array.astype(np.int64)
+        center = center.reshape(()) if center.size == 1 else center.reshape(-1, *(1,) * (w.rank - 1))
+        parts = _parts(node, w.array.astype(np.int64) - center)
+        return [(constant(w.name, part.astype(np.float32)), factor) for part, factor in parts]
+    kernel = sizes.known(w.shape[1:])
+    if kernel is None or math.prod(kernel) * 255 * 255 >= _EXACT:
+        raise node.refuse(
+            "its sums can pass 16,777,216, above which float32 rounds, and its weights are known only when it runs",
+            "make the weights a constant of the model",
+        )
+    filters = cast(low, cast(low, w, "int32"), "float32")
+    if zero is not None:
+        center_of = cast(low, zero, "float32")
+        if sizes.count(zero.shape) != 1:
+            center_of = low.op("Unsqueeze", center_of, np.arange(1, w.rank))
+        filters = low.op("Sub", filters, center_of)
+    return [(filters, 1)]
 
 
 def _single(node: Node, zero: Value) -> Value:
@@ -115,14 +134,18 @@ def _single(node: Node, zero: Value) -> Value:
     return node.low.op("Reshape", zero, np.array([], np.int64))
 
 
-def _parts(node: Node, weights: Array, terms: int) -> list[tuple[Array, int]]:
-    """(weights, factor) that add up to `weights`, each so small that sums of `terms` products with codes are exact."""
-    for bits in (8, 4, 2, 1):
-        if terms * 255 * min((1 << bits) - 1, int(np.abs(weights).max(initial=0))) < _EXACT:
-            sign, size = np.sign(weights), np.abs(weights)
-            digits = [(sign * ((size >> shift) & ((1 << bits) - 1)), 1 << shift) for shift in range(0, 8, bits)]
-            return [part for part in digits if part[0].any()] or digits[:1]
-    raise node.refuse(f"it sums {terms} products of integers, too many for TFLite's convolutions to be exact")
+def _parts(node: Node, weights: Array) -> list[tuple[Array, int]]:
+    """(weights, factor) that add up to `weights`, each so small that sums of products with codes are exact."""
+    sign, size = np.sign(weights), np.abs(weights)
+    for bits in (9, 5, 3, 2, 1):
+        digits = [(sign * ((size >> shift) & ((1 << bits) - 1)), 1 << shift) for shift in range(0, 9, bits)]
+        if all(_largest(part) * 255 < _EXACT for part, _ in digits):
+            return [digit for digit in digits if digit[0].any()] or digits[:1]
+    raise node.refuse("it sums too many products of integers for TFLite's convolutions to be exact")
+
+
+def _largest(weights: Array) -> int:
+    return int(np.abs(weights).reshape(len(weights), -1).sum(axis=1).max(initial=0))
 
 
 def matmul_integer_to_float(node: Node) -> Value:
@@ -148,6 +171,7 @@ def _in_reals(node: Node, sums: Value, a_scale: Value, b_scale: Value, bias: Val
 
 OPERATORS = {
     "MatMulInteger": matmul_integer,
+    "ConvInteger": conv_integer,
     "com.microsoft:DynamicQuantizeMatMul": dynamic_quantize_matmul,
     "com.microsoft:MatMulIntegerToFloat": matmul_integer_to_float,
 }

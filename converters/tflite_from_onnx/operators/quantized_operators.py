@@ -133,12 +133,6 @@ def qlinear_concat(node: Node) -> Value:
     return codes_of(node, node.low.op("Concat", *parts, axis=int(node.attr("axis", 0))), 0)
 
 
-def qlinear_reduce_mean(node: Node) -> Value:
-    """com.microsoft QLinearReduceMean-1."""
-    made = node.low.op("ReduceMean", real(node, 0), version=13, **_attributes(node))
-    return codes_of(node, made, 3)
-
-
 def qlinear_where(node: Node) -> Value:
     """com.microsoft QLinearWhere-1: the condition, x, y, the scale of z."""
     return codes_of(node, node.low.op("Where", node.input(0), real(node, 1), real(node, 4)), 7)
@@ -154,7 +148,6 @@ OPERATORS = {
     "com.microsoft:QLinearConcat": qlinear_concat,
     "com.microsoft:QLinearGlobalAveragePool": _unary("GlobalAveragePool"),
     "com.microsoft:QLinearLeakyRelu": _unary("LeakyRelu"),
-    "com.microsoft:QLinearReduceMean": qlinear_reduce_mean,
     "com.microsoft:QLinearSigmoid": _unary("Sigmoid"),
     "com.microsoft:QLinearSoftmax": qlinear_softmax,
     "com.microsoft:QLinearWhere": qlinear_where,

@@ -4,7 +4,15 @@ from __future__ import annotations
 
 import numpy as np
 
-from mlpack_edge.converters.tflite_from_onnx.passes.codes import LIMITS, CodedEdges, one_scale, scale_of, zero_of
+from mlpack_edge.converters.tflite_from_onnx.passes.codes import (
+    LIMITS,
+    CodedEdges,
+    is_shift,
+    one_scale,
+    scale_of,
+    zero_of,
+)
+from mlpack_edge.converters.tflite_from_onnx.passes.dead import drop_dead
 from mlpack_edge.converters.tflite_graph.model import Graph, Op, Tensor
 
 #: Operators whose float result never passes what int32 holds in steps of a sane scale.
@@ -37,27 +45,39 @@ def name_grids(graph: Graph) -> bool:
 
 
 def make_exact(graph: Graph) -> None:
-    """The QUANTIZE operators that are left, when all is done.
+    """The QUANTIZE and DEQUANTIZE operators that are left, when all is done.
 
     Where somebody reads the integers themselves, ONNX's rounding (halves to even) is computed step by step: QUANTIZE
-    rounds them away from 0 without XNNPACK. Elsewhere its input is bounded above: the kernel's conversion to int32
+    rounds them away from 0 without XNNPACK. Elsewhere its input is bounded: the kernel's conversion to int32
     overflows at 2**31 steps, and would give the lowest code for the largest numbers.
     """
     edges = CodedEdges(graph)
     for op in list(graph.ops):
+        maker = edges.maker(op.inputs[0]) if op.kind == "DEQUANTIZE" else None
+        if maker is not None and is_shift(maker):
+            edges.read(op, 0, maker.inputs[0])
         source = op.inputs[0] if op.kind == "QUANTIZE" else None
         if source is None or source.dtype != "float32" or not one_scale(op.output):
             continue
         if _is_answer(edges, op.output, set()):
             _compute(edges, op, source)
         else:
-            maker = edges.maker(source)
-            if maker is None or maker.kind not in _BOUNDED:
-                most = LIMITS[op.output.dtype][1] + 1 - zero_of(op.output)
-                bounded = Tensor("", "float32", source.shape)
-                edges.put_before(op, Op("MINIMUM", [source, _number(most * scale_of(op.output))], [bounded]))
-                edges.read(op, 0, bounded)
+            _bound(edges, op, source)
     edges.sweep()
+    drop_dead(graph)
+
+
+def _bound(edges: CodedEdges, op: Op, source: Tensor) -> None:
+    """Let the QUANTIZE read its input between the reals just outside of its codes."""
+    maker, codes = edges.maker(source), op.output
+    if maker is not None and maker.kind in _BOUNDED:
+        return
+    least, most = (limit - zero_of(codes) for limit in LIMITS[codes.dtype])
+    for kind, steps in (("MINIMUM", most + 1), ("MAXIMUM", least - 1)):
+        bounded = Tensor("", "float32", source.shape)
+        edges.put_before(op, Op(kind, [source, _number(steps * scale_of(codes))], [bounded]))
+        source = bounded
+    edges.read(op, 0, source)
 
 
 def _is_answer(edges: CodedEdges, codes: Tensor, seen: set[Tensor]) -> bool:

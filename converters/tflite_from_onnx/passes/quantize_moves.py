@@ -38,8 +38,6 @@ def move_codes(graph: Graph) -> bool:
             continue
         if op.kind == "QUANTIZE":
             edges.changed |= _meet(edges, op) or _lift(edges, op)
-        elif op.kind == "DEQUANTIZE":
-            edges.changed |= _unshift(edges, op)
         elif op.kind in _MOVING or op.kind in _JOINING:
             edges.changed |= _sink(edges, op)
         elif op.kind in _FINDING:
@@ -64,15 +62,6 @@ def _meet(edges: CodedEdges, op: Op) -> bool:
     edges.read(op, 0, codes)
     if same_grid(codes, after):
         edges.bypass(op)
-    return True
-
-
-def _unshift(edges: CodedEdges, op: Op) -> bool:
-    maker = edges.maker(op.inputs[0])
-    if not is_shift(maker):
-        return False
-    assert maker is not None
-    edges.read(op, 0, maker.inputs[0])
     return True
 
 
