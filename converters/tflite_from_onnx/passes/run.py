@@ -14,6 +14,7 @@ from mlpack_edge.converters.tflite_from_onnx.passes.quantize import quantize_ope
 from mlpack_edge.converters.tflite_from_onnx.passes.quantize_borders import make_exact, name_grids
 from mlpack_edge.converters.tflite_from_onnx.passes.quantize_moves import move_codes
 from mlpack_edge.converters.tflite_from_onnx.passes.reshapes import merge_reshapes
+from mlpack_edge.converters.tflite_from_onnx.passes.roots import invert_roots
 from mlpack_edge.converters.tflite_from_onnx.passes.transposes import flatten_channels_last, merge_transposes
 from mlpack_edge.converters.tflite_from_onnx.passes.weights import drop_small_codes, restore_codes
 from mlpack_edge.converters.tflite_graph.model import Graph
@@ -26,6 +27,7 @@ _PASSES = (
     hoist_transposes,
     merge_transposes,
     part_products,
+    invert_roots,
     flatten_channels_last,
     fold_affine_after,
     fold_affine_before,

@@ -18,6 +18,8 @@ from mlpack_edge.converters.tflite_graph.model import Tensor
 from tests.converters.tflite_from_onnx.lowered import assert_lowered, kinds, model_of
 
 RNG = np.random.default_rng(0)
+#: A power of two: of any two sizes one divides the other, so that every reshape can be told.
+_COUNT = 64
 
 
 def _shapes_of(count: int) -> st.SearchStrategy[list[int]]:
@@ -38,7 +40,7 @@ def _shapes_of(count: int) -> st.SearchStrategy[list[int]]:
 @st.composite
 def _chains(draw: st.DrawFn) -> tuple[list[int], list[tuple[str, list[int]]]]:
     """A shape, and steps: reshapes to other shapes of as many elements, transposes, and products with a number."""
-    shape = draw(_shapes_of(48))
+    shape = draw(_shapes_of(_COUNT))
     steps, here = [], shape
     for _ in range(draw(st.integers(1, 6))):
         kind = draw(st.sampled_from(["Reshape", "Transpose", "Transpose", "Mul"]))
@@ -47,7 +49,7 @@ def _chains(draw: st.DrawFn) -> tuple[list[int], list[tuple[str, list[int]]]]:
             steps.append((kind, list(perm)))
             here = [here[axis] for axis in perm]
         elif kind == "Reshape":
-            here = draw(_shapes_of(48))
+            here = draw(_shapes_of(_COUNT))
             steps.append((kind, here))
         else:
             steps.append((kind, []))
@@ -86,7 +88,7 @@ def test_any_chain_is_right_and_has_one_transpose_at_most_if_it_only_moves(
 def test_an_arrangement_says_where_each_element_lies(chain: tuple[list[int], list[tuple[str, list[int]]]]) -> None:
     """Its transpose between two reshapes gives what numpy gives step by step."""
     shape, steps = chain
-    there = RNG.permutation(48).reshape(shape)
+    there = RNG.permutation(_COUNT).reshape(shape)
     here, arranged = there, moving.of(Tensor("x", "int64", tuple(shape)), shape)
     for kind, numbers in steps:
         if kind == "Transpose":
@@ -100,7 +102,7 @@ def test_an_arrangement_says_where_each_element_lies(chain: tuple[list[int], lis
     np.testing.assert_array_equal(there.reshape(source).transpose(order).reshape(here.shape), here)
     coarse, turned = arranged.runs()
     np.testing.assert_array_equal(there.reshape(coarse).transpose(turned).reshape(-1), here.reshape(-1))
-    assert math.prod(permuted(source, order)) == 48
+    assert math.prod(permuted(source, order)) == _COUNT
 
 
 @pytest.mark.parametrize("factor", [False, True])
