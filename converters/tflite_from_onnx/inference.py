@@ -45,7 +45,7 @@ def infer(node: Node, fresh: str) -> tuple[Spec, ...]:
         made = shape_inference.infer_node_outputs(
             schema, proto, types, data, opset_imports=[helper.make_opsetid(node.proto.domain, node.version)]
         )
-    except (shape_inference.InferenceError, RuntimeError, ValueError) as fault:
+    except (shape_inference.InferenceError, onnx.checker.ValidationError, RuntimeError, ValueError) as fault:
         raise node.refuse(f"onnx refuses it: {' '.join(str(fault).split())[:300]}") from fault
     return tuple(
         _spec(node, made.get(name), f"{fresh}.{place}") if name else Spec("", ())

@@ -43,14 +43,21 @@ def _logical(kind: str) -> Callable[[Node], Value]:
     """And, Or, Xor of opset 7."""
 
     def lower(node: Node) -> Value:
-        return elementwise(node, kind, [node.input(0), node.input(1)], "bool")
+        return elementwise(node, kind, [_boolean(node, 0), _boolean(node, 1)], "bool")
 
     return lower
 
 
+def _boolean(node: Node, place: int) -> Value:
+    value = node.input(place)
+    if value.dtype != "bool":
+        raise node.refuse(f"it is defined for booleans, not for {value.dtype}")
+    return value
+
+
 def negation(node: Node) -> Value:
     """Not-1."""
-    return unary(node, "LOGICAL_NOT")
+    return unary(node, "LOGICAL_NOT", _boolean(node, 0))
 
 
 def is_nan(node: Node) -> Value:

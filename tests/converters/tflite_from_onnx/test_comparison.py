@@ -178,3 +178,12 @@ def test_a_condition_made_of_a_comparison_keeps_an_open_batch() -> None:
         {"zero": np.zeros(1, np.float32)},
     )
     assert_lowered(model, *({"x": RNG.normal(size=(n, 3)).astype(np.float32)} for n in (1, 2, 7)))
+
+
+@pytest.mark.parametrize("operator", ["And", "Xor", "Not"])
+@pytest.mark.parametrize("dtype", ["int8", "float32"])
+def test_logic_of_numbers_is_refused(operator: str, dtype: str) -> None:
+    """It is no ONNX, and TFLite's kernels would end the process."""
+    model, _ = model_with(operator, [np.ones(3, dtype)] * (1 if operator == "Not" else 2))
+    with pytest.raises(Unsupported, match=operator):
+        lower(model)
