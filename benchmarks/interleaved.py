@@ -50,8 +50,10 @@ def run(path: str, inputs: Path, outputs: Path) -> dict[str, str]:
     return refused
 
 
-def ready(path: str, seed: int) -> Any:
+def ready(path: str, seed: int, shape: list[int] | None) -> Any:
     interpreter = Interpreter(path, num_threads=1)
+    if shape is not None:
+        interpreter.resize_tensor_input(interpreter.get_input_details()[0]["index"], shape)
     interpreter.allocate_tensors()
     for entry in interpreter.get_input_details():
         numbers = np.random.default_rng(seed).standard_normal(entry["shape"])
@@ -69,10 +71,10 @@ def calls_for(interpreter: Any, seconds: float) -> list[int]:
     return samples
 
 
-def timed(paths: list[str], rounds: int, seed: int) -> dict[str, list[float]]:
+def timed(paths: list[str], rounds: int, seed: int, shape: list[int] | None = None) -> dict[str, list[float]]:
     order = random.Random(seed)
     opened = order.sample(paths, len(paths))  # who lies where in memory must not always favour the same
-    interpreters = {path: ready(path, seed) for path in opened}
+    interpreters = {path: ready(path, seed, shape) for path in opened}
     for path in opened:
         calls_for(interpreters[path], WARM_UP)
     medians: dict[str, list[float]] = {path: [] for path in paths}
@@ -93,11 +95,13 @@ def main() -> None:
     times.add_argument("files", nargs="+")
     times.add_argument("--rounds", type=int, default=60)
     times.add_argument("--seed", type=int, default=0)
+    times.add_argument("--shape", help="1,64,40: of the first input, where that is open")
     options = parser.parse_args()
     if options.verb == "run":
         print(json.dumps(run(options.file, options.inputs, options.outputs)))
     else:
-        print(json.dumps(timed(options.files, options.rounds, options.seed)))
+        shape = [int(size) for size in options.shape.split(",")] if options.shape else None
+        print(json.dumps(timed(options.files, options.rounds, options.seed, shape)))
 
 
 if __name__ == "__main__":

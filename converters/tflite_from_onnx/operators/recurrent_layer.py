@@ -1,6 +1,6 @@
 """A recurrent layer in TFLite: its steps one behind the other, or as the body of a loop.
 
-Decision page 8 says which is taken when, and why the fused operators are not: docs/decisions.
+docs/decisions/0009-recurrent-layers-in-tflite.md says which is taken when, and why the fused operators are not.
 """
 
 from __future__ import annotations
