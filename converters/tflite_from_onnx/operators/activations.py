@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 
 from mlpack_edge.converters.tflite_from_onnx.lowering import Lowering
@@ -166,15 +165,6 @@ def _shrunk(low: Lowering, x: Value, bias: float, limit: float) -> Value:
     raised = compute(low, "ADD", x, bias) if bias else x
     lowered = compute(low, "SUB", x, bias) if bias else x
     return choose(low, below, raised, choose(low, above, lowered, 0.0))
-
-
-#: What HardSwish and HardSigmoid have in common.
-SIXTH = 1.0 / 6.0
-
-
-def is_sixth(number: float) -> bool:
-    """Whether a number is 1/6 as far as float32 tells it."""
-    return math.isclose(number, SIXTH, rel_tol=1e-6)
 
 
 OPERATORS = {
