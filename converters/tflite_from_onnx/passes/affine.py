@@ -11,6 +11,8 @@ from mlpack_edge.converters.tflite_graph.model import Graph, Op, Tensor
 Array = NDArray[np.float64]
 #: Operators with weights at input 1 and a bias at input 2 -> the axis of the weights on which the outputs lie.
 _WEIGHTED = {"CONV_2D": 0, "CONV_3D": 4, "DEPTHWISE_CONV_2D": 3, "FULLY_CONNECTED": 0}
+#: Weights that several operators share are copied up to this many bytes.
+_COPIED = 1 << 18
 #: Operators that leave the last axis as it is.
 _KEEPING = frozenset({"EXPAND_DIMS", "RESHAPE", "SQUEEZE", "STRIDED_SLICE"})
 
@@ -108,7 +110,13 @@ def _foldable(edges: Edges, op: Op, scale: Array) -> bool:
         return False
     if scale.size not in (1, weights.shape[_WEIGHTED[op.kind]]):
         return False
-    return bool((scale == 1).all()) or len(edges.readers(weights)) == 1
+    return bool((scale == 1).all()) or _is_cheap(edges, weights)
+
+
+def _is_cheap(edges: Edges, weights: Tensor) -> bool:
+    """Whether weights may be changed for one reader: nobody else reads them, or a copy is small."""
+    assert weights.data is not None
+    return len(edges.readers(weights)) == 1 or weights.data.nbytes <= _COPIED
 
 
 def _fold_behind(edges: Edges, op: Op, scale: Array, shift: Array) -> None:
@@ -169,7 +177,7 @@ def _takes(edges: Edges, reader: Op, tensor: Tensor, shift: Array) -> bool:
         return False
     if reader.kind == "CONV_2D" and reader.options.get("padding") != "VALID" and shift.any():
         return False  # padding is zero, the shift of nothing is not
-    return tensor.shape[-1] == weights.shape[-1] and len(edges.readers(weights)) == 1
+    return tensor.shape[-1] == weights.shape[-1] and _is_cheap(edges, weights)
 
 
 def _fold_in_front(edges: Edges, op: Op, scale: Array, shift: Array) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from mlpack_edge.converters.tflite_from_onnx.passes.activations import fuse_activations
 from mlpack_edge.converters.tflite_from_onnx.passes.affine import fold_affine_after, fold_affine_before
+from mlpack_edge.converters.tflite_from_onnx.passes.affine_chains import merge_affine
 from mlpack_edge.converters.tflite_from_onnx.passes.dead import drop_dead
 from mlpack_edge.converters.tflite_from_onnx.passes.duplicates import merge_duplicates
 from mlpack_edge.converters.tflite_from_onnx.passes.hoisting import hoist_transposes
@@ -29,6 +30,7 @@ _PASSES = (
     part_products,
     invert_roots,
     flatten_channels_last,
+    merge_affine,
     fold_affine_after,
     fold_affine_before,
     merge_padding,

@@ -252,3 +252,29 @@ def test_the_scaling_of_an_image_goes_into_the_first_convolution() -> None:
 def test_a_scale_passes_padding() -> None:
     nodes = [NODE("Mul", ["x", "s"], ["m"]), NODE("Conv", ["m", "w"], ["y"], pads=[1] * 4)]
     assert _improved(nodes, {**W, "s": normal(3, 1, 1)})[0] == ["TRANSPOSE", "CONV_2D", "TRANSPOSE"]
+
+
+def test_a_chain_of_scales_and_shifts_is_one_of_each() -> None:
+    nodes = [
+        NODE("Tanh", ["x"], ["t"]),
+        NODE("Mul", ["t", "a"], ["p"]),
+        NODE("Add", ["p", "b"], ["q"]),
+        NODE("Mul", ["q", "c"], ["r"]),
+        NODE("Add", ["r", "d"], ["y"]),
+    ]
+    made, _ = _improved(nodes, {name: normal(3, 1, 1) for name in "abcd"})
+    assert made == ["TANH", "MUL", "ADD"]
+
+
+def test_weights_shared_by_two_convolutions_are_not_changed_for_both() -> None:
+    nodes = [
+        NODE("Conv", ["x", "w"], ["a"]),
+        NODE("Mul", ["a", "k"], ["b"]),
+        NODE("Tanh", ["x"], ["t"]),
+        NODE("Conv", ["t", "w"], ["d"]),
+        NODE("Mul", ["d", "l"], ["e"]),
+        NODE("Sub", ["b", "e"], ["y"]),
+    ]
+    made, _ = _improved(nodes, {**W, **COLUMN})
+    assert made.count("CONV_2D") == 2
+    assert made.count("MUL") == 0
