@@ -14,7 +14,7 @@ from mlpack_edge.converters.tflite_from_onnx.operators.elementwise import (
     compute,
     in_int32,
 )
-from mlpack_edge.converters.tflite_from_onnx.sizes import broadcast
+from mlpack_edge.converters.tflite_from_onnx.sizes import Size, broadcast
 from mlpack_edge.converters.tflite_from_onnx.values import Value, constant
 
 
@@ -42,12 +42,9 @@ def _and(low: Lowering, a: Value, b: Value) -> Value:
     return compute(low, "STABLEHLO_AND", *(_spread(low, x, other, shape) for x, other in ((a, b), (b, a))))
 
 
-def _spread(low: Lowering, value: Value, other: Value, shape: object) -> Value:
+def _spread(low: Lowering, value: Value, other: Value, shape: tuple[Size, ...]) -> Value:
     if value.shape == shape:
         return value
-    if value.array is not None and value.array.size == 1 and other.array is None:
-        fill = compute(low, "MUL", other, 0) if other.dtype == value.dtype else other
-        return compute(low, "ADD", fill, value)
     return compute(low, "ADD", value, compute(low, "MUL", other, 0))
 
 
