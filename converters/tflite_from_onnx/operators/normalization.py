@@ -56,6 +56,9 @@ def layer(node: Node) -> list[Value]:
     axes = range(node.axis(-1), value.rank)
     off, mean, scale = centred(node, value, axes, float(node.attr("epsilon", 1e-5)))
     made = affine(node, node.low.op("Mul", off, scale), node.input(1), node.optional(2))
+    if value.dtype != "float32":  # the statistics are of the type of `stash_type`
+        kind = int(node.attr("stash_type", 1))
+        mean, scale = (node.low.op("Cast", statistic, to=kind) for statistic in (mean, scale))
     return [made, mean, scale][: node.outputs]
 
 

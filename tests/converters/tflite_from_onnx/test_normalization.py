@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from onnx import helper
 
-from tests.converters.tflite_from_onnx.lowered import assert_lowered, kinds, model_of
+from tests.converters.tflite_from_onnx.lowered import assert_lowered, kinds, lower, model_of, run_tflite
 
 RNG = np.random.default_rng(0)
 
@@ -65,6 +65,19 @@ def test_layer_normalization_and_its_statistics(axis: int, shift: bool, outputs:
     node = helper.make_node("LayerNormalization", ["x", *constants], ["y", "mean", "scale"][:outputs], axis=axis)
     model = model_of([node], {"x": ("float32", ["batch", 4, 6])}, ["y", "mean", "scale"][:outputs], constants)
     assert_lowered(model, *[{"x": 3 * _floats(n, 4, 6) + 1} for n in (1, 2, 7)], rtol=1e-4, atol=1e-5)
+
+
+def test_statistics_of_half_floats_are_floats() -> None:
+    """They can be computed with what is float32."""
+    nodes = [
+        helper.make_node("LayerNormalization", ["x", "g"], ["n", "mean"]),
+        helper.make_node("Add", ["mean", "one"], ["y"]),
+    ]
+    constants = {"g": np.ones(4, np.float16), "one": np.array(1, np.float32)}
+    model = model_of(nodes, {"x": ("float16", ["batch", 4])}, ["y"], constants)
+    x = _floats(3, 4).astype(np.float16).astype(np.float32)
+    made = run_tflite(lower(model).data, {"x": x})["y"]  # ONNX Runtime has no kernel for it
+    np.testing.assert_allclose(made, x.mean(-1, keepdims=True) + 1, rtol=1e-5, atol=1e-6)
 
 
 @pytest.mark.parametrize("axis", [1, -1])
