@@ -20,6 +20,7 @@ from mlpack_edge.converters.tflite_from_onnx.scope import Scope, last_reads
 from mlpack_edge.converters.tflite_from_onnx.sizes import Size
 from mlpack_edge.converters.tflite_from_onnx.values import Perm, Spec, Value, constant, permuted
 from mlpack_edge.converters.tflite_graph.model import Tensor
+from mlpack_edge.core.errors import Unsupported
 
 Array = NDArray[Any]
 #: Lowers one node: a Value for each output that the node has, in order; None for one that is left out.
@@ -82,7 +83,13 @@ class Lowering(Emitter):
             spec = node.spec()  # its tensor is made from the sizes where somebody reads it
             return [Value("", spec.dtype, spec.shape, elements=elements)]
         lower = self.table.get((domain, proto.op_type))
-        made = self.lower_body(node) if lower is None else lower(node)
+        try:
+            made = self.lower_body(node) if lower is None else lower(node)
+        except Unsupported as refusal:
+            if "op" in refusal.data:
+                raise
+            why = ": ".join(text for text in (refusal.message, refusal.why) if text)
+            raise node.refuse(why, refusal.hint) from refusal  # it came from below, where nodes are not known
         outputs: list[Value | None] = [made] if isinstance(made, Value) else list(made)
         if elements is not None and outputs[0] is not None:
             outputs[0].elements = elements
