@@ -18,6 +18,8 @@ from mlpack_edge.converters.tflite_from_onnx.values import Array, Spec, Value, p
 
 #: Sizes at which the grid of an open size is compared; a whole scale gives the same pattern at every size.
 _SAMPLES = (1, 2, 3, 5, 8, 13)
+#: Along each axis, of what is repeated as channels: copies are written twice.
+_MOST_REPEATS = 4
 _VARIANTS = ((False, True), (False, False), (True, False))  # (align_corners, half_pixel_centers)
 
 
@@ -198,6 +200,8 @@ def _by_image_operator(node: Node, x: Value, axes: Sequence[Resized], how: How) 
     perm = (rest[0], rows, columns, rest[1])
     spec = Spec(x.dtype, tuple(shape))
     low = node.low
+    if how.mode == "nearest" and x.dtype in (*FLOATS, "int8", "uint8", "int32") and _repeats(axes, how):
+        return _repeated(node, x, perm, spec, round(axes[0].scale))
     kind = "RESIZE_BILINEAR" if how.mode == "linear" else "RESIZE_NEAREST_NEIGHBOR"
     if not all(low.can_tell(size) for size in (shape[rows], shape[columns])):
         return None
@@ -226,6 +230,34 @@ def _agrees(one: Resized, how: How, align_corners: bool, half_pixel: bool) -> bo
         )
     grids = [how.grid(one)] if known else [how.grid(one, size) for size in _SAMPLES]
     return all(np.allclose(mine(grid), theirs(grid), rtol=0, atol=2e-6) for grid in grids)
+
+
+def _repeats(axes: Sequence[Resized], how: How) -> bool:
+    """Whether two axes of open sizes get each element equally often, so few times that copies side by side will do."""
+    scale = axes[0].scale
+    if len(axes) != 2 or axes[1].scale != scale or not 1 < scale <= _MOST_REPEATS or scale != int(scale):
+        return False
+    if all(isinstance(one.size, int) for one in axes):
+        return False
+    grids = [how.grid(one, size) for one in axes for size in _SAMPLES]
+    return all(
+        np.array_equal(resize_grid.nearest(grid, how.rounding), np.repeat(np.arange(grid.size), int(scale)))
+        for grid in grids
+    )
+
+
+def _repeated(node: Node, x: Value, perm: tuple[int, ...], spec: Spec, times: int) -> Value:
+    """Copies as channels, spread over space: it needs no size that is known only when it runs, as the operator does.
+
+    Behind such a size nothing runs in XNNPACK.
+    """
+    low = node.low
+    tensor = low.tensor(x, perm)
+    shape = permuted(x.shape, perm)
+    many = (*shape[:-1], product([times**2, shape[-1]]))
+    copies = low.emit("CONCATENATION", [tensor] * times**2, x.dtype, many, axis=len(perm) - 1)
+    made = low.emit("DEPTH_TO_SPACE", [copies], x.dtype, permuted(spec.shape, perm), block_size=times)
+    return low.value(made, spec, perm)
 
 
 def along_axis(node: Node, x: Value, axis: int, weights: Array) -> Value:

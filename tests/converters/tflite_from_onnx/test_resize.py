@@ -78,6 +78,12 @@ def test_whole_scales_keep_image_sizes_open(mode: str, kind: str, coordinates: s
     )
 
 
+@pytest.mark.parametrize("scale", [2, 3])
+def test_open_image_sizes_repeated_alike_need_no_size_at_run_time(scale: int) -> None:
+    made = _resize(["n", 2, "h", "w"], [1, 1, scale, scale], mode="nearest")
+    assert made == ["TRANSPOSE", "CONCATENATION", "DEPTH_TO_SPACE", "TRANSPOSE"]
+
+
 def test_a_grid_that_tflite_lacks_is_refused_at_open_sizes() -> None:
     node = helper.make_node("Resize", ["x", "", "s"], ["y"], mode="cubic")
     scales = {"s": np.array([1, 1, 2, 2], np.float32)}
