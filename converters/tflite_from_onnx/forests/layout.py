@@ -17,6 +17,8 @@ from mlpack_edge.converters.tflite_from_onnx.forests.questions import Questions
 DENSE_LEVELS = 3
 #: At most so many nodes are asked at once.
 MOST_DENSE = 4096
+#: A walk of at most so many more rounds may take two operators a round more, for a smaller file.
+SHORT_WALK = 6
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +26,8 @@ class NodeTable:
     """The trees start at the first nodes. column: int64, threshold: float32, child: int64, all [nodes].
 
     dense: the first so many nodes hold the top `levels` levels of all trees. rounds: how many more levels there are.
+    last: leaves that no round looks up by their place come last; so many nodes stand before them. tail: whether they
+    are all pairs of leaves, so that a walk may come to them early and has to stay, else the last level alone.
     """
 
     trees: int
@@ -33,6 +37,8 @@ class NodeTable:
     dense: int
     levels: int
     rounds: int
+    last: int
+    tail: bool
 
 
 def node_table(asked: Questions, says: NDArray[np.int32]) -> NodeTable:
@@ -42,6 +48,8 @@ def node_table(asked: Questions, says: NDArray[np.int32]) -> NodeTable:
     level, tree = asked.roots, np.arange(len(asked.roots))
     #: per level: the node at each place of the table, and the tree it belongs to
     placed, owners = [level], [tree]
+    #: per level: whether the node is one of a pair of leaves
+    leaves = [np.zeros(len(level), np.bool_)]
     child_of_place: list[NDArray[np.int64]] = []
     size = len(level)
     sizes = [size]
@@ -72,14 +80,21 @@ def node_table(asked: Questions, says: NDArray[np.int32]) -> NodeTable:
         tree = np.repeat(tree[inner][own], 2)
         placed.append(level)
         owners.append(tree)
+        leaves.append(np.repeat(both[own], 2))
         size += len(level)
+        if len(sizes) < DENSE_LEVELS:
+            pairs.clear()  # so that children come after their parents
         sizes.append(size)
     node, child = np.concatenate(placed), np.concatenate(child_of_place)
     assert len(node) == size and nodes
     depth = _depth(child, len(asked.roots))
     levels = next((k for k in range(DENSE_LEVELS, 1, -1) if k <= depth and sizes[k - 1] <= MOST_DENSE), min(1, depth))
     dense = sizes[levels - 1] if levels else 0
-    order, place = _tree_by_tree(np.concatenate(owners), dense)
+    late = np.arange(size) >= (sizes[-2] if depth > levels else size)
+    ends = np.concatenate(leaves) & (np.arange(size) >= dense)
+    tail = 0 < depth - levels <= SHORT_WALK and int(ends.sum()) - int(late.sum()) > size // 8
+    last = size - int((ends if tail else late).sum())
+    order, place = _tree_by_tree(np.concatenate(owners), dense, ends if tail else late)
     node, child = node[order], child[order]
     is_leaf = leaf[node]
     threshold = asked.threshold[node].copy()
@@ -92,6 +107,8 @@ def node_table(asked: Questions, says: NDArray[np.int32]) -> NodeTable:
         dense=dense,
         levels=levels,
         rounds=depth - levels,
+        last=last,
+        tail=tail,
     )
 
 
@@ -106,9 +123,13 @@ def _depth(child: NDArray[np.int64], trees: int) -> int:
         at, depth = np.concatenate([at, at + 1]), depth + 1
 
 
-def _tree_by_tree(owner: NDArray[np.int64], dense: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """(which place comes where, where each place goes): below the dense levels the nodes of a tree stay together."""
-    key = np.where(np.arange(len(owner)) < dense, -1, owner)
+def _tree_by_tree(
+    owner: NDArray[np.int64], dense: int, late: NDArray[np.bool_]
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """(which place comes where, where each place goes): between the dense levels and the late nodes those of a tree
+    stay together, and children come after their parents."""
+    place = np.arange(len(owner))
+    key = np.where(place < dense, -1, np.where(late, owner.max() + 1, owner))
     order = np.argsort(key, kind="stable")
     place = np.empty(len(order), np.int64)
     place[order] = np.arange(len(order))

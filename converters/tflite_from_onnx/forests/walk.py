@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -18,9 +19,9 @@ Array = NDArray[Any]
 #: Tables of at most so many nodes are walked with int16 numbers.
 _MOST_SHORT = 32767
 _MOST_BYTE = 127
-#: From so many levels on the walk is a loop, of so many levels a turn: it ends where every row has come to a leaf, and
-#: a level of 100 trees costs 1.7 us a row at batch 1 where a turn costs about 1 us more.
-WORTH_LOOPING, LEVELS_A_TURN = 10, 4
+#: From so many levels on the walk is a loop, of at most so many levels a turn. A turn costs about 2 us a call more than
+#: its levels do without a loop, and the loop ends where all have come to leaves: it pays where few trees are deep.
+WORTH_LOOPING, LEVELS_A_TURN = 18, 5
 
 
 def walked(low: Lowering, table: NodeTable, rows: Tensor, batch: Size) -> Tensor:
@@ -42,35 +43,54 @@ def walked(low: Lowering, table: NodeTable, rows: Tensor, batch: Size) -> Tensor
         return low.emit("GATHER", [thresholds, at], "float32", shape, axis=0)
     last = int(table.column.max())
     column_type = "int8" if last <= _MOST_BYTE else "int16" if last <= _MOST_SHORT else "int32"
-    # what no round reads is not kept beyond the first levels
-    count = size if table.rounds else table.dense
-    columns = low.tensor_of(table.column[:count].astype(column_type), "columns")
-    children = low.tensor_of(table.child[:count].astype(counts), "children")
+    # the columns and children that no round reads are left out
+    looped = table.rounds >= WORTH_LOOPING
+    count = size if looped else table.last if table.rounds else table.dense
+    column, child = table.column[:count], table.child[:count]
+    if table.tail:
+        # one more row stands for all that come after
+        column, child = np.append(column, last), np.append(child, 0)
+    columns = low.tensor_of(column.astype(column_type), "columns")
+    children = low.tensor_of(child.astype(counts), "children")
     at = _first_levels(low, table, rows, batch, (columns, thresholds, children))
     tables = columns, thresholds, children
-    if table.rounds < WORTH_LOOPING:
+    if not looped:
         for _ in range(table.rounds):
-            at = _level(low, tables, rows, at, shape)
+            at = _level(low, tables, rows, at, shape, table.last if table.tail else None)
     else:
-        at = _until_leaves(low, tables, rows, at, shape)
+        at = _until_leaves(low, tables, rows, at, shape, table.rounds)
     return low.emit("GATHER", [thresholds, at], "float32", shape, axis=0)
 
 
-def _level(low: Lowering, tables: tuple[Tensor, ...], rows: Tensor, at: Tensor, shape: tuple[Size, ...]) -> Tensor:
-    """One level of all trees."""
+def _level(
+    low: Lowering,
+    tables: tuple[Tensor, ...],
+    rows: Tensor,
+    at: Tensor,
+    shape: tuple[Size, ...],
+    last: int | None = None,
+) -> Tensor:
+    """One level of all trees. last: from this place on all are leaves, which have no entries of their own."""
     columns, thresholds, children = tables
     counts = children.dtype
-    column = _index(low, low.emit("GATHER", [columns, at], columns.dtype, shape, axis=0), shape)
+    place = at
+    if last is not None:
+        place = low.emit("MINIMUM", [at, np.array(last, np.dtype(counts))], counts, shape)
+    column = _index(low, low.emit("GATHER", [columns, place], columns.dtype, shape, axis=0), shape)
     value = low.emit("GATHER", [rows, column], "float32", shape, axis=1, batch_dims=1)
     limit = low.emit("GATHER", [thresholds, at], "float32", shape, axis=0)
     holds = low.emit("LESS_EQUAL", [value, limit], "bool", shape)
-    child = low.emit("GATHER", [children, at], counts, shape, axis=0)
+    child = low.emit("GATHER", [children, place], counts, shape, axis=0)
     step = low.emit("CAST", [holds], counts, shape, in_data_type="bool", out_data_type=counts)
-    return low.emit("ADD", [child, step], counts, shape)
+    following = low.emit("ADD", [child, step], counts, shape)
+    if last is None:
+        return following
+    # children come after their parents; leaves have none and stay
+    return low.emit("MAXIMUM", [at, following], counts, shape)
 
 
 def _until_leaves(
-    low: Lowering, tables: tuple[Tensor, ...], rows: Tensor, at: Tensor, shape: tuple[Size, ...]
+    low: Lowering, tables: tuple[Tensor, ...], rows: Tensor, at: Tensor, shape: tuple[Size, ...], rounds: int
 ) -> Tensor:
     """Levels until every tree of every row has come to a leaf: a loop stands in the file once, and ends early."""
 
@@ -87,10 +107,12 @@ def _until_leaves(
     body.inputs = border("body")
     outer, low.graph = low.graph, body
     inside = tuple(Tensor(one.name, one.dtype, one.shape, one.data) for one in tables)
-    before = after = body.inputs[1]
-    for _ in range(LEVELS_A_TURN):
-        before, after = after, _level(low, inside, body.inputs[0], after, shape)
-    same = low.emit("EQUAL", [before, after], "bool", shape)
+    after = body.inputs[1]
+    for _ in range(math.ceil(rounds / math.ceil(rounds / LEVELS_A_TURN))):
+        after = _level(low, inside, body.inputs[0], after, shape)
+    # leaves lead to themselves
+    following = low.emit("GATHER", [inside[2], after], after.dtype, shape, axis=0)
+    same = low.emit("EQUAL", [following, after], "bool", shape)
     # a tensor of its own: constants of a sub-graph are not those of the graph around it
     axes = Tensor("axes", "int32", (2,), np.array([0, 1], np.int32))
     done = low.emit("REDUCE_ALL", [same, axes], "bool", (), keep_dims=False)

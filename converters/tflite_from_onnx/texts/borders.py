@@ -73,9 +73,11 @@ def labels_of(
     outputs = []
     for spec in signature.outputs:
         if spec in texts:
-            table = np.zeros(len(known.texts) + 1, np.int64)
+            # a text that is no class is -1, which no runner takes for a label
+            table = np.full(len(known.texts) + 1, -1, np.int64)
             for place, label in enumerate(classes):
-                table[known.texts.setdefault(str(label), len(known.texts))] = place
+                if label in known.texts:
+                    table[known.code(str(label))] = place
             whole = f"{spec.name}/text"
             for node in model.graph.node:
                 node.output[:] = [whole if name == spec.name else name for name in node.output]
@@ -98,7 +100,8 @@ def _classes_of(model: onnx.ModelProto, name: str, literals: Mapping[str, Array]
             return tuple(dict.fromkeys(str(text) for text in literals[node.input[0]].reshape(-1).tolist()))
         for attribute in node.attribute:
             if attribute.name in ("classlabels_int64s", "values_int64s"):
-                return tuple(dict.fromkeys(texts[code] for code in attribute.ints))
+                default = [other.i for other in node.attribute if other.name == "default_int64"]
+                return tuple(dict.fromkeys(texts[code] for code in (*attribute.ints, *default)))
         if node.op_type not in {*MOVING, "Cast"} or not node.input:
             return ()
         name = node.input[0]

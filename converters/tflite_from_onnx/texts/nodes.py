@@ -16,6 +16,8 @@ from mlpack_edge.core.errors import Unsupported
 Array = NDArray[Any]
 ML = "ai.onnx.ml"
 
+#: What LabelEncoder says of a key it does not have, where the model does not say it.
+_NO_KEY = "_Unused"
 #: Operators that move texts or choose among them, without looking into them.
 MOVING = frozenset({
     "Identity", "Reshape", "Squeeze", "Unsqueeze", "Flatten", "Transpose", "Slice", "Gather", "GatherElements",
@@ -126,6 +128,10 @@ def _ml_node(
             if attribute is not None:
                 known.met(name, texts_of(attribute))
     values = [given[key] for key in ("values_strings", "values_tensor", "classlabels_strings") if key in given]
+    if node.op_type == "LabelEncoder" and "values_strings" in given and "default_string" not in given:
+        code = known.texts.setdefault(_NO_KEY, len(known.texts))
+        copy.attribute.append(helper.make_attribute("default_int64", code))
+        given["default_int64"] = copy.attribute[-1]
     if any(texts_of(attribute) for attribute in values) or (
         node.op_type == "LabelEncoder" and "values_tensor" not in given and not any(
             key in given for key in ("values_int64s", "values_floats", "values_strings")

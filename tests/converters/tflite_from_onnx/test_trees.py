@@ -37,7 +37,7 @@ class Trees:
 
     def grow(self, depth: int, root: bool = False) -> tuple[int, bool]:
         """(node or leaf, whether it is a leaf); a root is never a leaf."""
-        if depth == 0 or (not root and self.random.random() < 0.15):
+        if depth == 0 or (not root and self.random.random() < (0.15 if depth < 10 else 0.4)):
             self.leaves.append((int(self.random.integers(self.targets)), float(np.float32(self.random.normal()))))
             return len(self.leaves) - 1, True
         place = len(self.nodes)
@@ -183,7 +183,7 @@ def test_sets_of_categories_are_exact(seed: int, dtype: str) -> None:
 
 
 def test_a_deep_ensemble_is_a_loop() -> None:
-    trees = Trees(3, modes=(LEQ, LT), targets=1, dtype="float32", depth=14, missing=True)
+    trees = Trees(3, modes=(LEQ, LT), targets=1, dtype="float32", depth=24, missing=True)
     data = assert_same(trees.model(), trees.rows(64, True))
     assert "WHILE" in kinds(data)
 
