@@ -6,7 +6,7 @@ docs/decisions/0009-recurrent-layers-in-tflite.md says which is taken when, and 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,7 +17,7 @@ from mlpack_edge.converters.tflite_from_onnx.emitter import Given
 from mlpack_edge.converters.tflite_from_onnx.loops import repeat
 from mlpack_edge.converters.tflite_from_onnx.lowering import Lowering
 from mlpack_edge.converters.tflite_from_onnx.operators.recurrent_cells import Cell, Steps
-from mlpack_edge.converters.tflite_from_onnx.sizes import Size
+from mlpack_edge.converters.tflite_from_onnx.sizes import Size, calculated
 from mlpack_edge.converters.tflite_from_onnx.values import Perm, Spec, Value, permuted
 from mlpack_edge.converters.tflite_graph.model import Tensor
 
@@ -29,6 +29,8 @@ MOST_COPIES = 1 << 20
 LEAST_STEPS = 4
 #: Each step adds a dozen operators to the file.
 MOST_STEPS = 64
+#: Where the time is open, the steps that fill no round are a loop of one step a round.
+OPEN_STEPS = 8
 Array = NDArray[Any]
 _F32 = "float32"
 #: A sequence `[time, rows, width]` or `[rows, time, width]`, and its width.
@@ -46,10 +48,11 @@ class Direction:
 
 @dataclass(frozen=True, slots=True)
 class Passed:
-    """What a direction makes. steps: h of each step, in the layout of the layer; states: `[rows, hidden]` each."""
+    """What a direction makes. steps: h of each step, in the layout of the layer; states: `[rows, hidden]` each, None
+    where they are zero as before the first step."""
 
     steps: Tensor
-    states: list[Tensor]
+    states: Sequence[Tensor | None]
 
 
 class Layer:
@@ -78,10 +81,10 @@ class Layer:
 
     def _each(self, cell: Cell) -> int:
         """How many steps stand one behind the other in the file: all, or those of one round of a loop."""
-        if isinstance(self.time, str):
-            return 1
         copy = sum(4 * math.prod(weights.recurrent.shape) for weights in cell.weights)
         most = min(max(MOST_COPIES // copy, LEAST_STEPS), MOST_STEPS)
+        if isinstance(self.time, str):
+            return min(most, OPEN_STEPS)
         return self.time // math.ceil(self.time / most)
 
     def _held(self, width: Size, time: Size | None = None) -> tuple[Size, ...]:
@@ -141,69 +144,91 @@ class Layer:
             states, made[place] = self._advanced(direction, now, states, numbers[place])
         shape = self._held(self.hidden, count)
         given = [made[place] for place in range(count)]
-        return [s for s in states if s is not None], self.low.emit(
-            "PACK", given, _F32, shape, values_count=count, axis=self.axis
-        )
+        after = [state for state in states if state is not None]
+        return after, self.low.emit("PACK", given, _F32, shape, values_count=count, axis=self.axis)
 
     def _looped(self, direction: Direction, parts: Sequence[Part], each: int) -> Passed:
         """A loop of `each` steps a round; steps that are left over come behind the rounds, in time."""
         low, first = self.low, parts[0]
-        rounds, last = self._rounds(first[0], each)
         # Each step writes its place of the output: what is there before is never seen.
         room = first[0] if first[1] == self.hidden else self._narrow(first[0], {})
-        states: Sequence[Tensor | None] = direction.initial
-        rest = range(self.time // each * each, self.time) if isinstance(self.time, int) else range(0)
-        if rest and self._backwards(direction):
-            states, room = self._rest(direction, parts, states, room, rest)
+        passed = Passed(room, list(direction.initial))
+
+        def rounds(passed: Passed, each: int, count: Tensor, begin: Tensor) -> Passed:
+            return self._rounds(direction, parts, passed, each, count, begin)
+
+        zero = low.tensor_of(_int(0))
+        spans: list[Callable[[Passed], Passed]]
+        if isinstance(self.time, int):
+            whole = self.time // each
+            rest = range(whole * each, self.time)
+            spans = [lambda passed: rounds(passed, each, low.tensor_of(_int(whole)), zero)]
+            if rest:
+                spans.append(lambda passed: self._rest(direction, parts, passed, rest))
+        else:
+            shape = low.emit("SHAPE", [first[0]], "int32", (3,), out_type="int32")
+            total = low.emit("GATHER", [shape, _int(self.axis)], "int32", (), axis=0)
+            count = total if each == 1 else low.emit("FLOOR_DIV", [total, _int(each)], "int32", ())
+            spans = [lambda passed: rounds(passed, each, count, zero)]
+            if each > 1:
+                done = low.emit("MUL", [count, _int(each)], "int32", ())
+                left = low.emit("SUB", [total, done], "int32", ())
+                spans.append(lambda passed: rounds(passed, 1, left, done))
+        spare = each - 1 if isinstance(self.time, str) else 0
+        passed = Passed(self._longer(passed.steps, spare), passed.states)
+        for span in reversed(spans) if self._backwards(direction) else spans:
+            passed = span(passed)
+        return Passed(self._narrow(passed.steps, {self.axis: -spare}), passed.states) if spare else passed
+
+    def _longer(self, room: Tensor, spare: int) -> Tensor:
+        """Room for some more steps: LiteRT plans a round of several steps even for a sequence that is shorter."""
+        if not spare:
+            return room
+        pads = np.zeros((3, 2), np.int32)
+        pads[self.axis, 1] = spare
+        return self.low.emit("PAD", [room, pads], _F32, self._held(self.hidden, calculated("+", self.time, spare)))
+
+    def _rounds(
+        self, direction: Direction, parts: Sequence[Part], passed: Passed, each: int, count: Tensor, begin: Tensor
+    ) -> Passed:
+        """`count` rounds of `each` steps, the first in time being `begin`; passed: what is there before."""
+        low = self.low
+        last = None
+        if self._backwards(direction):
+            steps = low.emit("MUL", [count, _int(each)], "int32", ())
+            last = low.emit("ADD", [low.emit("SUB", [steps, _int(each)], "int32", ()), begin], "int32", ())
 
         def body(number: Tensor, inner: list[Tensor]) -> list[Tensor]:
-            begin = number
-            if each > 1:
-                begin = low.emit("MUL", [begin, np.array(each, np.int32)], "int32", ())
-            if self._backwards(direction):
-                begin = low.emit("SUB", [last, begin], "int32", ())
-            places = low.emit("ADD", [np.arange(each, dtype=np.int32), begin], "int32", (each,))
+            steps = low.emit("MUL", [number, _int(each)], "int32", ()) if each > 1 else number
+            if last is None:
+                start = low.emit("ADD", [begin, steps], "int32", ())
+            else:
+                start = low.emit("SUB", [last, steps], "int32", ())
+            places = low.emit("ADD", [np.arange(each, dtype=np.int32), start], "int32", (each,))
             now = [
                 (low.emit("GATHER", [part, places], _F32, self._held(width, each), axis=self.axis), width)
                 for part, width in parts
             ]
-            numbers: list[Given] = [begin] * each
+            numbers: list[Given] = [start] * each
             if self.lengths is not None and each > 1:
                 numbers = list(low.emit_many("UNPACK", [places], [("int32", ())] * each, num=each, axis=0))
             after, y = self._steps(direction, now, inner[1:], numbers)
-            return [self._written(inner[0], y, begin), *after]
+            return [self._written(inner[0], y, start), *after]
 
-        initial = [self._zeros(first[0]) if state is None else state for state in states]
-        carried = [(room, self._held(self.hidden)), *((state, (self.rows, self.hidden)) for state in initial)]
-        room, *after = repeat(low, rounds, carried, body)
-        if rest and not self._backwards(direction):
-            after, room = self._rest(direction, parts, after, room, rest)
+        initial = [self._zeros(parts[0][0]) if state is None else state for state in passed.states]
+        carried = [(passed.steps, self._held(self.hidden)), *((state, (self.rows, self.hidden)) for state in initial)]
+        room, *after = repeat(low, count, carried, body)
         return Passed(room, after)
 
-    def _rounds(self, sequence: Tensor, each: int) -> tuple[Tensor, Tensor]:
-        """How many rounds there are, and the first step of the last."""
-        if isinstance(self.time, int):
-            number = self.time // each
-            return self.low.tensor_of(_int(number)), self.low.tensor_of(_int((number - 1) * each))
-        shape = self.low.emit("SHAPE", [sequence], "int32", (3,), out_type="int32")
-        count = self.low.emit("GATHER", [shape, _int(self.axis)], "int32", (), axis=0)
-        return count, self.low.emit("SUB", [count, _int(1)], "int32", ())
-
-    def _rest(
-        self,
-        direction: Direction,
-        parts: Sequence[Part],
-        states: Sequence[Tensor | None],
-        room: Tensor,
-        steps: range,
-    ) -> tuple[list[Tensor], Tensor]:
+    def _rest(self, direction: Direction, parts: Sequence[Part], passed: Passed, steps: range) -> Passed:
+        """Some steps one behind the other, into the place they have in the output."""
         places = np.array(steps, np.int32)
         now = [
             (self.low.emit("GATHER", [part, places], _F32, self._held(width, len(steps)), axis=self.axis), width)
             for part, width in parts
         ]
-        after, y = self._steps(direction, now, states, [_int(step) for step in steps])
-        return after, self._written(room, y, self.low.tensor_of(_int(steps.start)))
+        after, y = self._steps(direction, now, passed.states, [_int(step) for step in steps])
+        return Passed(self._written(passed.steps, y, self.low.tensor_of(_int(steps.start))), after)
 
     def _written(self, room: Tensor, steps: Tensor, begin: Tensor) -> Tensor:
         axis = np.array([int(axis == self.axis) for axis in range(3)], np.int32)
@@ -218,25 +243,14 @@ class Layer:
         return self.to.emit("ZEROS_LIKE", row)
 
     def _narrow(self, sequence: Tensor, ends: dict[int, int]) -> Tensor:
-        """The first `hidden` numbers of each step; ends: of other axes."""
+        """The first `hidden` numbers of each step; ends: of other axes, counted from the end where they are negative."""
         ends = {2: self.hidden} | ends
-        shape = tuple(ends.get(axis, size) for axis, size in enumerate(self._held(self.hidden)))
-        return self.low.emit(
-            "STRIDED_SLICE",
-            [
-                sequence,
-                np.zeros(3, np.int32),
-                np.array([ends.get(axis, 0) for axis in range(3)], np.int32),
-                np.ones(3, np.int32),
-            ],
-            _F32,
-            shape,
-            begin_mask=0,
-            end_mask=sum(1 << axis for axis in range(3) if axis not in ends),
-            ellipsis_mask=0,
-            new_axis_mask=0,
-            shrink_axis_mask=0,
-        )
+        shape = tuple(max(ends.get(axis, 0), 0) or size for axis, size in enumerate(self._held(self.hidden)))
+        stop = np.array([ends.get(axis, 0) for axis in range(3)], np.int32)
+        masks = {"begin_mask": 0, "ellipsis_mask": 0, "new_axis_mask": 0, "shrink_axis_mask": 0}
+        masks["end_mask"] = sum(1 << axis for axis in range(3) if axis not in ends)
+        cut: list[Given] = [sequence, np.zeros(3, np.int32), stop, np.ones(3, np.int32)]
+        return self.low.emit("STRIDED_SLICE", cut, _F32, shape, **masks)
 
     def sequence(self, passed: Sequence[Passed], dtype: str) -> Value:
         """Y `[time, directions, rows, hidden]`; in memory the directions of a step and row are side by side."""
@@ -252,7 +266,7 @@ class Layer:
     def final(self, passed: Sequence[Passed], place: int, dtype: str) -> Value:
         """Y_h (place 0) or Y_c (1): `[directions, rows, hidden]`."""
         shape = (len(passed), self.rows, self.hidden)
-        states = [one.states[place] for one in passed]
+        states = [state for one in passed if (state := one.states[place]) is not None]
         if len(states) == 1:
             return self.low.value(self.low.reshape(states[0], shape), Spec(dtype, shape))
         made = self.low.emit("PACK", states, _F32, shape, values_count=len(states), axis=0)

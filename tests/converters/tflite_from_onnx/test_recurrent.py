@@ -97,7 +97,7 @@ def test_many_steps_are_a_loop_over_rounds_of_steps(kind: str, direction: str, t
 @pytest.mark.parametrize("rows", [2, "batch"])
 def test_open_time(kind: str, direction: str, rows: int | str) -> None:
     batches = (2,) if rows == 2 else (1, 2, 7)
-    feeds = [steps(time, batch) for time in (1, 3, 9) for batch in batches]
+    feeds = [steps(time, batch) for time in (1, 3, 19) for batch in batches]
     lowered = same(recurrent(kind, "time", rows, direction=direction), *feeds)
     assert "WHILE" in kinds(lowered.data)
 
@@ -243,6 +243,22 @@ def test_no_state_is_left_from_call_to_call(kind: str, time: int | str, delegate
     for first, other, again in zip(*made, strict=True):
         np.testing.assert_array_equal(first, again)
         assert not np.array_equal(first, other)
+
+
+@pytest.mark.parametrize("kind", GATES)
+def test_one_interpreter_takes_sequences_of_many_lengths(kind: str) -> None:
+    """Shorter and longer than the steps of a round, resized to and fro: as a fresh interpreter gives them."""
+    data = lower(recurrent(kind, "time", direction="bidirectional")).data
+    interpreter = Interpreter(model_content=data)
+    entry = interpreter.get_input_details()[0]["index"]
+    for time, rows in ((19, 2), (3, 1), (8, 7), (1, 1), (16, 2), (19, 2)):
+        interpreter.resize_tensor_input(entry, (time, rows, FEATURES))
+        interpreter.allocate_tensors()
+        interpreter.set_tensor(entry, steps(time, rows)["x"])
+        interpreter.invoke()
+        fresh = run_tflite(data, steps(time, rows))
+        for detail in interpreter.get_output_details():
+            np.testing.assert_array_equal(interpreter.get_tensor(detail["index"]), fresh[detail["name"]])
 
 
 def test_coupled_gates_are_refused() -> None:
