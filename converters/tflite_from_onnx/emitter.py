@@ -53,18 +53,6 @@ class Emitter(Chains):
                 value.forms[perm] = self.transpose(value.forms[held_in], step, permuted(value.shape, held_in))
         return value.forms[perm]
 
-    def copied(self, tensor: Tensor, shape: Sequence[Size]) -> Tensor:
-        """The same elements in another tensor, of another shape or of its own."""
-        named = [size for size in shape if not isinstance(size, int)]
-        if len(named) <= 1 and not (named and 0 in shape):
-            target: Tensor = self.tensor_of(
-                np.array([size if isinstance(size, int) else -1 for size in shape], np.int32)
-            )
-        else:
-            target = self.shape_tensor(shape)
-        options = {"new_shape": target.data} if target.data is not None else {}
-        return self.emit("RESHAPE", [tensor, target], tensor.dtype, shape, **options)
-
     def shape_tensor(self, shape: Sequence[Size]) -> Tensor:
         """A shape as an int32 tensor `[rank]`, computed when the model runs where it has named sizes."""
         numbers = sizes.known(shape)
