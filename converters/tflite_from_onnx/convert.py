@@ -12,6 +12,7 @@ from mlpack_edge.converters.tflite_from_onnx import borders
 from mlpack_edge.converters.tflite_from_onnx.fixing import SizeMustBeFixed
 from mlpack_edge.converters.tflite_from_onnx.forests.prepare import prepared
 from mlpack_edge.converters.tflite_from_onnx.lowering import Lowering
+from mlpack_edge.converters.tflite_from_onnx.offsets import with_split_offsets
 from mlpack_edge.converters.tflite_from_onnx.passes.run import improve
 from mlpack_edge.converters.tflite_from_onnx.patterns.run import recognised
 from mlpack_edge.converters.tflite_from_onnx.scope import Scope
@@ -66,6 +67,7 @@ def _lower(
     model, signature = without_text.model, without_text.signature
     opsets = {"" if entry.domain == "ai.onnx" else entry.domain: entry.version for entry in model.opset_import}
     nodes, own = prepared(model, signature)
+    nodes = with_split_offsets(nodes, model.graph.initializer)
     nodes = recognised(nodes, model.graph.initializer, [spec.name for spec in signature.inputs])
     low = Lowering(table() | own, opsets)
     scope = Scope({init.name: init for init in model.graph.initializer})

@@ -13,6 +13,9 @@ Array = NDArray[np.float64]
 _WEIGHTED = {"CONV_2D": 0, "CONV_3D": 4, "DEPTHWISE_CONV_2D": 3, "FULLY_CONNECTED": 0}
 #: Weights that several operators share are copied up to this many bytes.
 _COPIED = 1 << 18
+#: A shift goes into a bias up to this size: the product has to cancel the bias again, to 2^-24 of it (a column of a
+#: table may lie at 1e6 with a spread of 1).
+_MOST_CANCELLED = 64.0
 #: Operators that leave the last axis as it is.
 _KEEPING = frozenset({"EXPAND_DIMS", "RESHAPE", "SQUEEZE", "STRIDED_SLICE"})
 
@@ -177,7 +180,10 @@ def _takes(edges: Edges, reader: Op, tensor: Tensor, shift: Array) -> bool:
         return False
     if reader.kind == "CONV_2D" and reader.options.get("padding") != "VALID" and shift.any():
         return False  # padding is zero, the shift of nothing is not
-    return tensor.shape[-1] == weights.shape[-1] and _is_cheap(edges, weights)
+    if tensor.shape[-1] != weights.shape[-1] or not _is_cheap(edges, weights):
+        return False
+    moved = np.abs(weights.data.astype(np.float64) * shift).reshape(weights.shape[0], -1).sum(axis=1)
+    return bool((moved <= _MOST_CANCELLED).all())
 
 
 def _fold_in_front(edges: Edges, op: Op, scale: Array, shift: Array) -> None:

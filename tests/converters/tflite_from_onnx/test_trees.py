@@ -95,13 +95,13 @@ class Trees:
 
     def rows(self, count: int, missing: bool) -> Array:
         """Float32 rows, half of them on a threshold or one unit beside it."""
-        x = self.random.normal(0, 2, (count, self.columns)).astype(np.float32)
+        plain = self.random.normal(0, 2, (count, self.columns)).astype(np.float32)
         splits = np.array([node[1] for node in self.nodes], np.float32)
-        near = self.random.choice(splits, x.shape)
-        beside = np.nextafter(near, self.random.choice(np.array([-np.inf, np.inf], np.float32), x.shape))
-        whole = self.random.integers(-1, 7, x.shape).astype(np.float32)
-        pick = self.random.integers(0, 5, x.shape)
-        x = np.select([pick == 0, pick == 1, pick == 2], [near, beside, whole], x).astype(np.float32)
+        near = self.random.choice(splits, plain.shape)
+        beside = np.nextafter(near, self.random.choice(np.array([-np.inf, np.inf], np.float32), plain.shape))
+        whole = self.random.integers(-1, 7, plain.shape).astype(np.float32)
+        pick = self.random.integers(0, 5, plain.shape)
+        x: Array = np.select([pick == 0, pick == 1, pick == 2], [near, beside, whole], plain).astype(np.float32)
         x[0], x[1] = np.inf, -np.inf
         if missing:
             x[self.random.random(x.shape) < 0.2] = np.nan
