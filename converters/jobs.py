@@ -17,6 +17,7 @@ from mlpack_edge.converters.drafts import onnx_draft, tflite_draft
 from mlpack_edge.converters.layers import divergence_of_layers
 from mlpack_edge.converters.opening import Stage, digest_of, kind_of, open_source, options_of, refuse_changed
 from mlpack_edge.converters.prove import Allowed, Proof, divergence_of_steps, prove
+from mlpack_edge.converters.quantized_parity import is_quantized
 from mlpack_edge.converters.sources.onnx import OnnxSource
 from mlpack_edge.converters.sources.source import Source
 from mlpack_edge.converters.stamping import lineage_of, taps_of
@@ -50,13 +51,14 @@ def convert(payload: Json, stage: Stage) -> Json:
     lineage = lineage_of(source.kind, digest, payload)
     refuse_changed(name, options, digest)
     made = _DRAFTS[target](source, built, lineage, payload)
+    quantized = is_quantized(built.model)
     # The graph is in the file now: what is proven is the file, and large models are not held twice.
     del built
     draft = Path(payload["draft"])
     stage(f"checking {name} against its {_FORMATS[target]} file")
     proof = prove(
         made.reference, made.candidate, source.hints(), options.data, payload["rows"],
-        _allowed(payload, target == "tflite", source.kind), made.find_divergence,
+        _allowed(payload, target == "tflite", source.kind, quantized), made.find_divergence,
         target == "tflite",
     )  # fmt: skip
     result = {
@@ -95,7 +97,7 @@ def check(payload: Json, stage: Stage) -> Json:
     ]
     proof = prove(
         runners[0], runners[1], _hints(models), options.data, payload["rows"],
-        _allowed(payload, lowered, (_framework(models) or models[0]).kind),
+        _allowed(payload, lowered, (_framework(models) or models[0]).kind, lowered and _any_quantized(models)),
         lambda feeds: _find_divergence(models, feeds), lowered,
     )  # fmt: skip
     result = {
@@ -177,10 +179,16 @@ def _find_divergence(models: list[Model], feeds: Mapping[str, Array]) -> Json | 
     return divergence_of_steps(written.original(), taps_of(written.original()), source.step_outputs, feeds)
 
 
-def _allowed(payload: Json, lowered: bool, kind: str) -> Allowed:
+def _any_quantized(models: list[Model]) -> bool:
+    return any(isinstance(model, OnnxSource) and is_quantized(model.original()) for model in models)
+
+
+def _allowed(payload: Json, lowered: bool, kind: str, quantized: bool) -> Allowed:
     """kind: of the source. A tabular model on TFLite computes in float32, as a net does on ONNX Runtime."""
     net = kind in _NETS
     family = ("lowered" if net else "net") if lowered else ("net" if net else "tabular")
+    if lowered and quantized:
+        family = "quantized"
     return Allowed(family, payload.get("rtol"), payload.get("atol"), payload.get("max_flips", 0.0))
 
 

@@ -11,6 +11,7 @@ import onnx
 from numpy.typing import NDArray
 from onnx import helper
 
+from mlpack_edge.converters.quantized_parity import EXCUSABLE, NUDGE, allowed_apart, judge_typical
 from mlpack_edge.core.errors import BadInput
 from mlpack_edge.core.signature import Signature
 from mlpack_edge.core.verdict import Verdict
@@ -34,7 +35,8 @@ class Allowed:
     """What the user allows; None is the default of the model family.
 
     family: "tabular" (computed in float64 as the source does, so only the last rounding may differ), "net" (float32 sums
-    in another order), or "lowered" (a net on TFLite: other sums in every layer, and XNNPACK's own exponentials).
+    in another order), "lowered" (a net on TFLite: other sums in every layer, and XNNPACK's own exponentials), or
+    "quantized" (a net of codes on TFLite: steps of its scales, see `quantized_parity`).
     """
 
     family: str
@@ -42,9 +44,16 @@ class Allowed:
     atol: float | None = None
     max_flips: float = 0.0
 
+    @property
+    def is_quantized(self) -> bool:
+        return self.family == "quantized"
+
     def tolerance(self, role: str, reference: Array) -> Tolerance:
         """The tolerance of an output. Whole numbers (ids, counts, masks) have none, unless the user gives one; atol is
         in units of the median magnitude of each column, for probabilities of 1."""
+        if self.is_quantized:
+            apart = allowed_apart(role, reference) if self.atol is None else self.atol
+            return Tolerance(self.rtol or 0.0, apart, self.max_flips)
         rtol, share = _BY_FAMILY[self.family]
         if reference.dtype.kind in "iub":
             rtol = share = 0.0
@@ -117,9 +126,13 @@ def prove(
 
     def groups() -> Iterator[RowGroup]:
         made = _groups(signature, hints, data, rows)
-        return _for_lowered(made) if lowered else made
+        for group in _for_lowered(made) if lowered else made:
+            least = EXCUSABLE if allowed.is_quantized else 0.0
+            yield replace(group, excusable=max(group.excusable, least))
 
-    report = check_parity(reference, candidate, groups(), allowed.tolerance)
+    report = check_parity(
+        reference, candidate, groups(), allowed.tolerance, nudge=NUDGE if allowed.is_quantized else 0.0
+    )
     if data is None and report.rows < rows:
         left = "; ".join(f"{name}: {why}" for name, why in report.refused.items())
         raise BadInput(
@@ -128,11 +141,13 @@ def prove(
             why=left or f"{report.ill_conditioned} rows have no stable answer in the source itself",
         )
     verdict = judge(report.outputs)
+    if allowed.is_quantized and allowed.atol is None:
+        verdict = judge_typical(report.outputs, verdict)
     divergence = None
     if not verdict.passed:
-        worst = next(facts.worst for facts in report.outputs if facts.worst and not judge([facts]).passed)
-        for group in groups():
-            if group.name == worst.group and group.start <= worst.row < group.start + max(group.rows, 1):
+        worst = next((facts.worst for facts in report.outputs if facts.worst and not judge([facts]).passed), None)
+        for group in groups() if worst else ():
+            if worst and group.name == worst.group and group.start <= worst.row < group.start + max(group.rows, 1):
                 divergence = find_divergence(group.feeds)
                 break
     return Proof(report, verdict, divergence)

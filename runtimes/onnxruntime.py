@@ -26,16 +26,22 @@ FAULTS: tuple[type[Exception], ...] = tuple(
 )  # fmt: skip
 
 
-def open_session(model: bytes | Path, threads: int = 1, prepack: bool = True) -> onnxruntime.InferenceSession:
+def open_session(
+    model: bytes | Path, threads: int = 1, prepack: bool = True, as_written: bool = False
+) -> onnxruntime.InferenceSession:
     """A CPU session with `threads` intra-op threads that do not spin.
 
     prepack: lay out the weights for fast runs, a second copy of them; a session that is never run needs none.
+    as_written: each operator as the file has it. Optimized, a quantized model rounds elsewhere, and on x86 without VNNI
+    its sums saturate.
     """
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1
     options.log_severity_level = 4
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    if as_written:
+        options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
     if not prepack:
         options.add_session_config_entry("session.disable_prepacking", "1")
     source = model if isinstance(model, bytes) else str(model)

@@ -21,7 +21,7 @@ Json = dict[str, Any]
 PERTURBATIONS = 8
 #: How often the reference may refuse parts of one group before the rest of it is left.
 MOST_REFUSALS = 64
-#: A difference is put down to the row where it is at most this many times what one ulp of the input does.
+#: A difference is put down to the row where it is at most this many times what one ulp of the input (or `nudge`) does.
 CONDITION_MARGIN = 8.0
 
 
@@ -92,11 +92,16 @@ class ParityReport:
 
 
 def check_parity(
-    reference: Runner, candidate: Runner, groups: Iterable[RowGroup], tolerance: Callable[[str, Array], Tolerance]
+    reference: Runner,
+    candidate: Runner,
+    groups: Iterable[RowGroup],
+    tolerance: Callable[[str, Array], Tolerance],
+    nudge: float = 0.0,
 ) -> ParityReport:
     """Run both models on every group and compare output by output.
 
-    tolerance: the tolerance of an output, given its role and the reference's values.
+    tolerance: the tolerance of an output, given its role and the reference's values. nudge: how far inputs are moved to
+    see how the reference stands there, as a share of their largest magnitude; 0 for one unit in the last place.
     Raises BadInput where the reference refuses rows it must take, or all of them, or an output is missing in the
     candidate.
     """
@@ -111,7 +116,7 @@ def check_parity(
             if made is None:
                 continue
             limits = {name: tolerance(roles.get(name, ""), array) for name, array in expected.items()}
-            keep = ~_ill_conditioned(reference, group, expected, made, roles, limits)
+            keep = ~_ill_conditioned(reference, group, expected, made, roles, limits, nudge)
             excused += int((~keep).sum())
             counts[group.name] = counts.get(group.name, 0) + int(keep.sum())
             for name, array in expected.items():
@@ -190,8 +195,9 @@ def _ill_conditioned(
     made: dict[str, Array],
     roles: Mapping[str, str],
     limits: Mapping[str, Tolerance],
+    nudge: float,
 ) -> NDArray[np.bool_]:
-    """Rows that disagree, at which the reference itself moves about as much when its input moves by one ulp.
+    """Rows that disagree, at which the reference itself moves about as much when its input moves by one ulp (by `nudge`).
 
     At such a row no implementation is right: the answer hangs on the rounding of the input (backward error analysis,
     Higham, Accuracy and Stability of Numerical Algorithms, 2nd edition, section 1.5).
@@ -209,7 +215,7 @@ def _ill_conditioned(
     moved = []
     for seed in range(PERTURBATIONS):
         try:
-            moved.append(reference.run(_moved(feeds, _categorical(reference.signature), seed)))
+            moved.append(reference.run(_moved(feeds, _categorical(reference.signature), seed, nudge)))
         except RowsRefused:
             return excused
     fine = np.ones(len(suspects), bool)
@@ -223,7 +229,10 @@ def _ill_conditioned(
             held = np.any([(run[name] == there).reshape(len(here), -1).all(axis=1) for run in moved], axis=0)
         else:
             spread = np.max([_gap(run[name], here) for run in moved], axis=0)
-            held = (_gap(there, here) <= CONDITION_MARGIN * spread).reshape(len(here), -1).all(axis=1)
+            held = _gap(there, here) <= CONDITION_MARGIN * spread
+            if nudge and here.dtype.kind == "f":  # a step beside a number that no nudge moves is none the less allowed
+                held |= _gap(there, here) <= limits[name].atol
+            held = held.reshape(len(here), -1).all(axis=1)
         fine &= ~bad | held
     excused[suspects[fine]] = True
     # Where many rows hang on their last place, it is the candidate that is wrong (`>=` for `>` at a round number).
@@ -245,9 +254,9 @@ def _categorical(signature: Signature) -> dict[str, list[int]]:
     return found
 
 
-def _moved(feeds: Feeds, categorical: Mapping[str, list[int]], seed: int) -> dict[str, Array]:
+def _moved(feeds: Feeds, categorical: Mapping[str, list[int]], seed: int, nudge: float = 0.0) -> dict[str, Array]:
     """Every floating-point number one unit in the last place up or down; zeros, categories and other inputs as they
-    are (an error relative to zero is none)."""
+    are (an error relative to zero is none). nudge: by up to that share of the row's largest magnitude instead."""
     random = np.random.default_rng(seed)
     moved = {}
     for name, array in feeds.items():
@@ -255,6 +264,17 @@ def _moved(feeds: Feeds, categorical: Mapping[str, list[int]], seed: int) -> dic
         if array.dtype.kind == "f":
             direction = np.where(random.random(array.shape) < 0.5, -np.inf, np.inf).astype(array.dtype)
             moved[name] = np.where(array == 0, array, np.nextafter(array, direction))
+            if nudge:
+                moved[name] = _nudged(array, nudge, random)
             for index in categorical.get(name, ()):
                 moved[name][:, index] = array[:, index]
     return moved
+
+
+def _nudged(array: Array, nudge: float, random: np.random.Generator) -> Array:
+    """Each number moved by up to `nudge` times the largest finite magnitude of its row."""
+    magnitude = np.where(np.isfinite(array), np.abs(array), 0)
+    largest = magnitude.max(axis=tuple(range(1, array.ndim)), keepdims=True) if array.ndim > 1 else magnitude
+    with np.errstate(over="ignore", invalid="ignore"):
+        moved = array + nudge * largest * random.uniform(-1, 1, array.shape)
+    return np.asarray(np.where(np.isfinite(array), moved, array).astype(array.dtype))

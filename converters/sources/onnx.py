@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from mlpack_edge.converters.built import BuiltModel
 from mlpack_edge.converters.onnx_from_onnx.convert import OnnxOptions, convert, load, load_whole
+from mlpack_edge.converters.quantized_parity import is_quantized
 from mlpack_edge.converters.sources.source import SourceOptions
 from mlpack_edge.core.errors import BadInput, CheckFailed
 from mlpack_edge.core.files import io_fault
@@ -46,6 +47,7 @@ class OnnxSource:
         self._state = _state(name)
         model, self._is_whole = load_whole(Path(name))
         self._batch = _fixed_batch(model)
+        self._is_quantized = is_quantized(model)
         clean = convert(model, self._options)
         self.signature = clean.signature
         self._signature, self._outputs, self._notes = clean.signature, clean.outputs, clean.notes
@@ -99,7 +101,7 @@ class OnnxSource:
     def _open(self) -> Callable[[dict[str, Array]], dict[str, Any]]:
         """ONNX Runtime; where the file is too new for it, onnx's own reference implementation."""
         try:
-            session = open_session(self._for_runtime())
+            session = open_session(self._for_runtime(), as_written=self._is_quantized)
         except FAULTS as fault:
             reason = " ".join(str(fault).split())[:400]
         else:

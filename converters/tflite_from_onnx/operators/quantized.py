@@ -64,7 +64,7 @@ def dequantize_linear(node: Node) -> Value:
     if x.dtype not in LIMITS and x.dtype != "int32":
         raise node.refuse(f"its codes are {x.dtype}, and TFLite has integers alone")
     if x.array is not None and scale.array is not None and (zero is None or zero.array is not None):
-        return _constant(node, x.array, scale.array, None if zero is None else zero.array, dtype)
+        return _constant(node, x.name, x.array, scale.array, None if zero is None else zero.array, dtype)
     low, one = node.low, _single(scale, zero)
     if one is not None and x.codes is not None and (x.codes.scale, x.codes.zero_point) == one:
         return Value("", dtype, x.shape, forms=x.codes.real.forms)
@@ -131,7 +131,7 @@ def blown_up(array: Array, axis: int, block: int, size: int) -> Array:
     return np.take(np.repeat(array, block, axis=axis), range(size), axis=axis)
 
 
-def _constant(node: Node, codes: Array, scale: Array, zero: Array | None, dtype: str) -> Value:
+def _constant(node: Node, name: str, codes: Array, scale: Array, zero: Array | None, dtype: str) -> Value:
     """Constant codes: their real numbers as ONNX Runtime computes them, in float32."""
     block = int(node.attr("block_size", 0))
     axis = _axis(node, codes.ndim) if scale.size > 1 else 0
@@ -149,7 +149,7 @@ def _constant(node: Node, codes: Array, scale: Array, zero: Array | None, dtype:
     if codes.dtype.name not in ("int8", "uint8", "int4", "uint4") or blocked or not codes.size:
         return replace(constant("", reals), dtype=dtype)
     how = Quantization(factor.reshape(-1), np.broadcast_to(center.reshape(-1), (factor.size,)).copy(), axis)
-    return replace(weights(codes, reals, how, node.low), dtype=dtype)
+    return replace(weights(name, codes, reals, how, node.low), dtype=dtype)
 
 
 OPERATORS = {

@@ -95,13 +95,15 @@ def _seen_as(low: Lowering, tensor: Tensor, perm: tuple[int, ...], x: Value, how
     return made
 
 
-def weights(array: NDArray[np.generic], reals: NDArray[np.float32], how: Quantization, low: Lowering) -> Value:
+def weights(
+    name: str, array: NDArray[np.generic], reals: NDArray[np.float32], how: Quantization, low: Lowering
+) -> Value:
     """Constant codes of 8 bits or fewer: their real numbers, and a DEQUANTIZE from which `passes/weights.py` knows them."""
     codes = array.astype(np.int16)
     if array.dtype.name == "uint8":
         codes, how = codes - 128, Quantization(how.scale, how.zero_point - 128, how.axis)
     made = constant("", reals)
-    tensor = Tensor("", "int8", tuple(array.shape), codes.astype(np.int8), how)
+    tensor = Tensor(name, "int8", tuple(array.shape), codes.astype(np.int8), how)
     made.forms[made.plain] = low.emit("DEQUANTIZE", [tensor], "float32", array.shape)
     return made
 

@@ -54,12 +54,19 @@ class CodedEdges(Edges):
         return changed
 
     def codes(self, tensor: Tensor | None) -> Tensor | None:
-        """The codes of which a float tensor is the real numbers; None where it is none."""
+        """The codes of which a float tensor is the real numbers; None where it is none.
+
+        Codes without a name get that of their real numbers: runtimes give a quantized tensor as those.
+        """
         maker = self.maker(tensor)
         if maker is None or maker.kind != "DEQUANTIZE" or self.is_removed(maker):
             return None
         found = maker.inputs[0]
-        return found if found is not None and found.quantization is not None else None
+        if found is None or found.quantization is None:
+            return None
+        if not found.name and found not in self.borders and tensor is not None:
+            found.name = tensor.name
+        return found
 
     def quantizer(self, tensor: Tensor) -> Op | None:
         """The QUANTIZE that alone reads a float tensor, to codes with one scale; None where others read it."""
@@ -112,4 +119,4 @@ def shifted(codes: Tensor) -> Tensor:
     assert codes.quantization is not None
     grid = Quantization(codes.quantization.scale, codes.quantization.zero_point + step, codes.quantization.axis)
     data = None if codes.data is None else (codes.data.astype(np.int16) + step).astype(dtype)
-    return Tensor("", dtype, codes.shape, data, grid)
+    return Tensor(codes.name if codes.data is not None else "", dtype, codes.shape, data, grid)

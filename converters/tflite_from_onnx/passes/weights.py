@@ -54,7 +54,7 @@ def _dequantize(known: list[Op], tensor: Tensor) -> Op | None:
             found = _codes(tensor, grid)
             if found is not None:
                 held = Tensor(codes.name or tensor.name, "int8", tensor.shape, found, grid)
-                return Op("DEQUANTIZE", [held], [Tensor(tensor.name, "float32", tensor.shape)])
+                return Op("DEQUANTIZE", [held], [Tensor("", "float32", tensor.shape)])
     return None
 
 
