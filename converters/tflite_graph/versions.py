@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from mlpack_edge.converters.tflite_graph import elementwise_versions, movement_versions
+from mlpack_edge.converters.tflite_graph import elementwise_versions, movement_versions, quantized_versions
 from mlpack_edge.converters.tflite_graph.model import Op, Tensor
 
 #: Operators that LiteRT registers from a version above 1 on: no runtime loads them below it.
@@ -83,6 +83,7 @@ def _tensor(op: Op, place: int) -> Tensor:
 
 _RULES: dict[str, Callable[[Op], int]] = {
     **elementwise_versions.RULES,
+    **quantized_versions.RULES,
     **movement_versions.RULES,
     "AVERAGE_POOL_2D": _by_width,
     "CONV_2D": _conv_2d,

@@ -26,7 +26,9 @@ _JOINING = frozenset({"CONCATENATION", "MAXIMUM", "MINIMUM", "PACK"})
 #: Operators that only tell where elements lie.
 _FINDING = frozenset({"ARG_MAX", "ARG_MIN"})
 #: QUANTIZE may go in front of these: one input, one output, each element where it was or somewhere else.
-_LIFTED = frozenset({"DEPTH_TO_SPACE", "EXPAND_DIMS", "RESHAPE", "SPACE_TO_DEPTH", "SQUEEZE", "TRANSPOSE"})
+_LIFTED = frozenset(
+    {"DEPTH_TO_SPACE", "EXPAND_DIMS", "RESHAPE", "SLICE", "SPACE_TO_DEPTH", "SQUEEZE", "STRIDED_SLICE", "TRANSPOSE"}
+)
 
 
 def move_codes(graph: Graph) -> bool:
@@ -38,6 +40,8 @@ def move_codes(graph: Graph) -> bool:
             continue
         if op.kind == "QUANTIZE":
             edges.changed |= _meet(edges, op) or _lift(edges, op)
+        elif op.kind == "SELECT_V2":
+            edges.changed |= _without_nan(edges, op)
         elif op.kind in _MOVING or op.kind in _JOINING:
             edges.changed |= _sink(edges, op)
         elif op.kind in _FINDING:
@@ -122,6 +126,19 @@ def _pad_with_code(edges: CodedEdges, op: Op, codes: Tensor) -> bool:
     edges.read(
         op, 2, Tensor(value.name, codes.dtype, value.shape, np.full(value.shape, code, codes.dtype), codes.quantization)
     )
+    return True
+
+
+def _without_nan(edges: CodedEdges, op: Op) -> bool:
+    """SELECT_V2 of what is NaN (x != x) among real numbers of codes: there is none, and the other side is taken."""
+    test = edges.maker(op.inputs[0])
+    other = op.inputs[2]
+    if test is None or test.kind != "NOT_EQUAL" or test.inputs[0] is not test.inputs[1] or other is None:
+        return False
+    if edges.codes(test.inputs[0]) is None or other.shape != op.output.shape:
+        return False
+    edges.read(op, 0, other)
+    edges.bypass(op)
     return True
 
 

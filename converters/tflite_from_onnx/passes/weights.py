@@ -11,14 +11,16 @@ from mlpack_edge.converters.tflite_graph.model import Graph, Op, Quantization, T
 
 #: Constants below this stay floats where nothing draws their codes into a kernel: a DEQUANTIZE costs more than it saves.
 _FEWEST = 256
+#: Filters of transposed convolutions are spread over a square of this many places at most.
+_MOST_TIMES = 16
 
 
 def restore_codes(graph: Graph) -> None:
     """Float constants that are exactly `scale * (code - zero_point)` of a constant that was dequantized become codes.
 
     Needs the DEQUANTIZE of each such constant in the graph, read by somebody or not; it tells name, size and grid. A
-    constant is the same numbers in another order if it has that size or that name, and every element lies on the grid:
-    what is computed does not change by a bit. The axis of several scales is found by that as well.
+    constant is the same numbers in another order, or with zeros in between, if it has that name or about that size, and
+    every element lies on the grid: what is computed does not change by a bit. The axis of several scales is found by that as well.
     """
     known = [op for op in graph.ops if op.kind == "DEQUANTIZE" and op.inputs[0] is not None and _is_constant(op)]
     if not known:
@@ -46,7 +48,9 @@ def _dequantize(known: list[Op], tensor: Tensor) -> Op | None:
     fitting = [op for op in known if op.output.name and op.output.name == tensor.name]
     assert tensor.data is not None
     size = tensor.data.size
-    fitting += [op for op in known if op.inputs[0] is not None and np.prod(op.inputs[0].shape) == size]
+    sizes = [(op, int(np.prod(op.inputs[0].shape))) for op in known if op.inputs[0] is not None]
+    fitting += [op for op, own in sizes if own == size]
+    fitting += [op for op, own in sizes if own < size <= _MOST_TIMES * own]  # spread out, with zeros in between
     for op in fitting:
         codes = op.inputs[0]
         assert codes is not None and codes.quantization is not None
@@ -59,13 +63,17 @@ def _dequantize(known: list[Op], tensor: Tensor) -> Op | None:
 
 
 def _grids(grid: Quantization, shape: tuple[int, ...]) -> Iterator[Quantization]:
-    """The grid along each axis that has a place for each of its scales."""
+    """The grid along each axis that has a place for each of its scales, or one for each several times."""
     if not grid.per_channel:
         yield grid
         return
     for axis, size in enumerate(shape):
-        if size == grid.scale.size:
-            yield Quantization(grid.scale, grid.zero_point, axis)
+        times, rest = divmod(size, grid.scale.size)
+        if rest or not times:
+            continue
+        yield Quantization(np.tile(grid.scale, times), np.tile(grid.zero_point, times), axis)
+        if times > 1:
+            yield Quantization(np.repeat(grid.scale, times), np.repeat(grid.zero_point, times), axis)
 
 
 def _codes(tensor: Tensor, grid: Quantization) -> np.ndarray | None:
@@ -73,8 +81,8 @@ def _codes(tensor: Tensor, grid: Quantization) -> np.ndarray | None:
     along = [1] * len(tensor.shape)
     if grid.per_channel:
         along[grid.axis] = -1
-    elif not along:
-        along = []
+    elif not _may_lie_on(tensor.data, grid):
+        return None
     scale, zero = grid.scale.reshape(along), grid.zero_point.reshape(along)
     with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
         steps = np.rint(tensor.data.astype(np.float64) / scale)
@@ -85,6 +93,15 @@ def _codes(tensor: Tensor, grid: Quantization) -> np.ndarray | None:
     if not np.array_equal(steps.astype(np.float32) * scale, tensor.data):
         return None
     return codes.astype(np.int8)
+
+
+def _may_lie_on(data: np.ndarray, grid: Quantization) -> bool:
+    """Whether the first numbers lie on the grid: most constants are told apart by those."""
+    first = data.reshape(-1)[:64]
+    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
+        return bool(
+            np.array_equal(np.rint(first.astype(np.float64) / grid.scale).astype(np.float32) * grid.scale, first)
+        )
 
 
 def drop_small_codes(graph: Graph) -> None:
