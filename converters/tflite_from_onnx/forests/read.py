@@ -201,7 +201,7 @@ def _checked(forest: Forest, refuse: Refuse) -> Forest:
     for ids in (forest.true_child[inner], forest.false_child[inner], forest.roots):
         if (ids < 0).any() or (ids >= nodes).any():
             raise refuse("a node of it refers to one that is not there")
-    if np.isnan(forest.threshold[inner]).any():
+    if np.isnan(forest.threshold[inner][forest.mode[inner] != MEMBER]).any():
         raise refuse("a threshold of it is no number")
     at = np.unique(forest.roots)
     for _ in range(nodes + 1):

@@ -26,7 +26,7 @@ def label_encoder(node: Node) -> Value:
     default = _given(node, "default")
     if default is None:
         default = np.array([-1 if values.dtype.kind == "i" else -0.0], values.dtype)
-    # the last of equal keys: ONNX Runtime keeps the first; so do the encoders here
+    # of equal keys the first counts
     _, first = np.unique(keys.astype(np.float64) if keys.dtype.kind == "f" else keys, return_index=True)
     keys, values = keys[np.sort(first)], values[np.sort(first)]
     rows = np.concatenate([default.reshape(-1)[:1].astype(values.dtype), values])
@@ -47,8 +47,9 @@ def place_of(node: Node, x: Value, keys: Array) -> Value:
     count = len(keys)
     dtype = "float32" if x.dtype in ("float32", "float64") else x.dtype
     tests = keys.astype(np.dtype(dtype))
-    if dtype == "float32" and len(np.unique(tests)) < len(np.unique(keys)):
-        raise node.refuse("two of its keys are one number in float32")
+    lost = (tests.astype(np.float64) != keys) & ~np.isnan(keys) if dtype == "float32" else np.zeros(0, np.bool_)
+    if lost.any():
+        raise node.refuse(f"its key {keys[lost][0]!r} is no float32 number, and TFLite compares in float32")
     spread = (*x.shape, count)
     hit = low.emit("EQUAL", [wide, tests.reshape((1,) * x.rank + (count,))], "bool", spread)
     if dtype == "float32" and np.isnan(tests).any():

@@ -110,3 +110,11 @@ def test_an_operator_without_a_lowering_is_refused_by_name() -> None:
     )
     with pytest.raises(Unsupported, match="SVMRegressor"):
         lower(ml_model([node], "float32", 3, {"y": ("float32", ("batch", 1))}, 3))
+
+
+def test_a_key_that_float32_does_not_hold_is_refused() -> None:
+    """0.1 of float32 is another number than 0.1 of float64."""
+    given = {"keys": [0.1, 2.0], "values": [1.0, 2.0], "default": [0.0]}
+    tensors = {f"{name}_tensor": numpy_helper.from_array(np.array(numbers)) for name, numbers in given.items()}
+    with pytest.raises(Unsupported, match="LabelEncoder"):
+        lower(ml_model([ml_node("LabelEncoder", **tensors)], "float64", 1, {"y": ("float64", ("batch", 1))}, 4))

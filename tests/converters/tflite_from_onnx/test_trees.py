@@ -236,3 +236,21 @@ def test_thresholds_are_asked_of_the_input_behind_a_scaler() -> None:
     x[::11, 1] = np.nan
     data = assert_same(model, x)
     assert "DIV" not in kinds(data)
+
+
+def test_sets_of_the_standards_own_example() -> None:
+    """A set above 30 members or numbers, missing values; thresholds of set nodes are NaN (the case of onnx's own)."""
+    node = helper.make_node(
+        "TreeEnsemble", ["x"], ["y"], domain="ai.onnx.ml", n_targets=4, aggregate_function=1, post_transform=0,
+        tree_roots=[0], nodes_featureids=[0, 0, 0],
+        nodes_splits=numpy_helper.from_array(np.array([11, 232344.0, np.nan], np.float32)),
+        nodes_modes=numpy_helper.from_array(np.array([LEQ, MEMBER, MEMBER], np.uint8)),
+        nodes_truenodeids=[1, 0, 1], nodes_trueleafs=[0, 1, 1], nodes_falsenodeids=[2, 2, 3], nodes_falseleafs=[0, 1, 1],
+        leaf_targetids=[0, 1, 2, 3], leaf_weights=numpy_helper.from_array(np.array([1, 10, 1000, 100], np.float32)),
+        membership_values=numpy_helper.from_array(np.array([1.2, 3.7, 8, 9, np.nan, 12, 7, np.nan], np.float32)),
+    )  # fmt: skip
+    model = ml_model([node], "float32", 1, {"y": ("float32", ("batch", 4))})
+    x = np.array([[1.2], [3.4], [-0.12], [np.nan], [12], [7]], np.float32)
+    made = run_tflite(lower(model).data, {"x": x})["y"]
+    wanted = [[1, 0, 0, 0], [0, 0, 1000, 0], [0, 0, 1000, 0], [0, 0, 0, 100], [0, 10, 0, 0], [0, 0, 1000, 0]]
+    np.testing.assert_array_equal(made, np.array(wanted, np.float32))
