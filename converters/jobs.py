@@ -72,8 +72,9 @@ def convert(payload: Json, stage: Stage) -> Json:
     if not proof.verdict.passed:
         draft.unlink()
         raise _failed(
-            f"{name} and its {_FORMATS[target]} file are not the same model; nothing was written", proof, result
-        )
+            f"{name} and its {_FORMATS[target]} file are not the same model; nothing was written", proof, result,
+            _CONVERTED_NEXT[target],
+        )  # fmt: skip
     return result
 
 
@@ -106,7 +107,7 @@ def check(payload: Json, stage: Stage) -> Json:
         "parity": proof.to_json(),
     }
     if not proof.verdict.passed:
-        raise _failed(f"{names[0]} and {names[1]} are not the same model", proof, result)
+        raise _failed(f"{names[0]} and {names[1]} are not the same model", proof, result, _CHECKED_NEXT)
     return result
 
 
@@ -192,15 +193,28 @@ def _allowed(payload: Json, lowered: bool, kind: str, quantized: bool) -> Allowe
     return Allowed(family, payload.get("rtol"), payload.get("atol"), payload.get("max_flips", 0.0))
 
 
-def _failed(message: str, proof: Proof, result: Json) -> CheckFailed:
+#: What to do where a conversion is not the same, and where two models are not; a TFLite file computes in float32, and
+#: distances, variances and differences of large numbers need more of some models.
+_CONVERTED_NEXT = {
+    "onnx": "look at that row and step; --rtol and --atol say what you would accept of numbers; "
+    "a difference in a converted model is a defect here: please report the estimator",
+    "tflite": "look at that row and step; --rtol and --atol say what you would accept of numbers; TFLite computes in "
+    "float32: --to onnx keeps the digits of the source; where float32 is enough, please report the model",
+}
+_CHECKED_NEXT = (
+    "look at that row and step; --max-flips says which share of labels you would accept to differ, "
+    "--rtol and --atol what of numbers"
+)
+
+
+def _failed(message: str, proof: Proof, result: Json, hint: str) -> CheckFailed:
     where = ""
     if proof.first_divergence:
         step = proof.first_divergence
         where = f"; the first step to diverge is {step['step']}: {step['reference']} became {step['candidate']}"
     return CheckFailed(
         message,
-        "look at that row and step; --rtol and --atol say what you would accept; "
-        "a difference in a converted model is a defect here: please report the estimator",
+        hint,
         why="; ".join(proof.verdict.reasons) + where,
         result=result,
     )

@@ -14,7 +14,6 @@ from mlpack_edge.converters.tflite_graph.model import Tensor
 from mlpack_edge.core.errors import Unsupported
 from mlpack_edge.core.signature import Signature, TensorSpec
 
-
 #: A note names this many tensors; the signature has them all.
 _MOST_NAMED = 3
 
@@ -73,15 +72,23 @@ def specs(given: Sequence[TensorSpec], tensors: Sequence[Tensor], layout: str) -
 
 
 def notes(before: Signature, after: Signature) -> list[str]:
-    """What changed at the borders."""
-    changed = [
-        f"{new.name} is {new.dtype} ({old.dtype} in the source)"
-        for old, new in zip((*before.inputs, *before.outputs), (*after.inputs, *after.outputs), strict=True)
-        if old.dtype != new.dtype and old.dtype != "string"
+    """What changed at the borders: a note for each pair of element types."""
+    changed: dict[tuple[str, str], list[str]] = {}
+    for old, new in zip((*before.inputs, *before.outputs), (*after.inputs, *after.outputs), strict=True):
+        if old.dtype != new.dtype and old.dtype != "string":
+            changed.setdefault((old.dtype, new.dtype), []).append(new.name)
+    return [
+        f"{'TFLite computes in float32: ' if new == 'float32' else ''}"
+        f"{_listed(names)} {'is' if len(names) == 1 else 'are'} {new} ({old} in the source)"
+        for (old, new), names in changed.items()
     ]
-    if len(changed) > _MOST_NAMED:
-        changed = [*changed[:_MOST_NAMED], f"and {len(changed) - _MOST_NAMED} more"]
-    return [f"TFLite computes in float32: {', '.join(changed)}"] if changed else []
+
+
+def _listed(names: Sequence[str]) -> str:
+    shown = names if len(names) <= _MOST_NAMED + 1 else names[:_MOST_NAMED]
+    others = [f"{len(names) - len(shown)} others"] if len(shown) < len(names) else []
+    *most, last = [*shown, *others]
+    return f"{', '.join(most)} and {last}" if most else last
 
 
 def _border(dtype: str) -> str:

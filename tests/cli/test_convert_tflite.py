@@ -87,6 +87,7 @@ def test_check_names_the_first_layer_that_differs(net: Path, tmp_path: Path) -> 
     moved.write_bytes(_with_another_bias(out.read_bytes()))
     code, document = mlpack_json("check", net, moved, "--rows", "50")
     assert code == 3
+    assert "--max-flips" in document["error"]["hint"] and "report" not in document["error"]["hint"]
     found = document["parity"]["first_divergence"]
     assert found["step"] == "features" and found["operator"] == "Conv"
     assert found["max_abs"] == pytest.approx(0.5, rel=1e-3)
