@@ -6,7 +6,7 @@ docs/decisions/0009-recurrent-layers-in-tflite.md says which is taken when, and 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,20 +17,18 @@ from mlpack_edge.converters.tflite_from_onnx.emitter import Given
 from mlpack_edge.converters.tflite_from_onnx.loops import repeat
 from mlpack_edge.converters.tflite_from_onnx.lowering import Lowering
 from mlpack_edge.converters.tflite_from_onnx.operators.recurrent_cells import Cell, Steps
-from mlpack_edge.converters.tflite_from_onnx.sizes import Size, calculated
+from mlpack_edge.converters.tflite_from_onnx.sizes import Size
 from mlpack_edge.converters.tflite_from_onnx.values import Perm, Spec, Value, permuted
 from mlpack_edge.converters.tflite_graph.model import Tensor
 
 #: XNNPACK keeps a copy of the weights for each operator that uses them: of so many bytes together they stay in the
 #: second cache of a processor, and are as quick as one copy.
 MOST_COPIES = 1 << 20
-#: A loop costs a microsecond or two a round and copies its whole output, which its steps share: weights that outgrow
-#: the cache by themselves are not read faster in rounds of fewer steps.
+#: A loop costs a microsecond or two for each round, which its steps share, and as much for each step of a round, once
+#: a call: LiteRT plans the body anew. Weights that outgrow the cache by themselves are not read faster in shorter rounds.
 LEAST_STEPS = 4
 #: Each step adds a dozen operators to the file.
 MOST_STEPS = 64
-#: Where the time is open, the steps that fill no round are a loop of one step a round.
-OPEN_STEPS = 8
 Array = NDArray[Any]
 _F32 = "float32"
 #: A sequence `[time, rows, width]` or `[rows, time, width]`, and its width.
@@ -81,11 +79,14 @@ class Layer:
 
     def _each(self, cell: Cell) -> int:
         """How many steps stand one behind the other in the file: all, or those of one round of a loop."""
+        if isinstance(self.time, str):
+            return 1  # steps that fill no round would need a loop that may have no round: XNNPACK goes wrong behind one
         copy = sum(4 * math.prod(weights.recurrent.shape) for weights in cell.weights)
         most = min(max(MOST_COPIES // copy, LEAST_STEPS), MOST_STEPS)
-        if isinstance(self.time, str):
-            return min(most, OPEN_STEPS)
-        return self.time // math.ceil(self.time / most)
+        if self.time <= MOST_COPIES // copy and self.time <= MOST_STEPS:
+            return self.time
+        time = self.time
+        return min(range(1, min(most, time) + 1), key=lambda each: time // each + each + time % each)
 
     def _held(self, width: Size, time: Size | None = None) -> tuple[Size, ...]:
         """The physical shape of a sequence; time: of a part of it."""
@@ -153,57 +154,29 @@ class Layer:
         # Each step writes its place of the output: what is there before is never seen.
         room = first[0] if first[1] == self.hidden else self._narrow(first[0], {})
         passed = Passed(room, list(direction.initial))
-
-        def rounds(passed: Passed, each: int, count: Tensor, begin: Tensor) -> Passed:
-            return self._rounds(direction, parts, passed, each, count, begin)
-
-        zero = low.tensor_of(_int(0))
-        spans: list[Callable[[Passed], Passed]]
         if isinstance(self.time, int):
-            whole = self.time // each
-            rest = range(whole * each, self.time)
-            spans = [lambda passed: rounds(passed, each, low.tensor_of(_int(whole)), zero)]
-            if rest:
-                spans.append(lambda passed: self._rest(direction, parts, passed, rest))
+            count, rest = low.tensor_of(_int(self.time // each)), range(self.time // each * each, self.time)
         else:
             shape = low.emit("SHAPE", [first[0]], "int32", (3,), out_type="int32")
-            total = low.emit("GATHER", [shape, _int(self.axis)], "int32", (), axis=0)
-            count = total if each == 1 else low.emit("FLOOR_DIV", [total, _int(each)], "int32", ())
-            spans = [lambda passed: rounds(passed, each, count, zero)]
-            if each > 1:
-                done = low.emit("MUL", [count, _int(each)], "int32", ())
-                left = low.emit("SUB", [total, done], "int32", ())
-                spans.append(lambda passed: rounds(passed, 1, left, done))
-        spare = each - 1 if isinstance(self.time, str) else 0
-        passed = Passed(self._longer(passed.steps, spare), passed.states)
-        for span in reversed(spans) if self._backwards(direction) else spans:
-            passed = span(passed)
-        return Passed(self._narrow(passed.steps, {self.axis: -spare}), passed.states) if spare else passed
+            count, rest = low.emit("GATHER", [shape, _int(self.axis)], "int32", (), axis=0), range(0)
+        if rest and self._backwards(direction):
+            passed = self._rest(direction, parts, passed, rest)
+        passed = self._rounds(direction, parts, passed, each, count)
+        if rest and not self._backwards(direction):
+            passed = self._rest(direction, parts, passed, rest)
+        return passed
 
-    def _longer(self, room: Tensor, spare: int) -> Tensor:
-        """Room for some more steps: LiteRT plans a round of several steps even for a sequence that is shorter."""
-        if not spare:
-            return room
-        pads = np.zeros((3, 2), np.int32)
-        pads[self.axis, 1] = spare
-        return self.low.emit("PAD", [room, pads], _F32, self._held(self.hidden, calculated("+", self.time, spare)))
-
-    def _rounds(
-        self, direction: Direction, parts: Sequence[Part], passed: Passed, each: int, count: Tensor, begin: Tensor
-    ) -> Passed:
-        """`count` rounds of `each` steps, the first in time being `begin`; passed: what is there before."""
+    def _rounds(self, direction: Direction, parts: Sequence[Part], passed: Passed, each: int, count: Tensor) -> Passed:
+        """`count` rounds of `each` steps from the beginning of time on; passed: what is there before."""
         low = self.low
         last = None
         if self._backwards(direction):
-            steps = low.emit("MUL", [count, _int(each)], "int32", ())
-            last = low.emit("ADD", [low.emit("SUB", [steps, _int(each)], "int32", ()), begin], "int32", ())
+            last = low.emit("MUL", [low.emit("SUB", [count, _int(1)], "int32", ()), _int(each)], "int32", ())
 
         def body(number: Tensor, inner: list[Tensor]) -> list[Tensor]:
-            steps = low.emit("MUL", [number, _int(each)], "int32", ()) if each > 1 else number
-            if last is None:
-                start = low.emit("ADD", [begin, steps], "int32", ())
-            else:
-                start = low.emit("SUB", [last, steps], "int32", ())
+            start = low.emit("MUL", [number, _int(each)], "int32", ()) if each > 1 else number
+            if last is not None:
+                start = low.emit("SUB", [last, start], "int32", ())
             places = low.emit("ADD", [np.arange(each, dtype=np.int32), start], "int32", (each,))
             now = [
                 (low.emit("GATHER", [part, places], _F32, self._held(width, each), axis=self.axis), width)

@@ -82,7 +82,7 @@ def test_fixed_time_and_open_batch(kind: str, direction: str) -> None:
 @pytest.mark.parametrize("direction", ["forward", "reverse"])
 @pytest.mark.parametrize("time", [70, 131])
 def test_many_steps_are_a_loop_over_rounds_of_steps(kind: str, direction: str, time: int) -> None:
-    """70 steps are two rounds of 35; of 131, three rounds leave two steps over."""
+    """70 steps are ten rounds of 7; of 131, thirteen rounds of 10 leave one step over."""
     model = recurrent(kind, time, direction=direction, fed={"lens": ("batch",)} if time == 131 else None)
     lens = [time, 130, 129, 128, 65, 2, 1]
     feeds = [steps(time, rows) | ({"lens": np.array(lens[:rows], np.int32)} if time == 131 else {}) for rows in (1, 7)]
