@@ -17,6 +17,7 @@ from onnx import helper
 
 from mlpack_edge.converters.tflite_from_onnx.forests.forest import SUM, Forest, joined
 from mlpack_edge.converters.tflite_from_onnx.forests.read import forest_of
+from mlpack_edge.converters.tflite_from_onnx.forests.rows_in_order import unsorted
 from mlpack_edge.core.errors import Unsupported
 
 Array = NDArray[Any]
@@ -25,13 +26,6 @@ ML = "ai.onnx.ml"
 OWN = "mlpack"
 #: What is left to do after the sums.
 KEPT_ATTRIBUTES = ("post_transform", "classlabels_int64s", "classlabels_strings")
-
-#: What may lie between rows that are sorted and results that are put back: each row by itself.
-_ROW_BY_ROW = frozenset({
-    "TreeEnsemble", "Cast", "Neg", "Concat", "Add", "Mul", "Div", "Sub", "Transpose", "Reshape", "Gather",
-    "GatherElements", "ReduceSum", "CumSum", "ScatterND", "Floor", "Clip", "Equal", "Where", "IsNaN", "Or", "And",
-    "Shape", "Expand", "Identity",
-})  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +59,7 @@ def gathered(nodes: Sequence[onnx.NodeProto], constants: Mapping[str, Array], ou
     constants: what is known of tensors before the model runs. outputs: the names that must stay.
     Raises Unsupported where a TreeEnsemble is none that can be read.
     """
-    nodes = _unsorted(nodes)
+    nodes = unsorted(nodes)
     parts: dict[str, _Part] = {}
     made = Gathered([], nodes)
     for node in nodes:
@@ -128,59 +122,6 @@ def alive(nodes: Sequence[onnx.NodeProto], wanted: set[str]) -> list[onnx.NodePr
                 if attribute.type == onnx.AttributeProto.GRAPH:
                     wanted.update(name for inner in attribute.g.node for name in inner.input)
     return kept[::-1]
-
-
-def _unsorted(nodes: Sequence[onnx.NodeProto]) -> list[onnx.NodeProto]:
-    """Rows stay in their order: TopK, GatherND and ScatterND around an ensemble become Identity."""
-    readers: dict[str, list[onnx.NodeProto]] = {}
-    makers = {name: node for node in nodes for name in node.output}
-    for node in nodes:
-        for name in node.input:
-            readers.setdefault(name, []).append(node)
-    orders = set()
-    for node in nodes:
-        key = makers.get(node.input[0]) if node.op_type == "TopK" else None
-        if key is not None and (key.domain, key.op_type) == (ML, "TreeEnsemble"):
-            order = node.output[1]
-            count = makers.get(node.input[1])
-            every_row = count is not None and count.op_type == "Shape"
-            if every_row and _rows_come_back(order, readers) and not readers.get(node.output[0]):
-                orders.add(order)
-    made = []
-    for node in nodes:
-        if node.op_type in ("GatherND", "ScatterND") and node.input[1] in orders:
-            node = helper.make_node("Identity", [node.input[0]], list(node.output), name=node.name)
-        made.append(node)
-    return made
-
-
-def _rows_come_back(order: str, readers: Mapping[str, list[onnx.NodeProto]]) -> bool:
-    """Whether every row that is moved in this order is put back by it, and is alone in between."""
-    uses = readers.get(order, [])
-    sorted_rows = [node for node in uses if node.op_type == "GatherND" and node.input[1] == order]
-    backs = [
-        node
-        for node in uses
-        if node.op_type == "ScatterND" and node.input[1] == order and node.input[0] == node.input[2]
-    ]
-    if len(sorted_rows) + len(backs) != len(uses):
-        return False
-    seen: set[str] = set()
-    waiting = [node.output[0] for node in sorted_rows]
-    while waiting:
-        name = waiting.pop()
-        if name in seen:
-            continue
-        seen.add(name)
-        if not readers.get(name):
-            return False
-        for node in readers[name]:
-            if node in backs:
-                continue
-            if node.op_type not in _ROW_BY_ROW or node.op_type == "ScatterND":
-                return False
-            waiting.extend(node.output)
-    return True
 
 
 Rule = Callable[[onnx.NodeProto, Mapping[str, _Part], Mapping[str, Array]], "_Part | None"]
