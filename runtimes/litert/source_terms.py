@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mlpack_edge.core.signature import Signature, TensorSpec, signature_from_text
+from mlpack_edge.runtimes.litert.borders import Values
 from mlpack_edge.runtimes.litert.model_file import read_model, stored_signature
 from mlpack_edge.runtimes.litert.runner import LitertOptions, LitertRunner
 from mlpack_edge.runtimes.parity import Runner
@@ -25,6 +26,7 @@ Array = NDArray[Any]
 SOURCE_SIGNATURE_KEY = "mlpack.source_signature"
 #: Metadata: "nhwc" where inputs and outputs of rank 3 to 5 are channel-last and those of the source are not.
 LAYOUT_KEY = "mlpack.layout"
+_CODES = ("int8", "uint8", "int16")
 #: The ranks that `--layout nhwc` turns.
 TURNED = (3, 4, 5)
 
@@ -64,6 +66,9 @@ class TfliteModel:
         self._tensors = file.tensors
         self._runner: LitertRunner | None = None
         own = stored_signature(file)
+        # A source whose inputs and outputs are codes takes and gives codes; elsewhere quantized borders are real numbers.
+        borders = () if own is None else (*own.inputs, *own.outputs)
+        self._io: Values = "codes" if any(spec.dtype in _CODES for spec in borders) else "real"
         if own is None:
             self._runner = self._opened()
             own = self._runner.signature
@@ -83,8 +88,10 @@ class TfliteModel:
     def layers(self, feeds: Mapping[str, Array]) -> dict[str, Array]:
         """What the tensors that hold a value of the ONNX model hold, by that value's name, in ONNX's layout.
 
-        `features:0231` holds `features` with its axes in that order (numpy.transpose).
+        `features:0231` holds `features` with its axes in that order (numpy.transpose). None where its inputs are codes.
         """
+        if self._io == "codes":
+            return {}  # codes at the border, real numbers under the names inside: they are not read together
         runner = LitertRunner(self._model, self.own, options=LitertOptions(preserve_all_tensors=True, decode=True))
         single = [name for name in self._tensors if name and self._tensors.count(name) == 1]
         made = runner.tensor_values(self._given(feeds), single)
@@ -98,7 +105,7 @@ class TfliteModel:
         return found
 
     def _opened(self) -> LitertRunner:
-        return LitertRunner(self._model, options=LitertOptions(decode=True))
+        return LitertRunner(self._model, options=LitertOptions(decode=True, io=self._io))
 
     def _given(self, feeds: Mapping[str, Array]) -> dict[str, Array]:
         given = {}

@@ -92,7 +92,9 @@ def _sink(edges: CodedEdges, op: Op) -> bool:
     places = range(len(op.inputs)) if op.kind in _JOINING else [_MOVING[op.kind]]
     codes = [edges.codes(op.inputs[place]) for place in places]
     first = codes[0]
-    if first is None or not one_scale(first) or first.dtype == "int16" or first.data is not None:
+    if first is None or not one_scale(first) or first.dtype == "int16":
+        return False
+    if first.data is not None and op.kind != "GATHER":
         return False
     if any(other is None or not same_grid(first, other) for other in codes):
         return False

@@ -139,6 +139,20 @@ def test_operators_run_on_int8_within_a_step(case: str) -> None:
             assert apart.max() <= 1.01, (delegate, apart.max())
 
 
+def test_rows_of_a_quantized_table_are_taken_as_codes() -> None:
+    """An embedding: what is looked up is dequantized, not the table."""
+    constants = {"t": _weights(500, 8), "s": np.array(0.01, np.float32), "z": np.array(3, np.int8)}
+    nodes = [_N("DequantizeLinear", ["t", "s", "z"], ["w"]), _N("Gather", ["w", "x"], ["y"])]
+    model = model_of(nodes, {"x": ("int64", ["n", 4])}, ["y"], constants)
+    data = lower(model).data
+    assert kinds(data)[-2:] == ["GATHER", "DEQUANTIZE"]
+    for batch in _BATCHES:
+        x = _RANDOM.integers(0, 500, (batch, 4))
+        for delegate in (True, False):
+            expected = as_written(model).run(None, {"x": x})[0]
+            np.testing.assert_array_equal(run_tflite(data, {"x": x}, delegate)["y"], expected)
+
+
 def test_a_sigmoid_on_another_grid_stays_float() -> None:
     """LOGISTIC writes with scale 1/256 alone."""
     data = lower(between_codes(_one("Sigmoid"), _IMAGE, {}, scale=1 / 255, zero=-128)).data
