@@ -35,7 +35,9 @@ def rank_of(declared: onnx.ValueInfoProto) -> list[Size]:
 def loop_at_run_time(node: Node) -> list[Value | None]:
     """A Loop of as many rounds as an input says, whose condition stays what it is: a WHILE.
 
-    What it makes in each round is appended to a tensor that grows.
+    What it makes in each round is appended to a tensor that grows. One round more is run, in front, which changes
+    nothing and whose row is cut off: LiteRT 2.3 with XNNPACK now and then gives wrong numbers after a WHILE that runs
+    no round in an interpreter that was resized.
     """
     low, condition = node.low, node.optional(1)
     carried = [node.input(place) for place in range(2, len(node.inputs))]
@@ -46,12 +48,18 @@ def loop_at_run_time(node: Node) -> list[Value | None]:
         known = sizes.known(spec.shape)
         if known is None or 0 in known:
             raise node.refuse(f"the shape {list(spec.shape)} of what it makes in a round is not known")
-        # WHILE takes no empty tensor, so that it grows from one row, which is cut off in the end
+        # WHILE takes no empty tensor, so that it grows from one row, which is cut off in the end as well
         states.append((low.tensor_of(np.zeros((1, *known), held(spec.dtype))), ("?", *known)))
 
     def step(number: Tensor, tensors: list[Tensor]) -> list[Tensor]:
-        made = _round(node, number, tensors[: len(carried)], kept)
-        after = [low.tensor(value) for value in made[: len(carried)]]
+        counts = low.emit("GREATER", [number, np.array(0, np.int32)], "bool", ())
+        before_it = low.emit("SUB", [number, np.array(1, np.int32)], "int32", ())
+        place = low.emit("MAXIMUM", [before_it, np.array(0, np.int32)], "int32", ())
+        made = _round(node, place, tensors[: len(carried)], kept)
+        after = [
+            low.emit("SELECT_V2", [counts, low.tensor(value), before], value.dtype, value.shape)
+            for value, before in zip(made[: len(carried)], tensors, strict=False)
+        ]
         for value, before in zip(made[len(carried) :], tensors[len(carried) :], strict=True):
             row = low.reshape(low.tensor(value), (1, *value.shape))
             after.append(low.emit("CONCATENATION", [before, row], value.dtype, ("?", *value.shape), axis=0))
@@ -61,12 +69,14 @@ def loop_at_run_time(node: Node) -> list[Value | None]:
     if condition is not None:  # it stays what it is at the beginning, as `_round` makes sure
         begins = low.reshape(low.tensor(condition), ())
         count = low.emit("SELECT_V2", [begins, count, np.array(0, np.int32)], "int32", ())
+    count = low.emit("MAXIMUM", [count, np.array(0, np.int32)], "int32", ())
+    count = low.emit("ADD", [count, np.array(1, np.int32)], "int32", ())
     tensors = repeat(low, count, states, step)
     rounds = f"?{node.name}"
     made: list[Value | None] = [low.value(tensor, spec) for tensor, spec in zip(tensors, kept, strict=False)]
     for tensor, spec in zip(tensors[len(kept) :], scans, strict=True):
         grown = low.value(tensor, Spec(spec.dtype, (f"{rounds}.1", *spec.shape)))
-        made.append(cut(node, grown, {0: (1, None, 1, rounds)}))
+        made.append(cut(node, grown, {0: (2, None, 1, rounds)}))
     return made
 
 
