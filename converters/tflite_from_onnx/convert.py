@@ -18,6 +18,7 @@ from mlpack_edge.converters.tflite_from_onnx.patterns.run import recognised
 from mlpack_edge.converters.tflite_from_onnx.scope import Scope
 from mlpack_edge.converters.tflite_from_onnx.table import table
 from mlpack_edge.converters.tflite_from_onnx.texts.coded import coded
+from mlpack_edge.converters.tflite_from_onnx.thresholds import with_float32_thresholds
 from mlpack_edge.converters.tflite_graph.write import write_tflite
 from mlpack_edge.core.errors import Unsupported
 from mlpack_edge.core.signature import METADATA_KEY, Signature, TensorSpec
@@ -67,6 +68,7 @@ def _lower(
     model, signature = without_text.model, without_text.signature
     opsets = {"" if entry.domain == "ai.onnx" else entry.domain: entry.version for entry in model.opset_import}
     nodes, own = prepared(model, signature)
+    nodes = with_float32_thresholds(nodes, model.graph.initializer, signature)
     nodes = with_split_offsets(nodes, model.graph.initializer)
     nodes = recognised(nodes, model.graph.initializer, [spec.name for spec in signature.inputs])
     low = Lowering(table() | own, opsets)

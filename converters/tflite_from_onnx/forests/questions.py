@@ -52,7 +52,7 @@ def below(threshold: NDArray[np.float64]) -> NDArray[np.float32]:
     """The largest float32 <= each threshold: for a float32 x, `x <= t` is `x <= below(t)`."""
     with np.errstate(over="ignore"):
         near = threshold.astype(np.float32)
-    return np.where(near > threshold, np.nextafter(near, -_INFINITY), near).astype(np.float32)
+        return np.where(near > threshold, np.nextafter(near, -_INFINITY), near).astype(np.float32)
 
 
 def above(threshold: NDArray[np.float64]) -> NDArray[np.float32]:
