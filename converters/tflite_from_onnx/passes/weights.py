@@ -77,31 +77,28 @@ def _grids(grid: Quantization, shape: tuple[int, ...]) -> Iterator[Quantization]
 
 
 def _codes(tensor: Tensor, grid: Quantization) -> np.ndarray | None:
+    """The codes of a constant on a grid; None where it does not lie on it."""
     assert tensor.data is not None
-    along = [1] * len(tensor.shape)
-    if grid.per_channel:
-        along[grid.axis] = -1
-    elif not _may_lie_on(tensor.data, grid):
-        return None
+    along = [-1 if grid.per_channel and axis == grid.axis else 1 for axis in range(len(tensor.shape))]
     scale, zero = grid.scale.reshape(along), grid.zero_point.reshape(along)
-    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
-        steps = np.rint(tensor.data.astype(np.float64) / scale)
-    codes = steps + zero
-    least, most = LIMITS["int8"]
-    if not np.isfinite(codes).all() or (codes < least).any() or (codes > most).any():
+    corner = tuple(slice(None) if size < 0 else slice(0, 2) for size in along)
+    if _steps(tensor.data[corner], scale) is None:
+        return None  # most constants are told apart by a few numbers
+    steps = _steps(tensor.data, scale)
+    if steps is None:
         return None
-    if not np.array_equal(steps.astype(np.float32) * scale, tensor.data):
+    codes = steps + zero.astype(np.float32)
+    least, most = LIMITS["int8"]
+    if (codes < least).any() or (codes > most).any():
         return None
     return codes.astype(np.int8)
 
 
-def _may_lie_on(data: np.ndarray, grid: Quantization) -> bool:
-    """Whether the first numbers lie on the grid: most constants are told apart by those."""
-    first = data.reshape(-1)[:64]
+def _steps(data: np.ndarray, scale: np.ndarray) -> np.ndarray | None:
+    """Numbers as whole multiples of their scales; None where one is not one, to the last bit as float32 computes it."""
     with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
-        return bool(
-            np.array_equal(np.rint(first.astype(np.float64) / grid.scale).astype(np.float32) * grid.scale, first)
-        )
+        steps = np.rint(data / scale)
+        return steps if np.array_equal(steps * scale, data) else None
 
 
 def drop_small_codes(graph: Graph) -> None:
