@@ -5,6 +5,7 @@ from __future__ import annotations
 from mlpack_edge.converters.tflite_from_onnx.passes.activations import fuse_activations
 from mlpack_edge.converters.tflite_from_onnx.passes.affine import fold_affine_after, fold_affine_before
 from mlpack_edge.converters.tflite_from_onnx.passes.affine_chains import merge_affine
+from mlpack_edge.converters.tflite_from_onnx.passes.aliases import keep_apart
 from mlpack_edge.converters.tflite_from_onnx.passes.dead import drop_dead
 from mlpack_edge.converters.tflite_from_onnx.passes.duplicates import merge_duplicates
 from mlpack_edge.converters.tflite_from_onnx.passes.hoisting import hoist_transposes
@@ -60,6 +61,7 @@ def _improve(graph: Graph) -> None:
             break
     drop_small_codes(graph)
     make_exact(graph)
+    keep_apart(graph)
     _name(graph)
 
 

@@ -10,6 +10,7 @@ import pytest
 from ai_edge_litert.interpreter import Interpreter, OpResolverType
 from onnx import helper
 
+from mlpack_edge.converters.tflite_from_onnx.passes.aliases import keep_apart
 from mlpack_edge.converters.tflite_from_onnx.passes.run import improve
 from mlpack_edge.converters.tflite_graph.model import Graph, Op, Quantization, Tensor
 from tests.converters.tflite_from_onnx.images import Array, normal
@@ -278,3 +279,43 @@ def test_weights_shared_by_two_convolutions_are_not_changed_for_both() -> None:
     made, _ = _improved(nodes, {**W, **COLUMN})
     assert made.count("CONV_2D") == 2
     assert made.count("MUL") == 0
+
+
+@pytest.mark.parametrize("operator", ["Softmax", "Add", "Sub", "Mul", "Div"])
+def test_no_operator_writes_over_what_is_read_later(operator: str) -> None:
+    """LiteRT lets an operator write into memory that reshapes share, unless its input itself is read again."""
+    other = ["half"] if operator != "Softmax" else []
+    nodes = [
+        NODE("Reshape", ["x", "flat"], ["f"]),
+        NODE("Softmax", ["f"], ["s"]),
+        NODE("Reshape", ["s", "first"], ["a"]),
+        NODE("Reshape", ["s", "second"], ["b"]),
+        NODE("Reshape", ["s", "third"], ["c"]),
+        NODE(operator, ["c", *other], ["d"]),
+        NODE("Transpose", ["d"], ["z"], perm=[2, 0, 1]),
+        NODE("Transpose", ["b"], ["v"], perm=[0, 2, 1]),
+        NODE("Transpose", ["a"], ["y"], perm=[0, 2, 1, 3]),
+    ]
+    constants = {
+        "flat": np.array([-1, 12]), "first": np.array([-1, 2, 3, 2]), "second": np.array([-1, 6, 2]),
+        "third": np.array([-1, 4, 3]), "half": np.array(0.37, np.float32),
+    }  # fmt: skip
+    _improved(nodes, constants, ("n", 3, 4), ("y", "z", "v"))
+
+
+def test_memory_is_copied_only_where_it_is_read_again() -> None:
+    """A chain of reshapes that nobody else reads is not copied; a tensor between that is read later is."""
+
+    def written(again: str) -> list[str]:
+        x, shape = Tensor("x", "float32", (4, 6)), Tensor("s", "int32", (2,), np.array([6, 4], np.int32))
+        t, a, b, c, y = (Tensor(name, "float32", (6, 4)) for name in "tabcy")
+        graph = Graph([x], [y], [
+            Op("EXP", [x], [t]), Op("RESHAPE", [t, shape], [a]), Op("SQUEEZE", [a], [b]), Op("SOFTMAX", [b], [c]),
+            Op("MAXIMUM", [c, {"a": a, "t": t, "c": c}[again]], [y]),
+        ])  # fmt: skip
+        keep_apart(graph)
+        return [op.kind for op in graph.ops]
+
+    assert "TRANSPOSE" not in written("c")
+    assert "TRANSPOSE" not in written("t")  # LiteRT sees that the first of them is read
+    assert written("a").index("TRANSPOSE") == 3
