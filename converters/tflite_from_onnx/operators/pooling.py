@@ -77,6 +77,8 @@ def lp_pool(node: Node) -> Value:
 
 def _windows(node: Node) -> list[Window]:
     spatial_axes(node)
+    if str(node.attr("auto_pad", "NOTSET")).startswith("SAME") and max(node.attr("dilations", None) or [1]) > 1:
+        raise node.refuse("its auto_pad has dilated windows, for which ONNX Runtime pads otherwise than the standard")
     return windows_of(node, node.input(0).shape[2:], [int(item) for item in node.attr("kernel_shape")])
 
 

@@ -133,6 +133,10 @@ def _axes(node: Node, sizes: Sequence[Size], kernel: Sequence[int]) -> list[Axis
             extra = int(wanted[len(wanted) - rank + axis]) - step * size
         elif auto in ("SAME_UPPER", "SAME_LOWER"):
             extra = 0
+            if full < 0:
+                raise node.refuse(
+                    f"its auto_pad is {auto} with a stride beyond its kernel, where ONNX Runtime's size is not the standard's"
+                )
         else:
             extra = full - (pads[axis] + pads[rank + axis] if auto == "NOTSET" else 0)
             made.append(Axis(size, kernel[axis], step, dilations[axis], pads[axis] if auto == "NOTSET" else 0, extra))

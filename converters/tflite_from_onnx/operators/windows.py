@@ -105,10 +105,15 @@ def windows_of(node: Node, sizes: Sequence[Size], kernel: Sequence[int]) -> list
             window = replace(window, begin=pads[axis], end=pads[rank + axis], ceil=ceil)
         elif auto in ("SAME_UPPER", "SAME_LOWER"):
             window = _same(node, window, lower=auto == "SAME_LOWER")
-        elif auto != "VALID":
+        elif auto == "VALID":
+            window = replace(window, ceil=ceil)
+        else:
             raise node.refuse(f"auto_pad {auto!r} is none of the standard's")
         if (window.begin or 0) < 0 or (window.end or 0) < 0:
             raise node.refuse("its padding is below 0")
+        out = window.out()
+        if isinstance(out, int) and out < 1:
+            raise node.refuse(f"its kernel spans {window.reach} places, and its padded image has fewer")
         made.append(window)
     return made
 

@@ -159,6 +159,16 @@ def test_transposed_in_other_geometries(shape: Sequence[int | str], kernel: tupl
     assert_operator("ConvTranspose", {"x": shape}, {"w": normal(*kernel)}, batches=(1, 2), **attributes)
 
 
+@pytest.mark.parametrize("auto_pad", ["SAME_UPPER", "SAME_LOWER"])
+def test_transposed_with_a_stride_beyond_the_kernel_and_automatic_padding_is_refused(auto_pad: str) -> None:
+    model = model_of(
+        [helper.make_node("ConvTranspose", ["x", "w"], ["y"], auto_pad=auto_pad, strides=[3, 2])],
+        {"x": ("float32", ["n", 4, 5, 6])}, ["y"], {"w": normal(4, 3, 2, 2)},
+    )  # fmt: skip
+    with pytest.raises(Unsupported, match="cannot be lowered"):
+        lower(model)
+
+
 def test_transposed_with_weights_that_are_an_input() -> None:
     assert_operator("ConvTranspose", {"x": ["n", 4, 5, 6], "w": [4, 3, 3, 3]}, strides=[2, 2], pads=[1] * 4)
 

@@ -41,6 +41,40 @@ def test_automatic_padding(operator: str, extra: dict[str, Any], auto_pad: str) 
     )
 
 
+@pytest.mark.parametrize(("operator", "extra"), POOLS)
+def test_windows_over_the_end_count_where_nothing_is_padded(operator: str, extra: dict[str, Any]) -> None:
+    """auto_pad VALID keeps ceil_mode."""
+    assert_operator(
+        operator,
+        {"x": SHAPES[2]},
+        opset=22,
+        kernel_shape=[2, 3],
+        strides=[3, 2],
+        auto_pad="VALID",
+        ceil_mode=1,
+        **extra,
+    )
+
+
+@pytest.mark.parametrize(("operator", "extra"), POOLS)
+@pytest.mark.parametrize(
+    "attributes",
+    [
+        {"kernel_shape": [10, 2]},
+        {"kernel_shape": [3, 3], "dilations": [1, 4], "strides": [1, 3]},
+        {"kernel_shape": [3, 3], "dilations": [2, 1], "auto_pad": "SAME_UPPER"},
+    ],
+)
+def test_windows_beyond_the_image_are_refused(operator: str, extra: dict[str, Any], attributes: dict[str, Any]) -> None:
+    """As is automatic padding of dilated windows, which ONNX Runtime and the standard compute differently."""
+    model = model_of(
+        [helper.make_node(operator, ["x"], ["y"], **attributes, **extra)],
+        {"x": ("float32", SHAPES[2])}, ["y"], opset=22,
+    )  # fmt: skip
+    with pytest.raises(Unsupported, match="cannot be lowered"):
+        lower(model)
+
+
 def test_a_pool_that_fits_is_one_operator_at_any_size() -> None:
     made = assert_operator("MaxPool", {"x": ["n", 3, "h", "w"]}, kernel_shape=[2, 2], strides=[2, 2], ceil_mode=1)
     assert made == ["TRANSPOSE", "MAX_POOL_2D", "TRANSPOSE"]
