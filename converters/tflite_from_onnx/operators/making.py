@@ -16,6 +16,7 @@ from mlpack_edge.converters.tflite_graph.model import Tensor
 
 #: A constant that is made here stays below this many elements; a greater one is computed when the model runs.
 _MOST_ELEMENTS = 1 << 20
+_MOST = int(np.iinfo(np.int32).max)
 
 
 def constant_of_shape(node: Node) -> Value:
@@ -72,7 +73,7 @@ def _count(node: Node, bounds: list[Value]) -> Size:
 
 
 def one_hot(node: Node) -> Value:
-    """OneHot-9 to OneHot-11: an index of -1 is the last, one outside has no place."""
+    """OneHot-9 to OneHot-11: an index of -1 is the last; one outside, or between two whole numbers, has no place."""
     indices, values = node.input(0), node.input(2)
     low = node.low
     rank = indices.rank + 1
@@ -80,10 +81,17 @@ def one_hot(node: Node) -> Value:
     found = node.input(1).elements
     depth: Size = node.spec().shape[axis] if found is None else found[0]
     depth_tensor = low.reshape(int32(low, node.input(1)), ())
-    places = cast(low, low.tensor(indices), "int32", indices.shape)
+    given = low.tensor(indices)
+    if given.dtype == "int64":  # what int32 does not hold has no place, and must not wrap to one that has
+        given = low.emit("MINIMUM", [given, np.array(_MOST, np.int64)], "int64", indices.shape)
+        given = low.emit("MAXIMUM", [given, np.array(-_MOST, np.int64)], "int64", indices.shape)
+    places = cast(low, given, "int32", indices.shape)
     negative = low.emit("LESS", [places, np.array(0, np.int32)], "bool", indices.shape)
     ended = low.emit("ADD", [places, depth_tensor], "int32", indices.shape)
     places = low.emit("SELECT_V2", [negative, ended, places], "int32", indices.shape)
+    if given.dtype == "float32":
+        whole = low.emit("EQUAL", [low.emit("FLOOR", [given], "float32", indices.shape), given], "bool", indices.shape)
+        places = low.emit("SELECT_V2", [whole, places, np.array(-1, np.int32)], "int32", indices.shape)
     shape = (*indices.shape[:axis], depth, *indices.shape[axis:])
     inside = "int32" if values.dtype == "int16" else held(values.dtype)
     off, on = (_single(node, values, place, inside) for place in range(2))

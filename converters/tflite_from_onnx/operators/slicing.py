@@ -86,6 +86,8 @@ def _within_int32(node: Node, value: Value) -> Tensor:
 def _cut(node: Node, axis: int, start: Size, end: Size, step: int) -> Cut:
     size = node.input(0).shape[axis]
     if isinstance(size, int) and isinstance(start, int) and isinstance(end, int):
+        # going backwards, a start before the first place is the first place; Python's slice would be empty
+        start = max(start, -size) if step < 0 else start
         places = range(*slice(start, _stop(end, step, size), step).indices(size))
         last = places.stop if step > 0 or places.stop >= 0 else -size - 1
         return places.start, last, step, len(places)

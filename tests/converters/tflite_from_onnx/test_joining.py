@@ -84,6 +84,7 @@ def test_parts_behind_a_convolution_are_joined_in_its_layout(axis: int) -> None:
         ([-1], [0], [1], [-2]),
         ([0], [HUGE], [0], [1]),
         ([4, 1], [100, 5], [2, 1], [1, 2]),
+        ([-9, -5], [-HUGE, -9], [2, 1], [-1, -2]),
     ],
 )
 def test_slice_of_known_axes(dtype: str, starts: list[int], ends: list[int], axes: list[int], steps: list[int]) -> None:

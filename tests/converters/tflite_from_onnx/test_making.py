@@ -75,6 +75,23 @@ def test_one_hot_rows_of_negative_and_outside_indices(axis: int, dtype: str, dep
     assert_lowered(model, *({"x": filled("int8", (n, 4), -5, 6).astype(dtype)} for n in (1, 2, 7)))
 
 
+@pytest.mark.parametrize(
+    "indices",
+    [
+        np.array([0, -0.25, 1.5, 2, -1.75, -3, 2.75, 1e10, -1e10], np.float32),
+        np.array([0, 2**32, 2**32 + 1, -(2**32) - 1, np.iinfo(np.int64).max, np.iinfo(np.int64).min, -2, 2, 3]),
+    ],
+)
+def test_one_hot_rows_of_what_is_no_index(indices: np.ndarray) -> None:
+    """A float between two whole numbers has no place, and a large integer none of a smaller one's."""
+    model = model_of(
+        [helper.make_node("OneHot", ["x", "d", "v"], ["y"])],
+        {"x": (indices.dtype.name, [9])}, ["y"],
+        {"d": np.array(3, indices.dtype), "v": np.array([0, 1], np.float32)},
+    )  # fmt: skip
+    assert_lowered(model, {"x": indices})
+
+
 @pytest.mark.parametrize("dtype", ["float32", "int64", "bool", "int32"])
 @pytest.mark.parametrize("upper", [0, 1])
 @pytest.mark.parametrize("k", [0, -1, 2])
