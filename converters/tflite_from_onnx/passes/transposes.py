@@ -39,7 +39,7 @@ def flatten_channels_last(graph: Graph) -> bool:
     """
     edges, changed = Edges(graph), False
     for op in list(graph.ops):
-        before = edges.maker(op.inputs[0]) if op.kind == "RESHAPE" and is_plain(op) else None
+        before = edges.maker(op.inputs[0]) if op.kind == "RESHAPE" and (is_plain(op) or _is_int8(op)) else None
         if before is None or before.kind != "TRANSPOSE" or before.inputs[0] is None:
             continue
         perm, moved, flat = _perm(before), before.output, op.output
@@ -56,11 +56,15 @@ def flatten_channels_last(graph: Graph) -> bool:
             cube = weights.data.reshape(weights.shape[0], *moved.shape[1:])
             back = np.argsort(perm)  # from the axes of the transposed tensor to those of what is transposed
             kept = np.ascontiguousarray(cube.transpose(back).reshape(weights.shape))
-            edges.read(reader, 1, Tensor(weights.name, weights.dtype, weights.shape, kept))
+            edges.read(reader, 1, Tensor(weights.name, weights.dtype, weights.shape, kept, weights.quantization))
         edges.read(op, 0, before.inputs[0])
         flat.name = ""
         changed = True
     return changed
+
+
+def _is_int8(op: Op) -> bool:
+    return op.output.dtype == "int8" and op.output.quantization is not None
 
 
 def _can_permute(reader: Op, flat: Tensor) -> bool:
@@ -68,10 +72,10 @@ def _can_permute(reader: Op, flat: Tensor) -> bool:
     return (
         weights is not None
         and weights.data is not None
-        and weights.dtype == "float32"
+        and weights.dtype == flat.dtype
         and reader.inputs[0] is flat
         and reader.inputs.count(flat) == 1
-        and weights.quantization is None
+        and (weights.quantization is None or not weights.quantization.per_channel or weights.quantization.axis == 0)
         and weights.shape[1] == flat.shape[1]
     )
 

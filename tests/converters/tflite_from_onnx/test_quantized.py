@@ -10,6 +10,7 @@ import onnx
 import onnxruntime
 import pytest
 from ai_edge_litert import schema_py_generated as schema
+from ai_edge_litert.interpreter import Interpreter, OpResolverType
 from numpy.typing import NDArray
 from onnx import numpy_helper
 
@@ -93,6 +94,7 @@ def test_weights_keep_their_codes_and_scales(made: Any, way: str) -> None:
     model, data = made["cnn", way]
     arrays = {init.name: numpy_helper.to_array(init) for init in model.graph.initializer}
     known = stored_codes(data)
+    # the columns of the dense layer behind the convolutions lie in another order
     filters = [name for name, array in arrays.items() if array.dtype == np.int8 and array.ndim in (2, 4)]
     assert len(filters) == 8
     for name in filters:
@@ -108,7 +110,11 @@ def test_weights_keep_their_codes_and_scales(made: Any, way: str) -> None:
 
 def _turned(filters: Array) -> list[Array]:
     if filters.ndim == 2:
-        return [filters, filters.T]
+        dense = [filters, filters.T]
+        return [
+            *dense,
+            *(one.reshape(-1, 12, 2, 2).transpose(0, 2, 3, 1).reshape(-1, 48) for one in dense if one.shape[1] == 48),
+        ]
     return [filters.transpose(0, 2, 3, 1), filters.transpose(1, 2, 3, 0)]
 
 
@@ -151,6 +157,29 @@ def test_an_mlp_on_xnnpack_is_onnx_runtime_to_the_last_bit(made: Any) -> None:
         model, data = made["mlp", way]
         x = rows("mlp", 64)
         np.testing.assert_array_equal(run_tflite(data, {"x": x})["y"], as_written(model).run(None, {"x": x})[0])
+
+
+def test_transposes_stay_at_the_border(made: Any) -> None:
+    """The dense layer behind the convolutions takes its columns in the order in which they lie, as codes too."""
+    for way in ("qdq s8s8 per channel", "qdq u8s8 per channel"):
+        assert kinds(made["cnn", way][1]).count("TRANSPOSE") == 1
+
+
+@pytest.mark.parametrize("net", NETS)
+def test_reference_kernels_agree(made: Any, net: str) -> None:
+    """LiteRT's plain kernels, which give the same bits on every processor."""
+    for way in WAYS:
+        model, data = made[net, way]
+        x = rows(net, 32)
+        expected = as_written(model).run(None, {"x": x})[0]
+        interpreter = Interpreter(model_content=data, experimental_op_resolver_type=OpResolverType.BUILTIN_REF)
+        place = interpreter.get_input_details()[0]["index"]
+        interpreter.resize_tensor_input(place, x.shape)
+        interpreter.allocate_tensors()
+        interpreter.set_tensor(place, x)
+        interpreter.invoke()
+        found = interpreter.get_tensor(interpreter.get_output_details()[0]["index"])
+        assert np.abs(found - expected).max() / (np.ptp(expected) / 255) <= _STEPS
 
 
 def test_unsigned_activations_are_held_as_signed_ones(made: Any) -> None:
