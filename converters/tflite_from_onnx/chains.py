@@ -46,6 +46,10 @@ class Chains(Writer, ABC):
     def shape_tensor(self, shape: Sequence[Size]) -> Tensor:
         """A shape as an int32 tensor `[rank]`."""
 
+    @abstractmethod
+    def can_tell(self, size: Size) -> bool:
+        """Whether a size is known, or told by some tensor when the model runs."""
+
     def transpose(self, tensor: Tensor, perm: Perm, shape: Sequence[Size]) -> Tensor:
         """Transpose a tensor of physical `shape`; only a reshape where nothing but sizes of 1 move."""
         if perm == tuple(range(len(perm))):
@@ -77,7 +81,9 @@ class Chains(Writer, ABC):
                 np.array([size if isinstance(size, int) else -1 for size in shape], np.int32)
             )
         else:
-            target = self.shape_tensor(shape)
+            untold = [place for place, size in enumerate(shape) if not self.can_tell(size)]
+            rest = untold[0] if len(untold) == 1 and 0 not in shape else None  # the kernel tells it from the others
+            target = self.shape_tensor([-1 if place == rest else size for place, size in enumerate(shape)])
         options = {"new_shape": target.data} if target.data is not None else {}
         return self.emit("RESHAPE", [tensor, target], tensor.dtype, shape, **options)
 

@@ -94,3 +94,19 @@ def test_an_expand_as_torch_writes_it_computes_no_shape() -> None:
     )
     lowered = assert_lowered(model, *({"x": filled("float32", (n, 1, 4))} for n in (1, 2, 7)))
     assert kinds(lowered.data) == ["TILE"]
+
+
+def test_what_is_left_beside_the_size_of_another_input_is_left_to_the_kernel() -> None:
+    """`mask.view(len(ids), -1)` where the exporter gave each input a batch of its own: 5 * other / batch has no name."""
+    model = model_of(
+        [
+            helper.make_node("Shape", ["ids"], ["b"], start=0, end=1),
+            helper.make_node("Concat", ["b", "minus"], ["s"], axis=0),
+            helper.make_node("Reshape", ["mask", "s"], ["m"]),
+            helper.make_node("Add", ["m", "ids"], ["y"]),
+        ],
+        {"ids": ("float32", ["batch", 5]), "mask": ("float32", ["other", 5])},
+        ["y"],
+        {"minus": np.array([-1])},
+    )
+    assert_lowered(model, *({"ids": filled("float32", (n, 5)), "mask": filled("float32", (n, 5))} for n in (1, 2, 7)))
