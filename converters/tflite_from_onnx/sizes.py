@@ -69,7 +69,7 @@ def terms(size: Size) -> tuple[str, Size, Size] | None:
 
 
 def _read(text: str) -> Size:
-    return int(text) if text.isdigit() else text
+    return int(text) if text.removeprefix("-").isdigit() else text
 
 
 def named(size: Size) -> str:

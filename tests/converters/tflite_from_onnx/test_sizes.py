@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from onnx import helper
 
@@ -49,6 +49,7 @@ def _build(tree: tuple[object, object]) -> tuple[Size, int]:
 
 
 @given(tree=_sizes)
+@example(tree=(((1, None), ("-", (2, None))), ("+", ("batch", None))))
 def test_a_calculated_size_can_be_read_back(tree: tuple[object, object]) -> None:
     size, number = _build(tree)
     assert _value(size) == number
