@@ -54,10 +54,10 @@ class Writer:
         """A constant as a tensor; equal small ones are one tensor."""
         kept = np.ascontiguousarray(narrowed(array)).reshape(array.shape)
         if kept.nbytes > 1024:
-            return Tensor(name or "constant", kept.dtype.name, kept.shape, kept)
+            return Tensor(name, kept.dtype.name, kept.shape, kept)
         key = (kept.dtype.name, kept.shape, kept.tobytes())
         if key not in self._constants:
-            self._constants[key] = Tensor(name or "constant", kept.dtype.name, kept.shape, kept)
+            self._constants[key] = Tensor(name, kept.dtype.name, kept.shape, kept)
         return self._constants[key]
 
     def emit(self, kind: str, inputs: Sequence[Given], dtype: str, shape: Sequence[Size], **options: Any) -> Tensor:

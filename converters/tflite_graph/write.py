@@ -23,6 +23,10 @@ from mlpack_edge.core.errors import Unsupported
 #: Flatbuffer offsets are signed 32-bit numbers.
 MAX_BYTES = (1 << 31) - (1 << 20)
 _ALIGNMENT = 16
+#: Operators whose options only repeat the types of their tensors.
+_WITHOUT_OPTIONS = frozenset({"CAST"})
+#: Vectors of at most so many numbers are looked up before they are written.
+_SHORT = 16
 #: The name under which LiteRT's own tools look for a model's only signature.
 SIGNATURE_KEY = "serving_default"
 
@@ -44,6 +48,49 @@ class _AlignedBuffer(generated.BufferT):  # type: ignore[misc]  # the generated 
         if vector is not None:
             generated.BufferAddData(builder, vector)
         return generated.BufferEnd(builder)
+
+
+class _SharingBuilder(flatbuffers.Builder):  # type: ignore[misc]  # no types
+    """Writes equal short vectors and equal strings once: shapes and names repeat, and offsets may meet.
+
+    In a small model these weigh more than the weights (https://flatbuffers.dev/internals/, "offsets").
+    """
+
+    def __init__(self, size: int) -> None:
+        super().__init__(size)
+        self._vectors: dict[tuple[str, bytes], Any] = {}
+        #: offsets of options tables by what they hold
+        self.tables: dict[str, Any] = {}
+
+    def CreateNumpyVector(self, x: Any) -> Any:
+        if x.size > _SHORT:
+            return super().CreateNumpyVector(x)
+        key = (x.dtype.str, x.tobytes())
+        if key not in self._vectors:
+            self._vectors[key] = super().CreateNumpyVector(x)
+        return self._vectors[key]
+
+    def CreateString(self, s: Any, encoding: str = "utf-8", errors: str = "strict") -> Any:
+        key = ("text", s.encode(encoding, errors) if isinstance(s, str) else bytes(s))
+        if key not in self._vectors:
+            self._vectors[key] = super().CreateString(s, encoding, errors)
+        return self._vectors[key]
+
+
+class _SharedTable:
+    """An options table that is written once, however many operators have the same."""
+
+    def __init__(self, table: Any) -> None:
+        self._table = table
+        fields = {
+            name: value.tolist() if isinstance(value, np.ndarray) else value for name, value in vars(table).items()
+        }
+        self._key = f"{type(table).__name__}{fields}"
+
+    def Pack(self, builder: _SharingBuilder) -> Any:
+        if self._key not in builder.tables:
+            builder.tables[self._key] = self._table.Pack(builder)
+        return builder.tables[self._key]
 
 
 class _Buffers:
@@ -99,7 +146,7 @@ def write_tflite(graph: Graph, metadata: Mapping[str, bytes], description: str =
     model.signatureDefs = [_signature(graph, model.subgraphs[0])]
     model.metadata = [_metadata(name, raw, buffers) for name, raw in metadata.items()]
     model.buffers = buffers.all
-    builder = flatbuffers.Builder(max(1024, total + (total >> 6) + 65536))
+    builder = _SharingBuilder(max(1024, total + (total >> 6) + 65536))
     builder.Finish(model.Pack(builder), file_identifier=b"TFL3")
     return bytes(memoryview(builder.Bytes)[builder.Head() :])
 
@@ -137,7 +184,7 @@ def _subgraph(graph: Graph, buffers: _Buffers, codes: _Codes, number: dict[Graph
 
 def _tensor(tensor: Tensor, buffers: _Buffers) -> Any:
     made = generated.TensorT()
-    made.name = tensor.name
+    made.name = tensor.name or None
     made.type = schema.TENSOR_TYPES[tensor.dtype]
     made.shape = np.array([1 if size < 0 else size for size in tensor.shape], np.int32)
     if any(size < 0 for size in tensor.shape):
@@ -168,11 +215,14 @@ def _operator(op: Op, place: dict[Tensor, int], codes: _Codes, number: dict[Grap
         assert hasattr(options, name), f"{table} has no field {field}"
         given = number[value] if isinstance(value, Graph) else schema.enumerated(field, value)
         setattr(options, name, given)
+    if op.kind in _WITHOUT_OPTIONS:
+        return made
+    shared = _SharedTable(options)
     second = getattr(generated.BuiltinOptions2, table, None)
     if second is not None:
-        made.builtinOptions2Type, made.builtinOptions2 = second, options
+        made.builtinOptions2Type, made.builtinOptions2 = second, shared
     else:
-        made.builtinOptionsType, made.builtinOptions = getattr(generated.BuiltinOptions, table), options
+        made.builtinOptionsType, made.builtinOptions = getattr(generated.BuiltinOptions, table), shared
     return made
 
 

@@ -66,13 +66,13 @@ def _improve(graph: Graph) -> None:
 
 
 def _name(graph: Graph) -> None:
-    """Every tensor gets a name that is its own: runtimes and tools find tensors by it."""
+    """Every name is a tensor's own: tools find tensors by it. What holds no value of the ONNX model has none."""
     taken = {tensor.name for tensor in (*graph.inputs, *graph.outputs)}
     borders = {*graph.inputs, *graph.outputs}
     for place, tensor in enumerate(graph.tensors()):
-        if tensor in borders:
+        if tensor in borders or not tensor.name:
             continue
-        name = tensor.name or f"t{place}"
+        name = tensor.name
         while name in taken:
             name = f"{name}.{place}"
         tensor.name = name
