@@ -33,6 +33,8 @@ Json = dict[str, Any]
 
 _DRAFTS = {"onnx": onnx_draft, "tflite": tflite_draft}
 _FORMATS = {"onnx": "ONNX", "tflite": "TFLite"}
+#: A message names this many inputs.
+_MOST_NAMED = 6
 #: Nets add in float32 in an order of their own; everything else is computed as the source computes it.
 _NETS = {"torch", "torch-export", "onnx", "tflite"}
 
@@ -121,15 +123,17 @@ def _opened_tflite(name: str, stage: Stage) -> TfliteModel:
 
 
 def _bring_together(names: list[str], models: list[Model]) -> None:
-    """Source models answer under the inputs and outputs of the file they are held against."""
+    """Source models answer under the inputs and outputs of the file they are held against; two files have to agree."""
     files = [model for model in models if isinstance(model, OnnxSource | TfliteModel)]
     sources = [model for model in models if not isinstance(model, OnnxSource | TfliteModel)]
     for source in sources:
         if files:
-            _refuse_other_inputs(names, source.signature, files[0].signature)
+            _refuse_other_columns(names, models)
             source.adopt(_in_types_of(files[0].signature, source.signature))
         else:
             source.convert()  # two source models: only a conversion tells what their outputs are called
+    if not sources:
+        _refuse_other_inputs(names, models)
 
 
 def _in_types_of(signature: Signature, own: Signature) -> Signature:
@@ -140,14 +144,41 @@ def _in_types_of(signature: Signature, own: Signature) -> Signature:
     return replace(signature, inputs=inputs)
 
 
-def _refuse_other_inputs(names: list[str], a: Signature, b: Signature) -> None:
+def _refuse_other_columns(names: list[str], models: list[Model]) -> None:
     """Two models of other columns cannot be compared: said before either is run (BadInput)."""
-    counts = [_columns(signature) for signature in (a, b)]
+    counts = [_columns(model.signature) for model in models]
     if None not in counts and counts[0] != counts[1]:
         raise BadInput(
             f"{names[0]} and {names[1]} take different inputs: {counts[0]} columns against {counts[1]}",
             "compare models of the same columns",
         )
+
+
+def _refuse_other_inputs(names: list[str], models: list[Model]) -> None:
+    """Two files answer under their own inputs: those of another name or kind are no inputs of the other one (BadInput)."""
+    first, second = ({spec.name: spec.dtype for spec in model.signature.inputs} for model in models)
+    if set(first) != set(second):
+        raise BadInput(
+            f"{names[0]} and {names[1]} take different inputs: {_named(first)} against {_named(second)}",
+            "compare files made from the same model, with the same --matrix",
+        )
+    exact = not any(isinstance(model, TfliteModel) for model in models)  # a TFLite file is fed what it holds
+    for name, dtype in first.items():
+        if dtype != second[name] and (exact or _kind_of(dtype) != _kind_of(second[name])):
+            raise BadInput(
+                f"input {name!r} is {dtype} in {names[0]} and {second[name]} in {names[1]}",
+                "compare each with its source, or convert both with the same --data or --dtype",
+            )
+
+
+def _named(inputs: Mapping[str, str]) -> str:
+    shown = list(inputs)[:_MOST_NAMED]
+    return ", ".join(shown) + (f" and {len(inputs) - len(shown)} more" if len(inputs) > len(shown) else "")
+
+
+def _kind_of(dtype: str) -> str:
+    """Floats of any width are one kind, whole numbers another, booleans and texts are their own."""
+    return next((kind for kind in ("float", "int") if kind in dtype), dtype)
 
 
 def _columns(signature: Signature) -> int | None:
