@@ -44,7 +44,7 @@ def parity_text(parity: Json) -> str:
     if parity["ill_conditioned"]:
         lines.append(
             f"left out: {parity['ill_conditioned']} made rows at which the source itself changes as much "
-            "when its input moves by one unit in the last place"
+            "when its input moves by one unit in the last place (a quantized one: by one step)"
         )
     for name, why in parity["left_out"].items():
         lines.append(f"left out: {name} rows ({why})")
