@@ -79,7 +79,18 @@ def _windows(node: Node) -> list[Window]:
     spatial_axes(node)
     if str(node.attr("auto_pad", "NOTSET")).startswith("SAME") and max(node.attr("dilations", None) or [1]) > 1:
         raise node.refuse("its auto_pad has dilated windows, for which ONNX Runtime pads otherwise than the standard")
-    return windows_of(node, node.input(0).shape[2:], [int(item) for item in node.attr("kernel_shape")])
+    made = windows_of(node, node.input(0).shape[2:], [int(item) for item in node.attr("kernel_shape")])
+    if str(node.attr("auto_pad", "NOTSET")).startswith("SAME") and any(_is_cropped(window) for window in made):
+        raise node.refuse(
+            "its auto_pad drops what its windows pass over, where ONNX Runtime moves the windows or fails"
+        )
+    return made
+
+
+def _is_cropped(window: Window) -> bool:
+    """Whether windows that do not touch leave more than one element over at the end, as an auto_pad below -1 has it."""
+    size = window.size if isinstance(window.size, int) else 0
+    return (-(-size // window.stride) - 1) * window.stride + window.reach - size < -1
 
 
 def _explicit(node: Node, window: Window) -> Window:

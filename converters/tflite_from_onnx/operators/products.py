@@ -14,6 +14,8 @@ from mlpack_edge.converters.tflite_from_onnx.values import Perm, Spec, Value, co
 
 #: The dimensions BATCH_MATMUL takes with and without XNNPACK.
 _MOST_DIMENSIONS = 5
+#: The same of FULLY_CONNECTED.
+_MOST_ROWS_DIMENSIONS = 6
 
 
 def swapped(value: Value) -> Value:
@@ -60,9 +62,13 @@ def _dense(node: Node, a: Value, b: Value, bias: Value | None) -> Value:
     weights = np.ascontiguousarray(b.array.reshape(b.array.shape[-2:]).T)
     shift: Given = None if bias is None else low.tensor(bias)
     filters = low.tensor_of(weights, b.name)
-    return low.emit_value(
-        "FULLY_CONNECTED", [low.tensor(a, perm), filters, shift], spec, perm, keep_num_dims=a.rank > 2
-    )
+    tensor = low.tensor(a, perm)
+    if a.rank <= _MOST_ROWS_DIMENSIONS:
+        return low.emit_value("FULLY_CONNECTED", [tensor, filters, shift], spec, perm, keep_num_dims=a.rank > 2)
+    rows = product(a.shape[:-1])
+    flat = low.reshape(tensor, (rows, a.shape[-1]))
+    made = low.emit("FULLY_CONNECTED", [flat, filters, shift], a.dtype, (rows, b.shape[-1]), keep_num_dims=False)
+    return low.value(low.reshape(made, permuted(spec.shape, perm)), spec, perm)
 
 
 def _stacked(node: Node, a: Value, b: Value) -> Value:

@@ -64,6 +64,8 @@ def resize(node: Node) -> Value:
     axes = [one for one in axes_of(node, crops=crops) if _changes(one)]
     if not axes:
         return Value("", x.dtype, x.shape, x.array, forms=dict(x.forms))
+    if any(one.out == 0 or one.size == 0 for one in axes):
+        raise node.refuse("nothing is left of an axis, or there is nothing to begin with")
     made = _by_image_operator(node, x, axes, how)
     if made is not None:
         return made

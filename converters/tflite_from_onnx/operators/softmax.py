@@ -8,16 +8,25 @@ from typing import Any
 from mlpack_edge.converters.tflite_from_onnx.node import Node
 from mlpack_edge.converters.tflite_from_onnx.operators.reductions import FLOATS
 from mlpack_edge.converters.tflite_from_onnx.sizes import product
-from mlpack_edge.converters.tflite_from_onnx.values import Spec, Value
+from mlpack_edge.converters.tflite_from_onnx.values import Spec, Value, permuted
+
+#: XNNPACK's SOFTMAX takes no more dimensions than these, and a model that has more is not loaded at all.
+_MOST_DIMENSIONS = 6
 
 
 def along(node: Node, kind: str, value: Value, axis: int, **options: Any) -> Value:
     """TFLite's SOFTMAX or LOG_SOFTMAX along one axis (from 0): the last one in memory."""
     if value.dtype not in FLOATS:
         raise node.refuse(f"TFLite's {kind} takes floats, not {value.dtype}")
+    low, spec = node.low, Spec(value.dtype, value.shape)
     perm = (*(other for other in value.layout if other != axis), axis)
-    tensor = node.low.tensor(value, perm)
-    return node.low.emit_value(kind, [tensor], Spec(value.dtype, value.shape), perm, **options)
+    tensor = low.tensor(value, perm)
+    if value.rank <= _MOST_DIMENSIONS:
+        return low.emit_value(kind, [tensor], spec, perm, **options)
+    shape = permuted(value.shape, perm)
+    flat = (product(shape[:-1]), shape[-1])
+    made = low.emit(kind, [low.reshape(tensor, flat)], value.dtype, flat, **options)
+    return low.value(low.reshape(made, shape), spec, perm)
 
 
 def _softmax(kind: str, **options: Any) -> Callable[[Node], Value]:

@@ -52,6 +52,14 @@ def test_weights_are_one_operator_at_any_rank_and_batch() -> None:
     assert kinds(lowered.data) == ["FULLY_CONNECTED"]
 
 
+def test_weights_of_seven_dimensions_of_rows() -> None:
+    """XNNPACK would not load a FULLY_CONNECTED of them."""
+    shape, rng = ["n", 2, 1, 3, 2, 1, 4], np.random.default_rng(0)
+    weights = {"w": rng.normal(size=(4, 3)).astype(np.float32)}
+    model = model_of([helper.make_node("MatMul", ["x", "w"], ["y"])], {"x": ("float32", shape)}, ["y"], weights)
+    assert_lowered(model, *({"x": rng.normal(size=(n, *shape[1:])).astype(np.float32)} for n in (1, 2, 7)))
+
+
 def test_keys_are_not_transposed_before_their_product() -> None:
     model = model_of(
         [helper.make_node("Transpose", ["k"], ["t"], perm=[0, 2, 1]), helper.make_node("MatMul", ["q", "t"], ["y"])],

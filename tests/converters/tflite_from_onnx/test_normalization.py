@@ -28,6 +28,16 @@ def test_softmax_over_one_axis_or_all_behind_it(op: str, axis: int | None, opset
     assert_lowered(model, *[{"x": _floats(n, 3, 4, 2)} for n in (1, 2, 7)])
 
 
+@pytest.mark.parametrize("op", ["Softmax", "LogSoftmax"])
+@pytest.mark.parametrize("axis", [0, 3, -1])
+def test_softmax_of_seven_dimensions(op: str, axis: int) -> None:
+    """XNNPACK would not load a model that has one."""
+    shape = ["n", 2, 1, 3, 2, 1, 2]
+    model = model_of([helper.make_node(op, ["x"], ["y"], axis=axis)], {"x": ("float32", shape)}, ["y"])
+    rng = np.random.default_rng(0)
+    assert_lowered(model, *({"x": rng.normal(size=(n, *shape[1:])).astype(np.float32)} for n in (1, 2, 7)))
+
+
 def test_softmax_of_a_classifier_before_opset_13_is_one_operator() -> None:
     model = model_of(
         [helper.make_node("Softmax", ["x"], ["y"], axis=1)], {"x": ("float32", ["batch", 9, 1, 1])}, ["y"], opset=11

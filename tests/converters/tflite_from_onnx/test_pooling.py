@@ -63,10 +63,11 @@ def test_windows_over_the_end_count_where_nothing_is_padded(operator: str, extra
         {"kernel_shape": [10, 2]},
         {"kernel_shape": [3, 3], "dilations": [1, 4], "strides": [1, 3]},
         {"kernel_shape": [3, 3], "dilations": [2, 1], "auto_pad": "SAME_UPPER"},
+        {"kernel_shape": [1, 3], "strides": [3, 1], "auto_pad": "SAME_UPPER"},
     ],
 )
 def test_windows_beyond_the_image_are_refused(operator: str, extra: dict[str, Any], attributes: dict[str, Any]) -> None:
-    """As is automatic padding of dilated windows, which ONNX Runtime and the standard compute differently."""
+    """As is automatic padding of windows that are dilated or do not touch: ONNX Runtime's is not the standard's."""
     model = model_of(
         [helper.make_node(operator, ["x"], ["y"], **attributes, **extra)],
         {"x": ("float32", SHAPES[2])}, ["y"], opset=22,

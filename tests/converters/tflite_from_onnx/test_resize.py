@@ -84,6 +84,13 @@ def test_open_image_sizes_repeated_alike_need_no_size_at_run_time(scale: int) ->
     assert made == ["TRANSPOSE", "CONCATENATION", "DEPTH_TO_SPACE", "TRANSPOSE"]
 
 
+def test_an_image_of_which_nothing_is_left_is_refused() -> None:
+    scales = {"s": np.array([1, 1, 0.5, 0.75], np.float32)}
+    node = helper.make_node("Resize", ["x", "", "s"], ["y"], mode="linear")
+    with pytest.raises(Unsupported, match="cannot be lowered"):
+        lower(model_of([node], {"x": ("float32", ["n", 2, 4, 1])}, ["y"], scales))
+
+
 def test_a_grid_that_tflite_lacks_is_refused_at_open_sizes() -> None:
     node = helper.make_node("Resize", ["x", "", "s"], ["y"], mode="cubic")
     scales = {"s": np.array([1, 1, 2, 2], np.float32)}

@@ -10,7 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from onnx import helper
 
-from tests.converters.tflite_from_onnx.lowered import assert_lowered, kinds, model_of
+from mlpack_edge.core.errors import Unsupported
+from tests.converters.tflite_from_onnx.lowered import assert_lowered, kinds, lower, model_of
 from tests.converters.tflite_from_onnx.moving import assert_moved, behind_convolution, filled, images
 
 DTYPES = ("float32", "int64", "int32", "int8", "uint8", "int16", "bool")
@@ -101,6 +102,18 @@ def test_an_expand_to_the_shape_of_another_value_follows_it() -> None:
         ["y"],
     )
     assert_lowered(model, *({"x": filled("float32", (1, 4)), "z": filled("float32", (n, 4))} for n in (1, 2, 7)))
+
+
+def test_more_than_eight_dimensions_are_refused() -> None:
+    """RESHAPE and TRANSPOSE load with them, and fail when the model runs."""
+    nodes = [
+        helper.make_node("Unsqueeze", ["x", "axes"], ["u"]),
+        helper.make_node("Transpose", ["u"], ["y"], perm=list(reversed(range(9)))),
+    ]
+    model = model_of(nodes, {"x": ("float32", ["n", 2, 3])}, ["y"], {"axes": np.arange(1, 7)})
+    with pytest.raises(Unsupported, match="cannot be lowered") as refusal:
+        lower(model)
+    assert "9 dimensions" in refusal.value.why
 
 
 def test_an_output_may_be_an_input_a_constant_or_another_output() -> None:
