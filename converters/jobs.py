@@ -75,7 +75,7 @@ def convert(payload: Json, stage: Stage) -> Json:
         draft.unlink()
         raise _failed(
             f"{name} and its {_FORMATS[target]} file are not the same model; nothing was written", proof, result,
-            _CONVERTED_NEXT[target],
+            _CONVERTED_NEXT["onnx" if source.kind in _NETS else target],
         )  # fmt: skip
     return result
 

@@ -41,7 +41,10 @@ def narrow(signature: Signature) -> Signature:
 
 
 class Narrowed:
-    """A model as a `parity.Runner` that takes the rows of `narrow(signature)`, and computes as it always does."""
+    """A model as a `parity.Runner` that takes the rows of `narrow(signature)`, and computes as it always does.
+
+    What it gives beyond float32 is infinite: that is all a TFLite file can say of it.
+    """
 
     def __init__(self, model: Runner) -> None:
         self._model = model
@@ -49,7 +52,8 @@ class Narrowed:
 
     def run(self, feeds: Mapping[str, Array]) -> dict[str, Array]:
         """The model's answers to the same numbers in its own element types. Raises what the model raises."""
-        return self._model.run({spec.name: _as(feeds[spec.name], spec.dtype) for spec in self._model.signature.inputs})
+        made = self._model.run({spec.name: _as(feeds[spec.name], spec.dtype) for spec in self._model.signature.inputs})
+        return {name: _within_float32(array) for name, array in made.items()}
 
 
 class TfliteModel:
@@ -120,6 +124,15 @@ class TfliteModel:
         if self._turned and array.ndim in TURNED:
             array = np.moveaxis(array, -1, 1)
         return _as(array, spec.dtype)
+
+
+def _within_float32(array: Array) -> Array:
+    """float64 numbers, those that no float32 is near as infinities."""
+    if array.dtype != np.float64:
+        return array
+    with np.errstate(over="ignore"):
+        held = array.astype(np.float32)
+    return np.where(np.isinf(held), held.astype(np.float64), array)
 
 
 def _as(array: Array, dtype: str) -> Array:
