@@ -54,10 +54,10 @@ def _sessions(path: Path) -> list[tuple[str, str]]:
 
 
 def _plain(text: str) -> str:
-    """Without what differs from run to run and from processor to processor: digests, roundings below 1e-9, padding."""
+    """Without what differs from run to run and from processor to processor: digests, roundings below 1e-5, padding."""
     text = re.sub(r"[0-9a-f]{64}", "<sha256>", text)
     text = re.sub(r'"sha256":"[0-9a-f]+\.\.\.', '"sha256":"<sha256>', text)
-    text = re.sub(r"\b\d(?:\.\d+)?e-(?:09|[1-9]\d)\b", "0", text)
+    text = re.sub(r"\b\d(?:\.\d+)?e-(?:0[6-9]|[1-9]\d)\b", "0", text)
     text = re.sub(r" {2,}", "  ", text)
     return "\n".join(line.rstrip() for line in text.strip().splitlines())
 
