@@ -48,7 +48,7 @@ def facts_text(facts: Json) -> str:
         rows.append(("parameters", f"{facts['parameters']:,}"))
     for key, show in _ROWS.items():
         if facts.get(key):
-            rows += [(key, text) for text in show(facts[key], facts)]
+            rows += [(_LABELS.get(key, key), text) for text in show(facts[key], facts)]
     rows += [("loads", f"{name}: {'yes' if answer is True else answer}") for name, answer in facts["loads"].items()]
     rows += [("note", text) for text in facts["notes"]]
     rows.append(("sha256", facts["sha256"]))
@@ -115,10 +115,12 @@ def _signature(signature: Json, facts: Json) -> list[str]:
     return [f"mlpack's{', ' if parts else ''}{', '.join(parts)}"]
 
 
+#: Keys that people read under another word. (`schema` is taken in JSON: it is the version of the document.)
+_LABELS = {"schema_version": "schema"}
 #: Key of the facts -> its lines, in the order in which they are shown.
 _ROWS: dict[str, Callable[[Any, Json], list[str]]] = {
     "opset": _opset,
-    "schema_version": lambda number, facts: [f"schema {number}"],
+    "schema_version": lambda number, facts: [f"TFLite {number}"],
     "producer": lambda text, facts: [text],
     "inputs": _tensors,
     "outputs": _tensors,

@@ -70,6 +70,8 @@ def test_channel_last_borders_are_the_same_model(net: Path, tmp_path: Path) -> N
     assert document["signature"]["inputs"][0]["shape"] == ["batch", 10, 12, 3]
     assert document["signature"]["outputs"][0]["shape"] == ["batch", 6, 8, 4]
     assert "TRANSPOSE" not in mlpack_json("inspect", out)[1]["ops"]
+    told = mlpack("inspect", out).stdout.splitlines()
+    assert ["schema", "TFLite", "3"] in [line.split() for line in told]
     assert mlpack("check", net, out, "--rows", "50").returncode == 0
 
 
