@@ -7,9 +7,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from mlpack_edge.converters.tflite_from_onnx.emitter import Given
 from mlpack_edge.converters.tflite_from_onnx.node import Node
 from mlpack_edge.converters.tflite_from_onnx.operators import resize_grid
+from mlpack_edge.converters.tflite_from_onnx.operators.resize_axis import along_axis
 from mlpack_edge.converters.tflite_from_onnx.operators.resize_grid import Filter, Grid
 from mlpack_edge.converters.tflite_from_onnx.operators.resize_runtime import resize_at_run_time
 from mlpack_edge.converters.tflite_from_onnx.operators.spatial import FLOATS
@@ -25,7 +25,8 @@ _VARIANTS = ((False, True), (False, False), (True, False))  # (align_corners, ha
 
 @dataclass(frozen=True, slots=True)
 class Resized:
-    """One axis that changes. scale: as the node has it, or output size by input size."""
+    """One axis that changes. scale: as the node has it, or output size by input size; 0 where only the running model
+    knows it."""
 
     axis: int
     size: Size
@@ -72,7 +73,7 @@ def resize(node: Node) -> Value:
     for one in axes:
         if not isinstance(one.size, int) or not isinstance(one.out, int):
             raise node.refuse(
-                f"TFLite's own grid is not this one, and its axis {one.axis} has the open size {one.size}",
+                f"TFLite's own grid is not this one, and it makes {one.out} of the size {one.size} of axis {one.axis}",
                 "fix the sizes of its image with --shape",
             )
         if how.mode == "nearest":
@@ -140,8 +141,9 @@ def axes_of(node: Node, *, crops: bool) -> list[Resized]:
     policy = str(node.attr("keep_aspect_ratio_policy", "stretch"))
     if policy != "stretch":
         return _kept_aspect(node, axes, sizes, rois, larger=policy == "not_smaller")
+    linear = str(node.attr("mode")) == "linear" and not node.attr("antialias", 0)  # between grids a little apart too
     return [
-        Resized(axis, x.shape[axis], out, _ratio(node, x.shape[axis], out), roi)
+        Resized(axis, x.shape[axis], out, _ratio(node, x.shape[axis], out, open_too=linear), roi)
         for axis, out, roi in zip(axes, sizes, rois, strict=True)
     ]
 
@@ -156,11 +158,14 @@ def _scaled(node: Node, size: Size, factor: float) -> Size:
     )
 
 
-def _ratio(node: Node, size: Size, out: Size) -> float:
+def _ratio(node: Node, size: Size, out: Size, *, open_too: bool = False) -> float:
+    """Output size by input size. Where one of them is open and no multiple of the other: refused, or 0."""
     if isinstance(size, int) and isinstance(out, int):
         return float(np.float32(out) / np.float32(size))
     factor = quotient(out, size)
     if not isinstance(factor, int):
+        if open_too:
+            return 0.0
         raise node.refuse(f"it makes {out} of the size {size}, and one of them is open", "fix the sizes with --shape")
     return float(factor)
 
@@ -230,7 +235,17 @@ def _agrees(one: Resized, how: How, align_corners: bool, half_pixel: bool) -> bo
         theirs = lambda grid: resize_grid.tflite_bilinear(
             grid.size, grid.out, align_corners=align_corners, half_pixel=half_pixel
         )
-    grids = [how.grid(one)] if known else [how.grid(one, size) for size in _SAMPLES]
+    if known:
+        grids = [how.grid(one)]
+    elif one.scale:
+        grids = [how.grid(one, size) for size in _SAMPLES]
+    else:
+        pairs = [
+            (one.size if isinstance(one.size, int) else size, one.out if isinstance(one.out, int) else out)
+            for size in _SAMPLES
+            for out in _SAMPLES
+        ]
+        grids = [Grid(size, out, float(np.float32(out) / np.float32(size)), how.coordinates) for size, out in pairs]
     return all(np.allclose(mine(grid), theirs(grid), rtol=0, atol=2e-6) for grid in grids)
 
 
@@ -260,23 +275,6 @@ def _repeated(node: Node, x: Value, perm: tuple[int, ...], spec: Spec, times: in
     copies = low.emit("CONCATENATION", [tensor] * times**2, x.dtype, many, axis=len(perm) - 1)
     made = low.emit("DEPTH_TO_SPACE", [copies], x.dtype, permuted(spec.shape, perm), block_size=times)
     return low.value(made, spec, perm)
-
-
-def along_axis(node: Node, x: Value, axis: int, weights: Array) -> Value:
-    """`weights` `[out, size]` applied along an axis, in the layout in which `x` is: nothing is transposed."""
-    low, perm = node.low, x.layout
-    shape = permuted(x.shape, perm)
-    at = perm.index(axis)
-    out = (*shape[:at], len(weights), *shape[at + 1 :])
-    spec = Spec(x.dtype, (*x.shape[:axis], len(weights), *x.shape[axis + 1 :]))
-    content = weights.astype(np.float32)
-    if at == len(perm) - 1:
-        tensors: list[Given] = [low.tensor(x, perm), content, None]
-        return low.emit_value("FULLY_CONNECTED", tensors, spec, perm, keep_num_dims=True)
-    front, behind = product(shape[:at]), product(shape[at + 1 :])
-    flat = low.reshape(low.tensor(x, perm), (front, shape[at], behind))
-    made = low.emit("BATCH_MATMUL", [content[None], flat], x.dtype, (front, len(weights), behind))
-    return low.value(low.reshape(made, out), spec, perm)
 
 
 def _extrapolated(node: Node, x: Value, axes: Sequence[Resized], how: How) -> Value:

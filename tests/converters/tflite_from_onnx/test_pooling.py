@@ -81,6 +81,16 @@ def test_a_pool_that_fits_is_one_operator_at_any_size() -> None:
     assert made == ["TRANSPOSE", "MAX_POOL_2D", "TRANSPOSE"]
 
 
+@pytest.mark.parametrize("include", [0, 1])
+def test_means_over_the_end_of_an_open_size_count_what_is_there(include: int) -> None:
+    """Nothing is padded: what lies beyond the end counts in neither case."""
+    made = assert_operator(
+        "AveragePool", {"x": ["n", 3, "h", "w"]}, opset=22, kernel_shape=[2, 2], strides=[2, 2], ceil_mode=1,
+        count_include_pad=include,
+    )  # fmt: skip
+    assert made == ["TRANSPOSE", "AVERAGE_POOL_2D", "TRANSPOSE"]
+
+
 def test_padding_of_an_open_size_that_does_not_count_is_refused() -> None:
     model = model_of(
         [helper.make_node("AveragePool", ["x"], ["y"], kernel_shape=[3, 3], strides=[2, 2], pads=[1] * 4)],

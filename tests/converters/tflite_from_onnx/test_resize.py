@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+import onnx
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -82,6 +83,44 @@ def test_whole_scales_keep_image_sizes_open(mode: str, kind: str, coordinates: s
 def test_open_image_sizes_repeated_alike_need_no_size_at_run_time(scale: int) -> None:
     made = _resize(["n", 2, "h", "w"], [1, 1, scale, scale], mode="nearest")
     assert made == ["TRANSPOSE", "CONCATENATION", "DEPTH_TO_SPACE", "TRANSPOSE"]
+
+
+def _resized_to_another(**attributes: Any) -> onnx.ModelProto:
+    """An image resized to the sizes of another one, as a decoder joins its levels."""
+    return model_of(
+        [
+            helper.make_node("Shape", ["x"], ["front"], start=0, end=2),
+            helper.make_node("Shape", ["z"], ["back"], start=2, end=4),
+            helper.make_node("Concat", ["front", "back"], ["s"], axis=0),
+            helper.make_node("Resize", ["x", "", "", "s"], ["r"], **attributes),
+            helper.make_node("Add", ["r", "z"], ["y"]),
+        ],
+        {"x": ("float32", ["n", 2, "h", "w"]), "z": ("float32", ["n", 2, "H", "W"])},
+        ["y"],
+    )
+
+
+@pytest.mark.parametrize("coordinates", ["half_pixel", "align_corners", "asymmetric"])
+def test_images_are_interpolated_to_the_open_sizes_of_another(coordinates: str) -> None:
+    pairs = [((5, 6), (8, 3)), ((4, 1), (1, 7)), ((3, 3), (3, 3)), ((7, 5), (13, 19))]
+    feeds = [{"x": normal(n, 2, *a), "z": normal(n, 2, *b)} for n, (a, b) in zip((1, 2, 7, 1), pairs, strict=True)]
+    model = _resized_to_another(mode="linear", coordinate_transformation_mode=coordinates)
+    assert "RESIZE_BILINEAR" in kinds(assert_lowered(model, *feeds, atol=1e-4).data)
+
+
+@pytest.mark.parametrize(
+    "attributes",
+    [
+        {"mode": "nearest", "coordinate_transformation_mode": "asymmetric", "nearest_mode": "floor"},
+        {"mode": "linear", "antialias": 1},
+        {"mode": "linear", "coordinate_transformation_mode": "pytorch_half_pixel"},
+        {"mode": "cubic"},
+    ],
+)
+def test_open_sizes_between_which_grids_may_differ_are_refused(attributes: dict[str, Any]) -> None:
+    """A nearest element may be the next one by a rounding; the others have grids that TFLite lacks."""
+    with pytest.raises(Unsupported):
+        lower(_resized_to_another(**attributes))
 
 
 def test_an_image_of_which_nothing_is_left_is_refused() -> None:
