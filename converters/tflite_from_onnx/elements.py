@@ -86,6 +86,8 @@ def _slice(node: Node) -> Elements | None:
         else:
             bounds.append(int(value.array.reshape(-1)[0]))
     start, end, step = bounds
+    if step < 0:  # as the standard has it, not Python: a start before the first place is the first place
+        start = max(start, -len(found))
     stop = None if step < 0 and end < -len(found) else end
     return found[slice(start, stop, step)] if step else None
 
@@ -176,7 +178,8 @@ _NOT_ABOVE_0 = re.compile(r"\(1-[^()?]+\)")
 
 def _reduce_product(node: Node) -> Elements | None:
     found = _known(node.input(0))
-    return (product(found),) if found is not None and node.input(0).rank == 1 else None
+    whole = found is not None and node.input(0).rank == 1 and node.spec().shape in ((), (1,))
+    return (product(found),) if whole and found is not None else None
 
 
 _RULES: dict[str, Callable[[Node], Elements | None]] = {
@@ -184,7 +187,7 @@ _RULES: dict[str, Callable[[Node], Elements | None]] = {
     "Size": _size,
     "Identity": _same,
     "Squeeze": _same,
-    "Unsqueeze": lambda node: _known(node.input(0)) if node.input(0).rank == 0 else None,
+    "Unsqueeze": _reshape,
     "Cast": _cast,
     "Reshape": _reshape,
     "Concat": _concat,

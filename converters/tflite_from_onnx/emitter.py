@@ -100,7 +100,7 @@ class Emitter(Chains):
         inner = sizes.terms(size)
         if inner is not None and self.can_tell(size):
             operator, a, b = inner
-            kind = {"+": "ADD", "-": "SUB", "//": "FLOOR_DIV"}[operator]
+            kind = {"+": "ADD", "-": "SUB", "//": "DIV"}[operator]  # DIV rounds a difference below 0 as ONNX does
             return self.emit(kind, [self.size_tensor(a), self.size_tensor(b)], "int32", ())
         factor, *rest = size.split("*")
         if not rest:

@@ -111,3 +111,38 @@ def test_what_is_left_beside_the_size_of_another_input_is_left_to_the_kernel() -
         {"minus": np.array([-1])},
     )
     assert_lowered(model, *({"ids": filled("float32", (n, 5)), "mask": filled("float32", (n, 5))} for n in (1, 2, 7)))
+
+
+@pytest.mark.parametrize("axes", [[-2, 1], [1, 0], [0, 1, 2]])
+def test_a_size_with_several_new_axes_has_them(axes: list[int]) -> None:
+    nodes = [
+        helper.make_node("Shape", ["x"], ["s"]),
+        helper.make_node("Gather", ["s", "first"], ["n"], axis=0),
+        helper.make_node("Unsqueeze", ["n", "axes"], ["y"]),
+    ]
+    constants = {"first": np.array(0), "axes": np.array(axes)}
+    model = model_of(nodes, {"x": ("float32", ["n", 3])}, ["y"], constants)
+    assert_lowered(model, *({"x": np.zeros((n, 3), np.float32)} for n in (1, 2, 7)))
+
+
+def test_half_of_a_negative_difference_of_sizes_is_rounded_towards_0() -> None:
+    """As the margin of a crop that is wider than its image is."""
+    nodes = [
+        helper.make_node("Shape", ["x"], ["s"]),
+        helper.make_node("Gather", ["s", "first"], ["n"], axis=0),
+        helper.make_node("Sub", ["n", "four"], ["d"]),
+        helper.make_node("Div", ["d", "two"], ["y"]),
+    ]
+    constants = {"first": np.array(0), "four": np.array(4), "two": np.array(2)}
+    model = model_of(nodes, {"x": ("float32", ["n", 3])}, ["y"], constants)
+    assert_lowered(model, *({"x": np.zeros((n, 3), np.float32)} for n in (1, 3, 7)))
+
+
+def test_a_shape_backwards_from_before_its_first_size() -> None:
+    nodes = [
+        helper.make_node("Shape", ["x"], ["s"]),
+        helper.make_node("Slice", ["s", "start", "end", "axis", "step"], ["y"]),
+    ]
+    constants = {"start": np.array([-5]), "end": np.array([-9]), "axis": np.array([0]), "step": np.array([-1])}
+    model = model_of(nodes, {"x": ("float32", ["n", 3])}, ["y"], constants)
+    assert_lowered(model, *({"x": np.zeros((n, 3), np.float32)} for n in (1, 2, 7)))
