@@ -28,6 +28,8 @@ def merge_reshapes(graph: Graph) -> bool:
         elif before.kind in _SHAPING:
             whole = before.inputs[0]
             if _undoes(before, op) or same_shape(whole, op.output):
+                if op.output in edges.outputs and (whole in edges.borders or edges.maker(whole) is None):
+                    continue  # the two tensors have to stay two
                 edges.read(op, 0, whole)
                 changed |= edges.bypass(op)
             elif op.kind == "RESHAPE" and _is_fixed(op):

@@ -319,3 +319,10 @@ def test_memory_is_copied_only_where_it_is_read_again() -> None:
     assert "TRANSPOSE" not in written("c")
     assert "TRANSPOSE" not in written("t")  # LiteRT sees that the first of them is read
     assert written("a").index("TRANSPOSE") == 3
+
+
+@pytest.mark.parametrize(("first", "second"), [("Unsqueeze", "Squeeze"), ("Squeeze", "Unsqueeze")])
+def test_reshapes_between_an_input_and_an_output_of_two_open_sizes_stay(first: str, second: str) -> None:
+    nodes = [NODE(first, ["x", "axis"], ["a"]), NODE(second, ["a", "axis"], ["y"])]
+    model = model_of(nodes, {"x": ("float32", ["n", 1, "m", 2])}, ["y"], {"axis": np.array([1])})
+    assert_lowered(model, *({"x": normal(n, 1, m, 2)} for n, m in ((1, 4), (2, 3), (7, 1))))
