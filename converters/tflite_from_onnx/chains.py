@@ -21,6 +21,9 @@ _ANYWHERE = frozenset({
     "NEG", "RELU", "RELU6", "RSQRT", "SQRT", "SQUARE", "SUB", "TANH",
 })  # fmt: skip
 
+#: Axes that one transpose puts into another order at most: XNNPACK has no more.
+_MOST_TURNED = 6
+
 
 @dataclass(frozen=True, slots=True)
 class _Twin:
@@ -56,7 +59,12 @@ class Chains(Writer, ABC):
             return tensor
         twin = self._twins.get(tensor)
         other = None if twin is None else twin.arranged.transposed(perm)
-        return self._nearest(self._arranged(tensor, shape).transposed(perm), twin, other, permuted(shape, perm))
+        if other is not None and len(other.runs()[1]) > _MOST_TURNED:
+            other = None
+        own = self._arranged(tensor, shape).transposed(perm)
+        if len(own.runs()[1]) > _MOST_TURNED:  # too many for one step: begin anew where it stands
+            own = moving.of(tensor, shape).transposed(perm)
+        return self._nearest(own, twin, other, permuted(shape, perm))
 
     def turns(self, tensor: Tensor, perm: Perm, shape: Sequence[Size]) -> int:
         """How many transposes there are up to a tensor with its axes in the order `perm`; below 0 where it saves some."""

@@ -185,3 +185,20 @@ def test_a_product_of_open_steps_that_is_cut_stays_right(turned: bool) -> None:
     model = model_of(nodes, {"x": ("float32", ["batch", "steps", 6])}, ["q", "k", "v"], constants)
     feeds = [{"x": RNG.normal(size=(n, steps, 6)).astype(np.float32)} for n, steps in ((1, 5), (2, 3), (7, 2))]
     assert_lowered(model, *feeds, atol=1e-5)
+
+
+def test_more_axes_than_one_transpose_takes_are_turned_in_several() -> None:
+    """Tokens in the order of windows inside windows, as Hiera unrolls them: three splits together turn eight axes."""
+    shape: list[Any] = ["n", 16, 16, 3]
+    steps: list[tuple[str, list[int]]] = []
+    for times in (1, 4, 16):
+        side = int(16 / times**0.5)
+        steps += [
+            ("Reshape", [-1, side // 2, 2, side // 2, 2, 3]),
+            ("Transpose", [0, 2, 4, 1, 3, 5]),
+            ("Reshape", [-1, side // 2, side // 2, 3]),
+        ]
+    lowered = assert_lowered(
+        _model(shape, steps), *({"x": RNG.normal(size=(n, 16, 16, 3)).astype(np.float32)} for n in (1, 2, 7))
+    )
+    assert kinds(lowered.data).count("TRANSPOSE") in (2, 3)
