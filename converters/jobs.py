@@ -216,11 +216,10 @@ def _any_quantized(models: list[Model]) -> bool:
 
 
 def _allowed(payload: Json, lowered: bool, kind: str, quantized: bool) -> Allowed:
-    """kind: of the source. A tabular model on TFLite computes in float32, as a net does on ONNX Runtime."""
-    net = kind in _NETS
-    family = ("lowered" if net else "net") if lowered else ("net" if net else "tabular")
-    if lowered and quantized:
-        family = "quantized"
+    """kind: of the source. quantized: whether it computes with codes."""
+    family = "net" if kind in _NETS else "tabular"
+    if lowered:
+        family = "quantized" if quantized else "lowered"
     return Allowed(family, payload.get("rtol"), payload.get("atol"), payload.get("max_flips", 0.0))
 
 

@@ -19,11 +19,14 @@ from mlpack_edge.runtimes.compare import Tolerance, differences, judge
 from mlpack_edge.runtimes.data import Table, feeds_from_table
 from mlpack_edge.runtimes.onnxruntime import FAULTS, open_session, run
 from mlpack_edge.runtimes.parity import ParityReport, RowGroup, RowsRefused, Runner, check_parity
-from mlpack_edge.runtimes.rows import Hints, make_groups
+from mlpack_edge.runtimes.rows import FARTHEST, Hints, make_groups
 
 Array = NDArray[Any]
 Json = dict[str, Any]
 
+#: How far out a number is put in a row for TFLite, in multiples of its scale: beside a number a million times as large
+#: float32 has lost the others, and a distance or a sum tells nothing of them.
+_FAR = 1e3
 #: Batches of a lowered model beside those of its rows.
 _BATCHES = (2, 7)
 #: Rows of DATA that are compared in one piece.
@@ -35,7 +38,7 @@ class Allowed:
     """What the user allows; None is the default of the model family.
 
     family: "tabular" (computed in float64 as the source does, so only the last rounding may differ), "net" (float32 sums
-    in another order), "lowered" (a net on TFLite: other sums in every layer, and XNNPACK's own exponentials), or
+    in another order), "lowered" (anything on TFLite: float32 throughout, other sums, XNNPACK's own exponentials), or
     "quantized" (a net of codes on TFLite: steps of its scales, see `quantized_parity`).
     """
 
@@ -125,7 +128,7 @@ def prove(
     signature = reference.signature
 
     def groups() -> Iterator[RowGroup]:
-        made = _groups(signature, hints, data, rows)
+        made = _groups(signature, hints, data, rows, _FAR if lowered else FARTHEST)
         for group in _for_lowered(made) if lowered else made:
             least = EXCUSABLE if allowed.is_quantized else 0.0
             yield replace(group, excusable=max(group.excusable, least))
@@ -153,13 +156,13 @@ def prove(
     return Proof(report, verdict, divergence)
 
 
-def _groups(signature: Signature, hints: Hints, data: Table | None, rows: int) -> Iterator[RowGroup]:
+def _groups(signature: Signature, hints: Hints, data: Table | None, rows: int, far: float) -> Iterator[RowGroup]:
     if data is not None:
         feeds = feeds_from_table(data, signature)
         for start in range(0, data.rows, PIECE):
             piece = {name: array[start : start + PIECE] for name, array in feeds.items()}
             yield RowGroup("data", piece, must_run=True, start=start)
-    yield from make_groups(signature, hints, rows)
+    yield from make_groups(signature, hints, rows, far=far)
 
 
 def _for_lowered(groups: Iterable[RowGroup]) -> Iterator[RowGroup]:

@@ -25,6 +25,7 @@ Key = tuple[str, int]
 ORDINARY_EXCUSABLE, EXTREME_EXCUSABLE = 0.01, 0.25
 #: Multiples of a column's own scale at which float32 loses digits, or that vanish beside other numbers.
 EXTREMES = (1e3, -1e3, 1e6, -1e6, 1e9, -1e9, 1e-9, -1e-9, 1e-30, 0.0)
+FARTHEST = max(EXTREMES)
 TEXTS = (
     "the quick brown fox", "", " ", "Été à la plage", "straße GROSS", "ΑΒΓ αβγ", "привет мир", "日本語 テキスト",
     "naïve café", "e\u0301 combining", "emoji 🙂 end", "İstanbul ıI", "tab\tnew\nline", "a", "UPPER lower 123 4_5",
@@ -69,13 +70,15 @@ class Hints:
     empty_batch: bool = False
 
 
-def make_groups(signature: Signature, hints: Hints, count: int, seed: int = 0) -> Iterator[RowGroup]:
-    """At least `count` rows in groups of one kind each."""
+def make_groups(
+    signature: Signature, hints: Hints, count: int, seed: int = 0, far: float = FARTHEST
+) -> Iterator[RowGroup]:
+    """At least `count` rows in groups of one kind each. far: the largest of EXTREMES that is used."""
     random = np.random.default_rng(seed)
     if not _is_tabular(signature):
         yield from _tensor_groups(signature, hints, count, random)
         return
-    maker = _Maker(signature, hints, random)
+    maker = _Maker(signature, hints, random, far)
     ordinary = maker.ordinary(count)
     yield RowGroup("ordinary", ordinary, excusable=ORDINARY_EXCUSABLE)
     yield RowGroup("single", _take(ordinary, 1), excusable=1.0)
@@ -106,7 +109,8 @@ def _take(feeds: Mapping[str, Array], count: int) -> dict[str, Array]:
 class _Maker:
     """Makes tabular rows column by column."""
 
-    def __init__(self, signature: Signature, hints: Hints, random: np.random.Generator) -> None:
+    def __init__(self, signature: Signature, hints: Hints, random: np.random.Generator, far: float) -> None:
+        self.extremes = [number for number in EXTREMES if abs(number) <= far]
         self.signature, self.hints, self.random = signature, hints, random
         self.columns = {(column.input, column.index): column for column in signature.columns}
 
@@ -142,7 +146,7 @@ class _Maker:
                 name, index = places[int(self.random.integers(len(places)))]
                 hint = self._hint(name, index)
                 scale = 1.0 if hint.low is None or hint.high is None else max(hint.high - hint.low, 1e-6)
-                feeds[name][row, index] = float(self.random.choice(EXTREMES)) * min(scale, 1e6)
+                feeds[name][row, index] = float(self.random.choice(self.extremes)) * min(scale, 1e6)
         return feeds
 
     def missing(self, count: int) -> dict[str, Array]:
@@ -286,7 +290,8 @@ def _tensor(spec: TensorSpec, shape: tuple[int, ...], hint: ColumnHint, random: 
         return random.random(shape) < 0.5
     if dtype.kind in "iu":
         low = 0 if hint.low is None else int(hint.low)
-        high = 2 if hint.high is None else int(hint.high)
+        usual = 255 if dtype == np.uint8 else 2  # bytes are most often an image
+        high = usual if hint.high is None else int(hint.high)
         return random.integers(low, high + 1, size=shape).astype(dtype)
     scale = random.choice([0.1, 1.0, 1.0, 3.0], size=(shape[0], *[1] * (len(shape) - 1))) if shape else 1.0
     return (random.standard_normal(shape) * scale).astype(dtype)

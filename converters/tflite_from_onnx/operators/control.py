@@ -56,6 +56,8 @@ def loop(node: Node) -> list[Value | None]:
         active = node.low.op("Reshape", condition, np.zeros(0, np.int64))
     elif condition is not None and not condition.array.reshape(()):  # type: ignore[union-attr]
         most = 0
+    if most is not None and most * len(body.node) > _MOST_NODES and not scans and active is None:
+        return loop_at_run_time(node)  # too long to be written out
     done = 0
     while most is None or done < most:
         if (done + 1) * len(body.node) > _MOST_NODES:

@@ -121,6 +121,19 @@ def test_a_condition_that_depends_on_the_data_stops_what_is_carried() -> None:
     assert_lowered(_ranked(model, [3]), *({"x": np.array([a, 0, -1], np.float32)} for a in (0.1, 3, 20)))
 
 
+def test_a_loop_too_long_to_write_out_ends_where_the_data_say() -> None:
+    """It becomes a WHILE that goes on with what it carries unchanged, as libsvm's coupling of probabilities is written."""
+    body = _body(
+        [helper.make_node("ReduceMax", ["t"], ["most"], keepdims=0), helper.make_node("Less", ["most", "end"], ["go"])]
+    )
+    body.initializer.append(numpy_helper.from_array(np.array(1e6, np.float32), "end"))
+    del body.output[2]
+    loop = helper.make_node("Loop", ["m", "", "x"], ["y"], body=body)
+    model = _ranked(model_of([loop], {"x": ("float32", ["n", 3])}, ["y"], {"m": np.array(1000)}), ["n", 3])
+    feeds = [{"x": np.full((n, 3), start, np.float32)} for n, start in ((1, 0.1), (2, 3), (7, 2e6))]
+    assert kinds(assert_lowered(model, *feeds).data).count("WHILE") == 1
+
+
 def test_a_loop_of_a_million_rounds_is_refused() -> None:
     body = _body([helper.make_node("Identity", ["on"], ["go"])])
     loop = helper.make_node("Loop", ["m", "", "x"], ["y", "all"], body=body, name="round")
