@@ -30,13 +30,14 @@ def conv(node: Node) -> Value:
     axes = spatial_axes(node)
     if x.dtype not in FLOATS:
         raise node.refuse(f"TFLite convolves floats, not {x.dtype}")
-    kernel = known(w.shape)
+    kernel, groups = known(w.shape), int(node.attr("group", 1))
+    if kernel is not None and str(x.shape[1]).startswith("?"):  # made in the model, where inference lost count of them
+        x = Value(x.name, x.dtype, (x.shape[0], kernel[1] * groups, *x.shape[2:]), forms=dict(x.forms))
     if kernel is None or not isinstance(x.shape[1], int):
         raise node.refuse("the sizes of its kernel or its channels are open", "fix them with --shape")
     windows = windows_of(node, x.shape[2:], kernel[2:])
     shape = (x.shape[0], kernel[0], *output_sizes(windows, node.spec().shape[2:]))
     spec = Spec(x.dtype, shape)
-    groups = int(node.attr("group", 1))
     if x.shape[1] != kernel[1] * groups or kernel[0] % groups:
         raise node.refuse(f"{x.shape[1]} channels in {groups} groups do not fit its kernel {list(kernel)}")
     tensor = convolved(node, x, w, node.optional(2), windows, groups, spec)

@@ -184,3 +184,35 @@ def test_integers_are_convolved_exactly_whatever_their_sums() -> None:
     assert_lowered(
         model_of([node], {"x": ("uint8", ["n", 300, 5, 6])}, ["y"], many), {"x": np.full((2, 300, 5, 6), 255, np.uint8)}
     )
+
+
+def test_channels_of_which_inference_lost_count_are_those_of_the_kernel() -> None:
+    """Padding that the model computes, as torch writes a causal convolution of open length, leaves every size open."""
+    model = model_of(
+        [
+            helper.make_node("Pad", ["x", "pads"], ["p"], mode="reflect"),
+            helper.make_node("Conv", ["p", "w"], ["y"], kernel_shape=[3], group=2),
+        ],
+        {"x": ("float32", ["n", 4, "t"]), "pads": ("int64", [6])},
+        ["y"],
+        {"w": normal(6, 2, 3)},
+    )
+    feeds = [
+        {"x": normal(n, 4, t), "pads": np.array([0, 0, first, 0, 0, 1])}
+        for n, t, first in ((1, 5, 2), (2, 8, 0), (7, 3, 1))
+    ]
+    assert_lowered(model, *feeds, atol=1e-5)
+
+
+def test_channels_of_an_input_that_are_open_are_refused() -> None:
+    """Another number of them would count as groups in TFLite."""
+    with pytest.raises(Unsupported) as refusal:
+        lower(
+            model_of(
+                [helper.make_node("Conv", ["x", "w"], ["y"], kernel_shape=[3])],
+                {"x": ("float32", ["n", "c", 5])},
+                ["y"],
+                {"w": normal(6, 2, 3)},
+            )
+        )
+    assert "channels are open" in refusal.value.why
