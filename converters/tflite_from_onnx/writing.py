@@ -21,8 +21,6 @@ HELD = {
     "float32": "float32", "float64": "float32", "float16": "float32", "bfloat16": "float32", "bool": "bool",
     "int8": "int8", "int16": "int16", "int32": "int32", "int64": "int64", "uint8": "uint8",
 }  # fmt: skip
-#: RESHAPE and TRANSPOSE fail beyond, when the model runs.
-_MOST_DIMENSIONS = 8
 
 
 def held(dtype: str) -> str:
@@ -69,13 +67,7 @@ class Writer:
     def emit_many(
         self, kind: str, inputs: Sequence[Given], outputs: Sequence[tuple[str, Sequence[Size]]], **options: Any
     ) -> list[Tensor]:
-        """One operator; outputs: (ONNX element type, physical shape) of each. Raises Unsupported above 8 dimensions."""
-        most = max(len(shape) for _, shape in outputs)
-        if most > _MOST_DIMENSIONS:
-            raise Unsupported(
-                f"a tensor has {most} dimensions, and TFLite's kernels take {_MOST_DIMENSIONS} of them",
-                "keep the model as ONNX: mlpack convert --to onnx",
-            )
+        """One operator; outputs: (ONNX element type, physical shape) of each."""
         given = [self.tensor_of(item) if isinstance(item, np.ndarray) else item for item in inputs]
         made = [
             Tensor("", held(dtype), tuple(size if isinstance(size, int) else -1 for size in shape))

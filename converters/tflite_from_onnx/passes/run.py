@@ -20,6 +20,7 @@ from mlpack_edge.converters.tflite_from_onnx.passes.roots import invert_roots
 from mlpack_edge.converters.tflite_from_onnx.passes.transposes import flatten_channels_last, merge_transposes
 from mlpack_edge.converters.tflite_from_onnx.passes.weights import drop_small_codes, restore_codes
 from mlpack_edge.converters.tflite_graph.model import Graph
+from mlpack_edge.core.errors import Unsupported
 
 #: Each rewrites the graph in place and says whether it changed anything.
 _PASSES = (
@@ -42,13 +43,29 @@ _PASSES = (
 )
 #: What one pass leaves is work for another; a chain of this many has not been seen.
 _MOST_ROUNDS = 20
+#: RESHAPE and TRANSPOSE load with more than these, and fail when the model runs.
+_MOST_DIMENSIONS = 8
 
 
 def improve(graph: Graph) -> None:
-    """Rewrite `graph` and its sub-graphs in place; what they compute stays the same."""
+    """Rewrite `graph` and its sub-graphs in place; what they compute stays the same.
+
+    Raises Unsupported where a tensor is left that has more dimensions than TFLite's kernels take.
+    """
     _improve(graph)
+    _check_dimensions(graph)
     for inner in graph.subgraphs():
         _improve(inner)
+        _check_dimensions(inner)
+
+
+def _check_dimensions(graph: Graph) -> None:
+    for tensor in graph.tensors():
+        if len(tensor.shape) > _MOST_DIMENSIONS:
+            raise Unsupported(
+                f"the tensor {tensor.name!r} has {len(tensor.shape)} dimensions, and TFLite takes {_MOST_DIMENSIONS}",
+                "keep the model as ONNX: mlpack convert --to onnx",
+            )
 
 
 def _improve(graph: Graph) -> None:

@@ -111,9 +111,8 @@ def test_more_than_eight_dimensions_are_refused() -> None:
         helper.make_node("Transpose", ["u"], ["y"], perm=list(reversed(range(9)))),
     ]
     model = model_of(nodes, {"x": ("float32", ["n", 2, 3])}, ["y"], {"axes": np.arange(1, 7)})
-    with pytest.raises(Unsupported, match="cannot be lowered") as refusal:
+    with pytest.raises(Unsupported, match="has 9 dimensions"):
         lower(model)
-    assert "9 dimensions" in refusal.value.why
 
 
 def test_an_output_may_be_an_input_a_constant_or_another_output() -> None:
