@@ -78,12 +78,17 @@ _OF_ONE = frozenset({"probabilities", "proportions"})
 
 
 def _scale(role: str, reference: Array) -> float | NDArray[np.float64]:
-    """The median magnitude of an output, of each column where it is a table: a small column beside big ones counts."""
+    """The median magnitude of an output, of each column where it is a table: a small column beside big ones counts.
+
+    The columns of a net's output are sums of the same kind: one near zero has the roundings of the others, and its
+    unit is not below a hundredth of theirs.
+    """
     if role in _OF_ONE or reference.dtype.kind not in "fiu" or reference.size == 0:
         return 1.0
     magnitude = np.abs(reference.astype(np.float64))
     if magnitude.ndim == 2:
-        return np.array([_median(column) for column in magnitude.T])
+        least = 0.0 if role else _median(magnitude) / 100
+        return np.array([max(_median(column), least) for column in magnitude.T])
     return _median(magnitude)
 
 

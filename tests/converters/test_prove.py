@@ -59,3 +59,11 @@ def test_fewer_rows_than_asked_for_is_no_proof() -> None:
     with pytest.raises(BadInput, match="1000 were asked for") as caught:
         _passes(Model(picky), Model(lambda x: x))
     assert "--data" in caught.value.hint and "only small numbers" in caught.value.why
+
+
+def test_a_column_of_a_net_near_zero_has_the_roundings_of_the_others() -> None:
+    """A regression says what its columns are, and a small one counts for itself."""
+    values = np.tile(np.array([[1.0, 1e-6]], np.float32), (4, 1))
+    net, regression = (Allowed("net").tolerance(role, values).atol for role in ("", "value"))
+    assert np.asarray(net)[1] > 1e-8
+    assert np.asarray(regression)[1] < 1e-10

@@ -21,7 +21,7 @@ _MOST_SHORT = 32767
 _MOST_BYTE = 127
 #: From so many levels on the walk is a loop, of at most so many levels a turn. A turn costs about 2 us a call more than
 #: its levels do without a loop, and the loop ends where all have come to leaves: it pays where few trees are deep.
-WORTH_LOOPING, LEVELS_A_TURN = 18, 5
+WORTH_LOOPING, LEVELS_A_TURN = 30, 5
 
 
 def walked(low: Lowering, table: NodeTable, rows: Tensor, batch: Size) -> Tensor:
