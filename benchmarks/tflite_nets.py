@@ -48,7 +48,7 @@ HERE = Path(__file__).parent
 BATCHES = (1, 2, 7)
 #: The nets' numbers are below 1; float32 sums in another order differ by some 1e-6 of that.
 TOLERANCE = 1e-5
-#: What issue 3 allows over the leanest peer.
+#: What is allowed over the leanest peer.
 ALLOWED = 1.05
 Array = np.ndarray[Any, Any]
 

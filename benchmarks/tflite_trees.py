@@ -46,7 +46,7 @@ from mlpack_edge.core.signature import Signature, TensorSpec
 from mlpack_edge.runtimes.onnxruntime import open_session
 
 Array = np.ndarray[Any, Any]
-#: Issue 3: at most so many times ONNX Runtime's time for one row, and so much of the ONNX file's size.
+#: At most so many times ONNX Runtime's time for one row, and so much of the ONNX file's size.
 MOST_TIME, MOST_SIZE = 3.0, 0.6
 CATEGORICAL = (17, 18, 19)
 
