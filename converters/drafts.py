@@ -85,7 +85,7 @@ def tflite_draft(source: Source, built: BuiltModel, lineage: Lineage, payload: J
         steps = divergence_of_steps(again.model, again.taps, source.step_outputs, feeds)
         return steps or divergence_of_layers(again.model, candidate, feeds)
 
-    return Draft(size, signature, notes, Narrowed(source), candidate, find_divergence)
+    return Draft(size, signature, notes, Narrowed(source, candidate.signature), candidate, find_divergence)
 
 
 def _stops(lowered: Lowered) -> tuple[str, str] | None:

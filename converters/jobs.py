@@ -94,14 +94,15 @@ def check(payload: Json, stage: Stage) -> Json:
         refuse_changed(name, options, digest)
     _bring_together(names, models)
     stage(f"comparing {names[0]} with {names[1]}")
-    lowered = any(isinstance(model, TfliteModel) for model in models)
+    lowered = next((model for model in models if isinstance(model, TfliteModel)), None)
     runners: list[Runner] = [
-        Narrowed(model) if lowered and not isinstance(model, TfliteModel) else model for model in models
+        model if lowered is None or isinstance(model, TfliteModel) else Narrowed(model, lowered.signature)
+        for model in models
     ]
     proof = prove(
         runners[0], runners[1], _hints(models), options.data, payload["rows"],
-        _allowed(payload, lowered, (_framework(models) or models[0]).kind, lowered and _any_quantized(models)),
-        lambda feeds: _find_divergence(models, feeds), lowered,
+        _allowed(payload, bool(lowered), (_framework(models) or models[0]).kind, bool(lowered) and _any_quantized(models)),
+        lambda feeds: _find_divergence(models, feeds), bool(lowered),
     )  # fmt: skip
     result = {
         "reference": {"path": names[0], "sha256": digests[0]},

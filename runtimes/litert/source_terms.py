@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mlpack_edge.core.signature import Signature, TensorSpec, signature_from_text
+from mlpack_edge.core.signature import Dimension, Signature, TensorSpec, signature_from_text
 from mlpack_edge.runtimes.litert.borders import Values
 from mlpack_edge.runtimes.litert.model_file import read_model, stored_signature
 from mlpack_edge.runtimes.litert.runner import LitertOptions, LitertRunner
@@ -43,17 +43,29 @@ def narrow(signature: Signature) -> Signature:
 class Narrowed:
     """A model as a `parity.Runner` that takes the rows of `narrow(signature)`, and computes as it always does.
 
-    What it gives beyond float32 is infinite: that is all a TFLite file can say of it.
+    What it gives beyond float32 is infinite: that is all a TFLite file can say of it. held_against: the signature of the
+    file; a size that is fixed there is fixed in the rows as well.
     """
 
-    def __init__(self, model: Runner) -> None:
+    def __init__(self, model: Runner, held_against: Signature | None = None) -> None:
         self._model = model
-        self.signature = narrow(model.signature)
+        own = narrow(model.signature)
+        sizes = {spec.name: spec.shape for spec in held_against.inputs} if held_against else {}
+        inputs = tuple(replace(spec, shape=_fixed(spec.shape, sizes.get(spec.name, ()))) for spec in own.inputs)
+        self.signature = replace(own, inputs=inputs)
 
     def run(self, feeds: Mapping[str, Array]) -> dict[str, Array]:
         """The model's answers to the same numbers in its own element types. Raises what the model raises."""
         made = self._model.run({spec.name: _as(feeds[spec.name], spec.dtype) for spec in self._model.signature.inputs})
         return {name: _within_float32(array) for name, array in made.items()}
+
+
+def _fixed(own: tuple[Dimension, ...], other: tuple[Dimension, ...]) -> tuple[Dimension, ...]:
+    """`own` with the numbers that `other` has where it leaves a size open."""
+    if len(own) != len(other):
+        return own
+    pairs = zip(own, other, strict=True)
+    return tuple(there if isinstance(here, str) and isinstance(there, int) else here for here, there in pairs)
 
 
 class TfliteModel:

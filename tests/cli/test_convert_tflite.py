@@ -143,3 +143,22 @@ def test_a_damaged_tflite_file_is_refused_in_one_message(net: Path, tmp_path: Pa
     done: subprocess.CompletedProcess[str] = mlpack("check", net, cut)
     assert done.returncode == 1
     assert done.stderr.startswith("error: ") and "Traceback" not in done.stderr
+
+
+def test_a_batch_that_tflite_cannot_keep_open_is_one_and_said_to_be(tmp_path: Path) -> None:
+    """Boxes are picked row by row: the file has batch 1, is proven there, and a note says why."""
+    constants = {"k": np.array([3]), "iou": np.array([0.5], np.float32), "least": np.array([0.1], np.float32)}
+    graph = helper.make_graph(
+        [helper.make_node("NonMaxSuppression", ["boxes", "scores", *constants], ["picked"])], "g",
+        [helper.make_tensor_value_info("boxes", onnx.TensorProto.FLOAT, ["batch", 10, 4]),
+         helper.make_tensor_value_info("scores", onnx.TensorProto.FLOAT, ["batch", 2, 10])],
+        [helper.make_tensor_value_info("picked", onnx.TensorProto.INT64, ["n", 3])],
+        [numpy_helper.from_array(array, name) for name, array in constants.items()],
+    )  # fmt: skip
+    path, out = tmp_path / "boxes.onnx", tmp_path / "boxes.tflite"
+    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=9), path)
+    code, document = mlpack_json("convert", path, "--to", "tflite", "-o", out, "--rows", "20")
+    assert code == 0
+    assert [spec["shape"][0] for spec in document["signature"]["inputs"]] == [1, 1]
+    assert any(text.startswith("batch is 1 in the TFLite file: NonMaxSuppression") for text in document["notes"])
+    assert mlpack("check", path, out, "--rows", "5").returncode == 0
