@@ -183,7 +183,7 @@ def test_sets_of_categories_are_exact(seed: int, dtype: str) -> None:
 
 
 def test_a_deep_ensemble_is_a_loop() -> None:
-    trees = Trees(3, modes=(LEQ, LT), targets=1, dtype="float32", depth=24, missing=True)
+    trees = Trees(3, modes=(LEQ, LT), targets=1, dtype="float32", depth=40, missing=True)
     data = assert_same(trees.model(), trees.rows(64, True))
     assert "WHILE" in kinds(data)
 
