@@ -6,24 +6,23 @@ Every function takes a JSON payload and a `stage` function and returns a JSON-ab
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import replace
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 from numpy.typing import NDArray
 
-from mlpack_edge.converters.drafts import onnx_draft, tflite_draft
-from mlpack_edge.converters.layers import divergence_of_layers
+from mlpack_edge.converters.built import BuiltModel
+from mlpack_edge.converters.comparing import Model, bring_together
+from mlpack_edge.converters.drafts import Draft, onnx_draft
 from mlpack_edge.converters.opening import Stage, digest_of, kind_of, open_source, options_of, refuse_changed
 from mlpack_edge.converters.prove import Allowed, Proof, divergence_of_steps, prove
 from mlpack_edge.converters.quantized_parity import is_quantized
 from mlpack_edge.converters.sources.onnx import OnnxSource
 from mlpack_edge.converters.sources.source import Source
 from mlpack_edge.converters.stamping import lineage_of, taps_of
-from mlpack_edge.core.artifact import sha256_of_file
-from mlpack_edge.core.errors import BadInput, CheckFailed
-from mlpack_edge.core.signature import Signature
+from mlpack_edge.core.artifact import Lineage, sha256_of_file
+from mlpack_edge.core.errors import CheckFailed
 from mlpack_edge.runtimes.litert.source_terms import Narrowed, TfliteModel
 from mlpack_edge.runtimes.parity import Runner
 from mlpack_edge.runtimes.rows import Hints
@@ -31,10 +30,7 @@ from mlpack_edge.runtimes.rows import Hints
 Array = NDArray[Any]
 Json = dict[str, Any]
 
-_DRAFTS = {"onnx": onnx_draft, "tflite": tflite_draft}
 _FORMATS = {"onnx": "ONNX", "tflite": "TFLite"}
-#: A message names this many inputs.
-_MOST_NAMED = 6
 #: Nets add in float32 in an order of their own; everything else is computed as the source computes it.
 _NETS = {"torch", "torch-export", "onnx", "tflite"}
 
@@ -52,7 +48,7 @@ def convert(payload: Json, stage: Stage) -> Json:
     built = source.convert()
     lineage = lineage_of(source.kind, digest, payload)
     refuse_changed(name, options, digest)
-    made = _DRAFTS[target](source, built, lineage, payload)
+    made = _draft_of(target)(source, built, lineage, payload)
     quantized = is_quantized(built.model)
     # The graph is in the file now: what is proven is the file, and large models are not held twice.
     del built
@@ -80,6 +76,14 @@ def convert(payload: Json, stage: Stage) -> Json:
     return result
 
 
+def _draft_of(target: str) -> Callable[[Source, BuiltModel, Lineage, Json], Draft]:
+    if target == "onnx":
+        return onnx_draft
+    from mlpack_edge.converters.tflite_drafts import tflite_draft
+
+    return tflite_draft
+
+
 def check(payload: Json, stage: Stage) -> Json:
     """Compare `payload["reference"]` with `payload["candidate"]`, each a source model, an ONNX or a TFLite file."""
     options = options_of(payload)
@@ -92,7 +96,7 @@ def check(payload: Json, stage: Stage) -> Json:
     ]
     for name, digest in zip(names, digests, strict=True):
         refuse_changed(name, options, digest)
-    _bring_together(names, models)
+    bring_together(names, models)
     stage(f"comparing {names[0]} with {names[1]}")
     lowered = next((model for model in models if isinstance(model, TfliteModel)), None)
     runners: list[Runner] = [
@@ -114,79 +118,9 @@ def check(payload: Json, stage: Stage) -> Json:
     return result
 
 
-#: What `check` compares: a source, or a TFLite file in its source's terms.
-Model = Source | TfliteModel
-
-
 def _opened_tflite(name: str, stage: Stage) -> TfliteModel:
     stage(f"opening {name}")
     return TfliteModel(Path(name))
-
-
-def _bring_together(names: list[str], models: list[Model]) -> None:
-    """Source models answer under the inputs and outputs of the file they are held against; two files have to agree."""
-    files = [model for model in models if isinstance(model, OnnxSource | TfliteModel)]
-    sources = [model for model in models if not isinstance(model, OnnxSource | TfliteModel)]
-    for source in sources:
-        if files:
-            _refuse_other_columns(names, models)
-            source.adopt(_in_types_of(files[0].signature, source.signature))
-        else:
-            source.convert()  # two source models: only a conversion tells what their outputs are called
-    if not sources:
-        _refuse_other_inputs(names, models)
-
-
-def _in_types_of(signature: Signature, own: Signature) -> Signature:
-    """`signature` (of a file) with float64 inputs where the model's own are: it computes as it did when it was fitted."""
-    if not any(spec.dtype == "float64" for spec in own.inputs):
-        return signature
-    inputs = tuple(replace(spec, dtype="float64") if spec.dtype == "float32" else spec for spec in signature.inputs)
-    return replace(signature, inputs=inputs)
-
-
-def _refuse_other_columns(names: list[str], models: list[Model]) -> None:
-    """Two models of other columns cannot be compared: said before either is run (BadInput)."""
-    counts = [_columns(model.signature) for model in models]
-    if None not in counts and counts[0] != counts[1]:
-        raise BadInput(
-            f"{names[0]} and {names[1]} take different inputs: {counts[0]} columns against {counts[1]}",
-            "compare models of the same columns",
-        )
-
-
-def _refuse_other_inputs(names: list[str], models: list[Model]) -> None:
-    """Two files answer under their own inputs: those of another name or kind are no inputs of the other one (BadInput)."""
-    first, second = ({spec.name: spec.dtype for spec in model.signature.inputs} for model in models)
-    if set(first) != set(second):
-        raise BadInput(
-            f"{names[0]} and {names[1]} take different inputs: {_named(first)} against {_named(second)}",
-            "compare files made from the same model, with the same --matrix",
-        )
-    exact = not any(isinstance(model, TfliteModel) for model in models)  # a TFLite file is fed what it holds
-    for name, dtype in first.items():
-        if dtype != second[name] and (exact or _kind_of(dtype) != _kind_of(second[name])):
-            raise BadInput(
-                f"input {name!r} is {dtype} in {names[0]} and {second[name]} in {names[1]}",
-                "compare each with its source, or convert both with the same --data or --dtype",
-            )
-
-
-def _named(inputs: Mapping[str, str]) -> str:
-    shown = list(inputs)[:_MOST_NAMED]
-    return ", ".join(shown) + (f" and {len(inputs) - len(shown)} more" if len(inputs) > len(shown) else "")
-
-
-def _kind_of(dtype: str) -> str:
-    """Floats of any width are one kind, whole numbers another, booleans and texts are their own."""
-    return next((kind for kind in ("float", "int") if kind in dtype), dtype)
-
-
-def _columns(signature: Signature) -> int | None:
-    """How many columns go in, None where that is not a table."""
-    widths = [spec.shape[1] if len(spec.shape) == 2 else None for spec in signature.inputs]
-    known = [width for width in widths if isinstance(width, int)]
-    return sum(known) if len(known) == len(widths) else None
 
 
 def _framework(models: list[Model]) -> Source | None:
@@ -205,6 +139,8 @@ def _find_divergence(models: list[Model], feeds: Mapping[str, Array]) -> Json | 
     source = _framework(models)
     lowered = next((model for model in models if isinstance(model, TfliteModel)), None)
     if lowered is not None:
+        from mlpack_edge.converters.layers import divergence_of_layers
+
         given = written or source
         return None if given is None else divergence_of_layers(given.convert().model, lowered, feeds)
     if written is None or source is None or not taps_of(written.original()):
