@@ -6,6 +6,7 @@ takes the rows that its source takes, and the two can be held against each other
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -104,12 +105,12 @@ class TfliteModel:
     def layers(self, feeds: Mapping[str, Array]) -> dict[str, Array]:
         """What the tensors that hold a value of the ONNX model hold, by that value's name, in ONNX's layout.
 
-        `features:0231` holds `features` with its axes in that order (numpy.transpose). None where its inputs are codes.
+        `features:0231` holds `features` with its axes in that order (numpy.transpose). Empty where its inputs are codes.
         """
         if self._io == "codes":
             return {}  # codes at the border, real numbers under the names inside: they are not read together
         runner = LitertRunner(self._model, self.own, options=LitertOptions(preserve_all_tensors=True, decode=True))
-        single = [name for name in self._tensors if name and self._tensors.count(name) == 1]
+        single = [name for name, count in Counter(self._tensors).items() if name and count == 1]
         made = runner.tensor_values(self._given(feeds), single)
         found: dict[str, Array] = {}
         for name, array in made.items():
