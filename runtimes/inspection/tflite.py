@@ -67,7 +67,7 @@ def tflite_facts(payload: Json, stage: Callable[[str], None]) -> Json:
         raise BadInput(
             f"{path} is a damaged TFLite model: an offset in it leads astray",
             "copy or download it again, and compare its sha256",
-            why=f"{type(fault).__name__}: {fault}"[:200], facts=facts,
+            why=str(fault)[:200] or type(fault).__name__, facts=facts,
         ) from fault  # fmt: skip
     return facts
 

@@ -78,7 +78,7 @@ def _read(data: Bytes, name: str) -> ModelFile:
     except (struct.error, IndexError, KeyError, RecursionError) as fault:
         raise BadInput(
             f"{name} is a damaged TFLite model: an offset in it leads astray",
-            "copy or download it again, and compare its sha256", why=f"{type(fault).__name__}: {fault}"[:200],
+            "copy or download it again, and compare its sha256", why=str(fault)[:200] or type(fault).__name__,
         ) from fault  # fmt: skip
 
 
