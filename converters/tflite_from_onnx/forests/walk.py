@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from mlpack_edge.converters.tflite_from_onnx.forests.layout import NodeTable
 from mlpack_edge.converters.tflite_from_onnx.forests.questions import Columns
+from mlpack_edge.converters.tflite_from_onnx.loops import inside
 from mlpack_edge.converters.tflite_from_onnx.lowering import Lowering
 from mlpack_edge.converters.tflite_from_onnx.sizes import Size
 from mlpack_edge.converters.tflite_graph.model import Graph, Tensor
@@ -105,19 +106,18 @@ def _until_leaves(
     condition.inputs = border("condition")
     condition.outputs = [condition.inputs[2]]
     body.inputs = border("body")
-    outer, low.graph = low.graph, body
-    inside = tuple(Tensor(one.name, one.dtype, one.shape, one.data) for one in tables)
-    after = body.inputs[1]
-    for _ in range(math.ceil(rounds / math.ceil(rounds / LEVELS_A_TURN))):
-        after = _level(low, inside, body.inputs[0], after, shape)
-    # leaves lead to themselves
-    following = low.emit("GATHER", [inside[2], after], after.dtype, shape, axis=0)
-    same = low.emit("EQUAL", [following, after], "bool", shape)
-    # a tensor of its own: constants of a sub-graph are not those of the graph around it
-    axes = Tensor("axes", "int32", (2,), np.array([0, 1], np.int32))
-    done = low.emit("REDUCE_ALL", [same, axes], "bool", (), keep_dims=False)
-    body.outputs = [body.inputs[0], after, low.emit("LOGICAL_NOT", [done], "bool", ())]
-    low.graph = outer
+    own = tuple(Tensor(one.name, one.dtype, one.shape, one.data) for one in tables)
+    with inside(low, body):
+        after = body.inputs[1]
+        for _ in range(math.ceil(rounds / math.ceil(rounds / LEVELS_A_TURN))):
+            after = _level(low, own, body.inputs[0], after, shape)
+        # leaves lead to themselves
+        following = low.emit("GATHER", [own[2], after], after.dtype, shape, axis=0)
+        same = low.emit("EQUAL", [following, after], "bool", shape)
+        # a tensor of its own: constants of a sub-graph are not those of the graph around it
+        axes = Tensor("axes", "int32", (2,), np.array([0, 1], np.int32))
+        done = low.emit("REDUCE_ALL", [same, axes], "bool", (), keep_dims=False)
+        body.outputs = [body.inputs[0], after, low.emit("LOGICAL_NOT", [done], "bool", ())]
     made = low.emit_many(
         "WHILE",
         [rows, at, np.array(True)],
