@@ -32,7 +32,7 @@ class Emitter(Chains):
         super().__init__()
         #: named size -> (value, axis of it) that has it when the model runs
         self.sources: dict[str, tuple[Value, int]] = {}
-        self._sizes: dict[Size, Tensor] = {}
+        self.size_tensors: dict[Size, Tensor] = {}
 
     def tensor(self, value: Value, perm: Perm | None = None) -> Tensor:
         """The tensor that holds `value` in layout `perm` (ONNX's own by default), made where it is not there yet."""
@@ -67,17 +67,17 @@ class Emitter(Chains):
         """A size as an int32 tensor of rank 0. Raises Unsupported for a name that no tensor's shape has."""
         if isinstance(size, int):
             return self.tensor_of(np.array(size, np.int32))
-        if size not in self._sizes:
+        if size not in self.size_tensors:
             if size in self.sources:
                 value, axis = self.sources[size]
                 perm = value.layout
                 tensor = self.tensor(value, perm)
                 whole = self.emit("SHAPE", [tensor], "int32", (value.rank,), out_type="int32")
                 place = np.array(perm.index(axis), np.int32)
-                self._sizes[size] = self.emit("GATHER", [whole, place], "int32", (), axis=0)
+                self.size_tensors[size] = self.emit("GATHER", [whole, place], "int32", (), axis=0)
             else:
-                self._sizes[size] = self._computed(size)
-        return self._sizes[size]
+                self.size_tensors[size] = self._computed(size)
+        return self.size_tensors[size]
 
     def can_tell(self, size: Size) -> bool:
         """Whether a size is a number, or calculated from sizes that some tensor has when the model runs."""

@@ -22,12 +22,12 @@ def inside(emitter: Emitter, graph: Graph) -> Iterator[None]:
     Tensors from outside may be used: `close` makes them inputs. Of a Value from outside take a copy with its own
     `forms`, else a form that is made inside would be found by those outside.
     """
-    outer = emitter.graph, emitter._sizes, emitter.sources
-    emitter.graph, emitter._sizes, emitter.sources = graph, {}, dict(emitter.sources)
+    outer = emitter.graph, emitter.size_tensors, emitter.sources
+    emitter.graph, emitter.size_tensors, emitter.sources = graph, {}, dict(emitter.sources)
     try:
         yield
     finally:
-        emitter.graph, emitter._sizes, emitter.sources = outer
+        emitter.graph, emitter.size_tensors, emitter.sources = outer
 
 
 def close(graph: Graph) -> list[Tensor]:
