@@ -1,0 +1,265 @@
+"""What was measured of one model on one target: facts, every sample kept.
+
+Whether they can be trusted is said with them (`verdict`); whether two results differ is for comparison.py, and
+whether that is acceptable for gate.py.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mlpack_edge.core.errors import BadInput
+from mlpack_edge.runtimes.measuring import statistics
+from mlpack_edge.runtimes.measuring.fields import MEASURE_AGAIN, Fields
+
+Json = dict[str, Any]
+View = Literal["experienced", "isolated"]
+Stability = Literal["stable", "unstable"]
+Difference = Literal["faster", "slower", "no difference", "unclear"]
+
+SCHEMA = 1
+
+
+@dataclass(frozen=True, slots=True, eq=False)  # eq: arrays have no single answer to ==
+class Launch:
+    """One process. `blocks_ns`: uint64 [n] each, one number a call, a block a turn (turns of several models alternate).
+
+    `clean`: bool, same shapes: no context switch during that call. `round`: launches of one round ran side by side,
+    taking turns, so that block i of one and block i of the other met the same load.
+    """
+
+    blocks_ns: tuple[NDArray[np.uint64], ...]
+    clean: tuple[NDArray[np.bool_], ...]
+    load_ns: int
+    first_call_ns: int
+    peak_rss_bytes: int
+    warm_up_calls: int
+    settled: bool
+    round: int
+
+    def __post_init__(self) -> None:
+        if [block.shape for block in self.blocks_ns] != [block.shape for block in self.clean]:
+            raise ValueError("blocks_ns and clean differ in shape")
+
+    def blocks(self, view: View) -> tuple[NDArray[np.uint64], ...]:
+        """The samples of one view, by turn; with "isolated" a block may be empty."""
+        if view == "experienced":
+            return self.blocks_ns
+        return tuple(block[clean] for block, clean in zip(self.blocks_ns, self.clean, strict=True))
+
+    def to_json(self) -> Json:
+        return {
+            "round": self.round,
+            "load_ns": self.load_ns,
+            "first_call_ns": self.first_call_ns,
+            "peak_rss_bytes": self.peak_rss_bytes,
+            "warm_up_calls": self.warm_up_calls,
+            "settled": self.settled,
+            "blocks": [
+                {"samples_ns": block.tolist(), "clean": "".join("01"[int(one)] for one in clean)}
+                for block, clean in zip(self.blocks_ns, self.clean, strict=True)
+            ],
+        }
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class BenchResult:
+    """Facts about one model on one target.
+
+    `io`: "binding" | "run" | "invoke". `instructions` per inference: {total, simd, multiply_add, dot_product, loads,
+    stores}; with them `launches` is empty and nothing speaks of time, for emulation has none to tell. `profile`:
+    [{name, op, calls, ns, share}], from a pass of its own.
+    """
+
+    model: str
+    format: str
+    model_sha256: str
+    bytes: int
+    target: str
+    threads: int
+    batch: int
+    launches: tuple[Launch, ...]
+    harness_floor_ns: float | None
+    environment: Json
+    input_digest: str
+    output_digest: str
+    io: str
+    instructions: Json | None = None
+    profile: list[Json] | None = None
+    spinning: bool | None = None
+    metric: Json | None = None
+    calibrated_ns: Json | None = None
+
+    def samples(self, view: View) -> NDArray[np.float64]:
+        """All samples of all launches, float64 [n], ns."""
+        return statistics.pooled([block for launch in self.launches for block in launch.blocks(view)])
+
+    @property
+    def clean_share(self) -> float | None:
+        return statistics.clean_share([block for launch in self.launches for block in launch.clean])
+
+    @property
+    def verdict(self) -> Stability | None:
+        """ "unstable" under 20 % clean samples or fewer than 2 launches; None where nothing was timed by design."""
+        if self.instructions is not None:
+            return None
+        enough = len(self.launches) >= statistics.STABLE_LAUNCHES
+        return "stable" if enough and (self.clean_share or 0.0) >= statistics.STABLE_SHARE else "unstable"
+
+    def to_json(self) -> Json:
+        """One entry of `results` in the document of `mlpack bench --json`; plain values, no NaN."""
+        return {
+            "schema": SCHEMA,
+            "model": self.model,
+            "format": self.format,
+            "target": self.target,
+            "threads": self.threads,
+            "batch": self.batch,
+            "bytes": self.bytes,
+            "model_sha256": self.model_sha256,
+            "input_digest": self.input_digest,
+            "output_digest": self.output_digest,
+            "io": self.io,
+            "spinning": self.spinning,
+            **self._latency(),
+            "harness_floor_ns": self.harness_floor_ns,
+            "verdict": self.verdict,
+            "metric": self.metric,
+            "profile": self.profile,
+            "instructions": self.instructions,
+            "calibrated_ns": self.calibrated_ns,
+            "environment": self.environment,
+            "launches": [launch.to_json() for launch in self.launches],
+        }
+
+    def _latency(self) -> Json:
+        """Null where nothing was timed. First call and load: the median launch; peak memory: the largest."""
+        experienced, isolated = self.samples("experienced"), self.samples("isolated")
+        per_launch = {
+            name: np.array([getattr(launch, name) for launch in self.launches], np.float64)
+            for name in ("first_call_ns", "load_ns")
+        }
+        return {
+            "samples": int(experienced.size),
+            "processes": len(self.launches),
+            "latency_ns": {
+                "p50": statistics.quantile(experienced, 0.5),
+                "p90": statistics.quantile(experienced, 0.9),
+                "p99": statistics.p99(experienced),
+                "min": float(experienced.min()),
+            }
+            if experienced.size
+            else None,
+            "isolated_ns": {"p50": statistics.quantile(isolated, 0.5), "p99": statistics.p99(isolated)}
+            if experienced.size
+            else None,
+            "clean_share": self.clean_share,
+            **{name: statistics.quantile(values, 0.5) for name, values in per_launch.items()},
+            "peak_rss_bytes": max((launch.peak_rss_bytes for launch in self.launches), default=None),
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """`b` against `a`: `ratio` of their latencies, b over a (above 1: b is slower), and its 95 % interval.
+
+    `view`: what was compared; with "instructions" the ratio is of counts, and exact. `paired`: round by round, since
+    the two ran side by side. `rounds`: how many pairs, or launches of the one with fewer. NaN where there is no figure.
+    `notes`: what a reader should know of, and what does not forbid the comparison.
+    """
+
+    a: str
+    b: str
+    ratio: float
+    ci95: tuple[float, float]
+    verdict: Difference
+    view: View | Literal["instructions"]
+    paired: bool
+    rounds: int
+    notes: tuple[str, ...] = ()
+
+    def to_json(self) -> Json:
+        """One entry of `comparison` in the document; null for a figure that there is not."""
+        return {
+            "a": self.a,
+            "b": self.b,
+            "ratio": _finite(self.ratio),
+            "ci95": [_finite(self.ci95[0]), _finite(self.ci95[1])],
+            "verdict": self.verdict,
+            "view": self.view,
+            "paired": self.paired,
+            "rounds": self.rounds,
+            "notes": list(self.notes),
+        }
+
+
+def _finite(value: float) -> float | None:
+    return value if math.isfinite(value) else None
+
+
+def result_from_json(record: Json) -> BenchResult:
+    """Read what `BenchResult.to_json` wrote. Unknown keys are ignored, and so are figures: they follow from the samples.
+
+    BadInput names what is damaged or missing, and a schema later than this one's.
+    """
+    subject = record.get("model") if isinstance(record, dict) else None
+    where = f"the stored result of {subject!r}" if isinstance(subject, str) else "the stored result"
+    fields = Fields(record, where)
+    schema = fields.whole("schema")
+    if schema > SCHEMA:
+        raise BadInput(
+            f"{where} has schema {schema}; this version of mlpack reads up to {SCHEMA}",
+            "update mlpack-edge, or " + MEASURE_AGAIN,
+        )
+    instructions = fields.table_or_none("instructions")
+    if instructions is not None:
+        Fields(instructions, f"{where}, instructions").whole("total")
+    profile = fields.optional("profile", list)
+    return BenchResult(
+        model=fields.text("model"),
+        format=fields.text("format"),
+        model_sha256=fields.text("model_sha256"),
+        bytes=fields.whole("bytes"),
+        target=fields.text("target"),
+        threads=fields.whole("threads"),
+        batch=fields.whole("batch"),
+        launches=tuple(
+            _launch_from_json(launch, f"{where}, launch {number}")
+            for number, launch in enumerate(fields.required("launches", list))
+        ),
+        harness_floor_ns=fields.number_or_none("harness_floor_ns"),
+        environment=fields.required("environment", dict),
+        input_digest=fields.text("input_digest"),
+        output_digest=fields.text("output_digest"),
+        io=fields.text("io"),
+        instructions=instructions,
+        profile=profile,
+        spinning=fields.optional("spinning", bool),
+        metric=fields.table_or_none("metric"),
+        calibrated_ns=fields.table_or_none("calibrated_ns"),
+    )
+
+
+def _launch_from_json(record: Any, where: str) -> Launch:
+    fields = Fields(record, where)
+    blocks: list[NDArray[np.uint64]] = []
+    clean: list[NDArray[np.bool_]] = []
+    for number, block in enumerate(fields.required("blocks", list)):
+        inside = Fields(block, f"{where}, block {number}")
+        blocks.append(inside.samples("samples_ns"))
+        clean.append(inside.bits("clean", blocks[-1].size))
+    return Launch(
+        tuple(blocks),
+        tuple(clean),
+        fields.whole("load_ns"),
+        fields.whole("first_call_ns"),
+        fields.whole("peak_rss_bytes"),
+        fields.whole("warm_up_calls"),
+        fields.required("settled", bool),
+        fields.whole("round"),
+    )
