@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mlpack_edge.core.errors import BadInput
-from mlpack_edge.runtimes.measuring import statistics
+from mlpack_edge.runtimes.measuring import bootstrap, statistics
 from mlpack_edge.runtimes.measuring.fields import MEASURE_AGAIN, Fields
 
 Json = dict[str, Any]
@@ -158,10 +158,16 @@ class BenchResult:
             "isolated_ns": {"p50": statistics.quantile(isolated, 0.5), "p99": statistics.p99(isolated)}
             if experienced.size
             else None,
+            "ci95_ns": self._interval(),
             "clean_share": self.clean_share,
             **{name: statistics.quantile(values, 0.5) for name, values in per_launch.items()},
             "peak_rss_bytes": max((launch.peak_rss_bytes for launch in self.launches), default=None),
         }
+
+    def _interval(self) -> list[float] | None:
+        """The 95 % interval of the isolated median; None where fewer than two launches have clean samples."""
+        low, high = bootstrap.interval_of_median([launch.blocks("isolated") for launch in self.launches])
+        return [low, high] if math.isfinite(low) and math.isfinite(high) else None
 
 
 @dataclass(frozen=True, slots=True)
