@@ -24,10 +24,10 @@ FAULTS: tuple[type[Exception], ...] = (RuntimeError, ValueError, TypeError, Over
 #: What a broken installation raises on top.
 _BROKEN: tuple[type[Exception], ...] = (*FAULTS, ImportError, AttributeError, SystemError)
 #: A model of 304 bytes, y = x + x for two float32 numbers (schema version 3, one ADD): zlib, then base 85.
-_TINY = (
+TINY_MODEL = zlib.decompress(base64.b85decode(
     "c-rG&U|<Mw^D*A{|NnmxAX^5Ab%2<Ik%563NCPPb79eH-%JTrJ+?;~M<ZOk4qWq*(2B<tp9|Hp)g9MNzz`(=60o1_<6$hCY1H=hHoB}l~H!(90"
     "T`!0R>E(v%6#$DfaPvUf4M6)Dp?a7Y5P%U0GeG4Gp!Pfg>fr#=JW%;cB>g;KcQSxgg5;6aRUoNjgvzmiAp-*dQ2rVz"
-)
+))  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +69,7 @@ def library(name: str = "") -> Library:
 
 def run_tiny(module: Any) -> None:
     """Run the tiny model with `module.Interpreter`. Raises RuntimeError where the answer is wrong, else what it raises."""
-    interpreter = module.Interpreter(model_content=zlib.decompress(base64.b85decode(_TINY)))
+    interpreter = module.Interpreter(model_content=TINY_MODEL)
     interpreter.allocate_tensors()
     interpreter.set_tensor(interpreter.get_input_details()[0]["index"], np.array([1.0, 2.5], np.float32))
     interpreter.invoke()
