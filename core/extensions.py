@@ -11,6 +11,7 @@ from mlpack_edge.core.errors import MissingExtra, MlpackError
 SOURCES = "mlpack_edge.sources"
 STEPS = "mlpack_edge.steps"
 RUNTIMES = "mlpack_edge.runtimes"
+TARGETS = "mlpack_edge.targets"
 
 
 @dataclass(frozen=True, slots=True)

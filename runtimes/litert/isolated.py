@@ -8,10 +8,10 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from numpy.typing import NDArray
 
-from mlpack_edge.core.errors import BadInput, WorkerFault
+from mlpack_edge.core.errors import WorkerFault
+from mlpack_edge.runtimes.array_files import load_arrays, save_arrays
 from mlpack_edge.runtimes.litert.library import library
 from mlpack_edge.runtimes.litert.runner import DEFAULTS, LitertOptions, LitertRunner
 from mlpack_edge.runtimes.litert.runtime import loads
@@ -52,7 +52,7 @@ def run_file(
     """
     with tempfile.TemporaryDirectory() as folder:
         given, made = Path(folder, "feeds.npz"), Path(folder, "outputs.npz")
-        names = _save(given, feeds)
+        names = save_arrays(given, feeds)
         payload = {
             "path": str(path), "feeds": str(given), "inputs": names, "outputs": str(made),
             "options": asdict(options), "tensors": list(tensors),
@@ -60,7 +60,7 @@ def run_file(
         answer = run_isolated(f"{_HERE}:litert_run", payload, limits, str(path))
         if "rows_refused" in answer:
             raise RowsRefused(answer["rows_refused"])
-        return _load(made, answer["outputs"])
+        return load_arrays(made, answer["outputs"])
 
 
 def litert_loads(payload: Json, stage: Stage) -> Json:
@@ -76,7 +76,7 @@ def litert_run(payload: Json, stage: Stage) -> Json:
     Answers the outputs' names in the file's order, or why the rows were refused.
     """
     options = LitertOptions(**payload["options"])
-    feeds = _load(Path(payload["feeds"]), payload["inputs"])
+    feeds = load_arrays(Path(payload["feeds"]), payload["inputs"])
     stage("opening it")
     runner = LitertRunner(Path(payload["path"]), options=options)
     stage("running it")
@@ -86,24 +86,4 @@ def litert_run(payload: Json, stage: Stage) -> Json:
             made |= runner.tensor_values(feeds, payload["tensors"])
     except RowsRefused as refusal:
         return {"rows_refused": str(refusal)}
-    return {"outputs": _save(Path(payload["outputs"]), made)}
-
-
-def _save(path: Path, arrays: Mapping[str, Array]) -> list[str]:
-    """Write arrays in their order; a name in a zip file could be anything. Texts go as numpy strings, never pickled."""
-    np.savez(path, *[_plain(name, array) for name, array in arrays.items()], allow_pickle=False)
-    return list(arrays)
-
-
-def _plain(name: str, array: Array) -> Array:
-    if array.dtype.kind not in "OT":
-        return array
-    if not all(isinstance(value, str) and not value.endswith("\0") for value in array.ravel().tolist()):
-        raise BadInput(f"{name!r} holds objects that are no texts, or texts that end in NUL", "feed numbers or texts")
-    return array.astype(str)
-
-
-def _load(path: Path, names: Sequence[str]) -> dict[str, Array]:
-    with np.load(path, allow_pickle=False) as stored:
-        arrays = {name: stored[f"arr_{place}"] for place, name in enumerate(names)}
-    return {name: array.astype(object) if array.dtype.kind == "U" else array for name, array in arrays.items()}
+    return {"outputs": save_arrays(Path(payload["outputs"]), made)}

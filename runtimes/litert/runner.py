@@ -106,6 +106,23 @@ class LitertRunner:
         """As `run`, with what the last call left in variables: a second call tells whether a file leaks state."""
         return self._run(feeds, reset=False)
 
+    def tensors_from_feeds(self, feeds: Feeds) -> list[Array]:
+        """What the file's input tensors would hold, in the order in which the interpreter lists them. Raises BadInput."""
+        ready = {
+            border.index: tensor_from_feed(border, np.asarray(feeds[name]), self._columns[name], self.options.io)
+            for name, border in self._inputs.items()
+        }
+        return [ready[found["index"]] for found in self._interpreter.get_input_details()]
+
+    def answers_from_tensors(self, arrays: Sequence[Array]) -> dict[str, Array]:
+        """What callers get of the output tensors, these in the order in which the interpreter lists them."""
+        places = [int(found["index"]) for found in self._interpreter.get_output_details()]
+        given = dict(zip(places, arrays, strict=True))
+        return {
+            name: feed_from_tensor(border, given[border.index], self._classes[name], self.options.io)
+            for name, border in self._outputs.items()
+        }
+
     def tensor_values(self, feeds: Feeds, names: Sequence[str]) -> dict[str, Array]:
         """The values that tensors of these names have after a run, intermediate ones too; quantized ones as `io` says.
 

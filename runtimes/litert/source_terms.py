@@ -7,7 +7,7 @@ takes the rows that its source takes, and the two can be held against each other
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -97,9 +97,16 @@ class TfliteModel:
 
     def run(self, feeds: Mapping[str, Array]) -> dict[str, Array]:
         """All outputs. Raises RowsRefused (no rows), CheckFailed (LiteRT stopped), BadInput."""
-        if self._runner is None:  # not before the reference has been opened: a large model is laid out once at a time
-            self._runner = self._opened()
-        made = self._runner.run(self._given(feeds))
+        made = self._open().run(self._given(feeds))
+        return {spec.name: self._answer(made[spec.name], spec) for spec in self.signature.outputs}
+
+    def tensors_from_feeds(self, feeds: Mapping[str, Array]) -> list[Array]:
+        """What the file's own input tensors hold of these rows, in LiteRT's order. Raises BadInput."""
+        return self._open().tensors_from_feeds(self._given(feeds))
+
+    def answers_from_tensors(self, arrays: Sequence[Array]) -> dict[str, Array]:
+        """What `run` would give of the file's own output tensors, these in LiteRT's order."""
+        made = self._open().answers_from_tensors(arrays)
         return {spec.name: self._answer(made[spec.name], spec) for spec in self.signature.outputs}
 
     def layers(self, feeds: Mapping[str, Array]) -> dict[str, Array]:
@@ -120,6 +127,11 @@ class TfliteModel:
             else:
                 found[name] = array
         return found
+
+    def _open(self) -> LitertRunner:
+        if self._runner is None:  # not before the reference has been opened: a large model is laid out once at a time
+            self._runner = self._opened()
+        return self._runner
 
     def _opened(self) -> LitertRunner:
         return LitertRunner(self._model, options=LitertOptions(decode=True, io=self._io))

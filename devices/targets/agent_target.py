@@ -1,0 +1,163 @@
+"""Targets that are an agent at the end of a command: this machine, one over SSH, an emulated one."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mlpack_edge.core.errors import CheckFailed, MlpackError, WorkerFault, error_from_json
+from mlpack_edge.devices.targets.agent.arrays import packed, unpacked
+from mlpack_edge.devices.targets.session import AgentSession
+from mlpack_edge.devices.targets.target import Refused, TargetOptions
+from mlpack_edge.runtimes.measuring.plan import Plan
+from mlpack_edge.runtimes.measuring.prepared import PreparedModel
+from mlpack_edge.runtimes.measuring.result import BenchResult, Launch
+
+Array = NDArray[Any]
+Json = dict[str, Any]
+_DISTRIBUTIONS = {"onnx": ("onnxruntime",), "tflite": ("ai-edge-litert", "tflite-runtime")}
+
+
+class AgentTarget:
+    """Everything but how the agent is started (`_start`), and whether it sees the files of this machine (`copies`)."""
+
+    gives = frozenset({"time", "outputs", "profile"})
+    copies = True
+
+    def __init__(self, address: str, options: TargetOptions) -> None:
+        self.address, self.options = address, options
+        self.name = address
+        self._session: AgentSession | None = None
+        self._hello: Json = {}
+        self._placed: dict[str, str] = {}
+
+    def _start(self) -> AgentSession:
+        raise NotImplementedError
+
+    @property
+    def session(self) -> AgentSession:
+        """The conversation, begun when it is first needed."""
+        if self._session is None:
+            self.options.stage(f"reaching {self.name}")
+            self._session = self._start()
+            self._hello = self._session.ask("hello", seconds=self.options.time_limit)[0]
+        return self._session
+
+    def describe(self) -> Json:
+        self._hello = self.session.ask("hello", seconds=self.options.time_limit)[0]
+        return self._hello
+
+    def bench(self, models: Sequence[PreparedModel], plan: Plan) -> list[BenchResult | Refused]:
+        before = self.describe()["environment"]
+        jobs, early = [], {}
+        for place, model in enumerate(models):
+            try:
+                jobs.append(self._job(model))
+            except MlpackError as refusal:
+                early[place] = refusal
+        answer, _ = self.session.ask("measure", models=jobs, plan=plan.to_json())
+        launches, faults, floors = iter(answer["launches"]), iter(answer["faults"]), answer["floors"]
+        made: list[BenchResult | Refused] = []
+        for place, model in enumerate(models):
+            if place in early:
+                made.append(Refused(model.name, early[place]))
+                continue
+            own, fault = next(launches), next(faults)
+            if fault is not None:
+                made.append(Refused(model.name, _of_model(model, error_from_json({"data": {}, **fault}))))
+            else:
+                floor = floors.get(f"{model.format} {own[0]['io']}")
+                made.append(self._result(model, plan, own, floor, between(before, answer["environment"])))
+        return made
+
+    def outputs(self, model: PreparedModel, plan: Plan) -> list[Mapping[str, Array]]:
+        job = {**plan.to_json(), **self._job(model)}
+        try:
+            return list(unpacked(self.session.ask("outputs", **job)[1]))
+        except MlpackError as fault:
+            raise _of_model(model, fault) from fault
+
+    def profile(self, model: PreparedModel, plan: Plan) -> list[Json]:
+        job = {**plan.to_json(), **self._job(model)}
+        try:
+            rows: list[Json] = self.session.ask("profile", **job)[0]["rows"]
+        except MlpackError as fault:
+            raise _of_model(model, fault) from fault
+        return rows
+
+    def close(self) -> None:
+        if self._session is not None:
+            self._session.close()
+            self._session = None
+
+    def _result(
+        self, model: PreparedModel, plan: Plan, launches: list[Json], floor: float | None, environment: Json
+    ) -> BenchResult:
+        digests = {launch["output_digest"] for launch in launches}
+        name, version = launches[0]["runtime"]
+        return BenchResult(
+            model=model.name, format=model.format, model_sha256=model.sha256, bytes=model.bytes, target=self.name,
+            threads=plan.threads, batch=model.batch, launches=tuple(_launch(launch) for launch in launches),
+            harness_floor_ns=floor,
+            environment={**environment, "runtime": {"name": name, "version": version}},
+            input_digest=model.input_digest,
+            output_digest=digests.pop() if len(digests) == 1 else "differs between processes",
+            io=launches[0]["io"], spinning=plan.spinning if model.format == "onnx" else None,
+        )  # fmt: skip
+
+    def _job(self, model: PreparedModel) -> Json:
+        """Where the model and its inputs lie on the target, once they are there."""
+        blob = packed([dict(feeds) for feeds in model.feeds])
+        feeds = self._put(f"{hashlib.sha256(blob).hexdigest()[:20]}.feeds", blob)
+        label = model.name
+        if not self.copies:
+            return {"file": str(model.path.resolve()), "format": model.format, "feeds": feeds, "label": label}
+        # Files of weights keep their names, for the model refers to them: each model has a folder.
+        folder = model.sha256[:20]
+        for name in model.beside:
+            self._put(f"{folder}/{name}", (model.path.parent / name).read_bytes())
+        file = self._put(f"{folder}/model.{model.format}", model.path.read_bytes())
+        return {"file": file, "format": model.format, "feeds": feeds, "label": label}
+
+    def _put(self, name: str, block: bytes) -> str:
+        digest = hashlib.sha256(block).hexdigest()
+        if name not in self._placed:
+            self.options.stage(f"copying {len(block):,} bytes to {self.name}" if self.copies else "preparing")
+            self._placed[name] = self.session.ask("put", block, name=name, sha256=digest)[0]["file"]
+        return self._placed[name]
+
+
+def between(before: Json, after: Json) -> Json:
+    """The environment of a measurement from what was read before and after it."""
+    made = {name: value for name, value in after.items() if name not in ("load", "steal")}
+    made |= {
+        "load_before": before["load"],
+        "load_after": after["load"],
+        "temperature_before_c": before["temperature_c"],
+    }
+    if before["throttled"] != after["throttled"]:
+        made["throttled"] = f"{before['throttled']} became {after['throttled']}"
+    made["stolen_share"] = None
+    if before["steal"] and after["steal"] and after["steal"][1] > before["steal"][1]:
+        made["stolen_share"] = (after["steal"][0] - before["steal"][0]) / (after["steal"][1] - before["steal"][1])
+    return made
+
+
+def _launch(record: Json) -> Launch:
+    return Launch(
+        tuple(np.array(block["samples_ns"], np.uint64) for block in record["blocks"]),
+        tuple(np.frombuffer(block["clean"].encode(), np.uint8) == ord("1") for block in record["blocks"]),
+        record["load_ns"], record["first_call_ns"], record["peak_rss_bytes"], record["warm_up_calls"],
+        record["settled"], record["round"],
+    )  # fmt: skip
+
+
+def _of_model(model: PreparedModel, fault: MlpackError) -> MlpackError:
+    """The same error with the model's name before it, unless it is there."""
+    if model.name not in fault.message and isinstance(fault, CheckFailed | WorkerFault):
+        fault.message = f"{model.name}: {fault.message}"
+    return fault
