@@ -1,0 +1,59 @@
+"""Run the tools that setup needs (apt-get, dpkg-deb, pip, cc, qemu): quiet, in one language, with their last words kept."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True, slots=True)
+class Finished:
+    """code: as `subprocess` gives it, negative for a signal; 127 where the tool is not there."""
+
+    code: int
+    out: str
+    err: str
+
+    @property
+    def last_words(self) -> str:
+        """The line that says what went wrong: the first `E:` or `error:`, else the last that was printed."""
+        lines = [line.strip() for line in (self.err + "\n" + self.out).splitlines() if line.strip()]
+        marked = [line for line in lines if line.startswith("E:") or "error:" in line.lower()]
+        return (marked or lines[-1:] or [""])[0][:400]
+
+    def mend(self, otherwise: str) -> str:
+        """What to do next: about the disk where the disk was the reason."""
+        full = re.search(
+            r"No space left|Disk quota|File too large|Read-only file|Permission denied", self.err + self.out
+        )
+        return "free some space there, or name another folder with MLPACK_DATA_DIR" if full else otherwise
+
+
+def run(
+    command: Sequence[str],
+    *,
+    environment: Mapping[str, str] | None = None,
+    folder: Path | None = None,
+    keep_open: Sequence[int] = (),
+    seconds: float = 1800.0,
+) -> Finished:
+    """Run to the end. environment: the whole of it; by default this process's own, with messages in English.
+
+    keep_open: file descriptors that the child inherits (a lock is then held as long as the child lives).
+    A tool that is not there, or does not end in time, is a `Finished` with a code other than 0, not an exception.
+    """
+    whole = {**os.environ, "LC_ALL": "C.UTF-8"} if environment is None else dict(environment)
+    try:
+        done = subprocess.run(
+            list(command), stdin=subprocess.DEVNULL, capture_output=True, env=whole, cwd=folder,
+            pass_fds=tuple(keep_open), timeout=seconds, check=False,
+        )  # fmt: skip
+    except (FileNotFoundError, PermissionError) as fault:
+        return Finished(127, "", f"{command[0]}: {fault.strerror}")
+    except subprocess.TimeoutExpired:
+        return Finished(-9, "", f"{command[0]}: no end after {seconds:g} s")
+    return Finished(done.returncode, done.stdout.decode("utf-8", "replace"), done.stderr.decode("utf-8", "replace"))
