@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -70,7 +71,7 @@ def _bound(gate: Gate) -> float:
 def _reason(gate: Gate, one: Comparison) -> str:
     pair = f"{one.b} against {one.a}"
     low = one.ci95[0]
-    if low != low:
+    if math.isnan(low):
         return f"{pair}: no interval, and so no proof of anything; at least 2 processes of each with samples are needed"
     if one.view == "instructions":
         return f"{pair}: {100 * (low - 1):.2f} % more instructions, and {_percent(gate)} is the limit"
