@@ -18,6 +18,8 @@ from mlpack_edge.runtimes.worker import WorkerBug
 COMMANDS = {
     "convert": "Convert a trained model to ONNX or TFLite and prove that it is still the same.",
     "check": "Compare two models on the same rows.",
+    "bench": "Measure how long models take, here or on a device, and whether they differ.",
+    "target": "Set up, list and try the places where models are measured.",
     "inspect": "Say what a model file holds and whether it loads.",
     "doctor": "Show versions, missing extras and packages that do not go together.",
     "demo": "Train, convert, check and inspect a real pipeline.",

@@ -130,3 +130,41 @@ def source_options(function: Function) -> Function:
     ):  # fmt: skip
         function = option(function)
     return function
+
+
+def data_option(function: Function) -> Function:
+    """`--data` of commands that only run a model."""
+    return click.option(
+        "--data", type=click.Path(path_type=Path, readable=False), metavar="DATA",
+        help="Rows to run on: .parquet, .csv, .arrow/.feather, .npy or .npz [default: made from the signature].",
+    )(function)  # fmt: skip
+
+
+def shape_option(function: Function) -> Function:
+    """`--shape`, as for sources."""
+    return click.option(
+        "--shape", "shapes", type=Shape(), multiple=True, metavar="NAME=SIZES",
+        help="Sizes that the model leaves open, e.g. x=1x3x224x224. Repeatable.",
+    )(function)  # fmt: skip
+
+
+def target_options(function: Function) -> Function:
+    """`--target` and what some targets need."""
+    return click.option(
+        "--target", default="local", show_default=True, metavar="TARGET",
+        help="local, ssh://USER@HOST[:PORT], adb:SERIAL, emulated:PROFILE or ethos-u:CONFIG; mlpack target list.",
+    )(reaching_options(function))  # fmt: skip
+
+
+def reaching_options(function: Function) -> Function:
+    """What some targets need to be reached."""
+    for option in (
+        click.option("--target-python", default="python3", show_default=True, metavar="COMMAND",
+                     help="What starts Python on a target over SSH, e.g. '~/venv/bin/python'."),
+        click.option("--benchmark-model", type=click.Path(path_type=Path, readable=False), metavar="FILE",
+                     help="TensorFlow Lite's benchmark_model for the Android device."),
+        click.option("--vela", type=click.Path(path_type=Path, readable=False), metavar="FILE",
+                     help="The command vela of ethos-u-vela [default: on PATH]."),
+    ):  # fmt: skip
+        function = option(function)
+    return function

@@ -44,11 +44,11 @@ class AgentTarget:
         if self._session is None:
             self.options.stage(f"reaching {self.name}")
             self._session = self._start()
-            self._hello = self._session.ask("hello", seconds=self.options.time_limit)[0]
+            self._hello = self._session.ask("hello", within=self.options.time_limit)[0]
         return self._session
 
     def describe(self) -> Json:
-        self._hello = self.session.ask("hello", seconds=self.options.time_limit)[0]
+        self._hello = self.session.ask("hello", within=self.options.time_limit)[0]
         return self._hello
 
     def bench(self, models: Sequence[PreparedModel], plan: Plan) -> list[BenchResult | Refused]:

@@ -59,7 +59,7 @@ class AgentSession:
         try:
             self._process = subprocess.Popen(
                 list(command), stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self._noise,
-                env=None if environment is None else {**os.environ, **environment}, bufsize=0,
+                env=None if environment is None else dict(environment), bufsize=0,
             )  # fmt: skip
         except OSError as fault:
             self._noise.close()
@@ -74,8 +74,8 @@ class AgentSession:
             self.close()
             raise
 
-    def ask(self, do: str, payload: bytes = b"", seconds: float | None = None, **fields: Any) -> tuple[Json, bytes]:
-        """Send a frame and wait for the answer, no longer than `seconds`: (the answer, the bytes with it).
+    def ask(self, do: str, payload: bytes = b"", within: float | None = None, **fields: Any) -> tuple[Json, bytes]:
+        """Send a frame and wait for the answer, no longer than `within` seconds: (the answer, the bytes with it).
 
         Raises the MlpackError that the agent sends, or `explain`'s where it ended, or WorkerFault where it kept silent.
         """
@@ -83,9 +83,9 @@ class AgentSession:
         if payload:
             record["bytes"] = len(payload)
         self._send(json.dumps(record).encode() + b"\n" + payload)
-        deadline = None if seconds is None else time.monotonic() + seconds
+        deadline = None if within is None else time.monotonic() + within
         while True:
-            found, block = self._read(deadline, seconds)
+            found, block = self._read(deadline, within)
             if "stage" in found:
                 self._stage(found["stage"])
             elif "error" in found:

@@ -43,7 +43,8 @@ def notes(a: BenchResult, b: BenchResult) -> tuple[str, ...]:
         found.append(_differ("runtime", _runtime(a), _runtime(b)))
         found.append(_differ("io", a.io, b.io))
         found.append(_differ("input", a.input_digest[:12], b.input_digest[:12]))
-    found.append(_differ("spinning", a.spinning, b.spinning))
+    if None not in (a.spinning, b.spinning):
+        found.append(_differ("spinning", a.spinning, b.spinning))
     for one in (a, b):
         found += _weaknesses(one)
     return tuple(dict.fromkeys(each for each in found if each))

@@ -1,0 +1,149 @@
+"""What `mlpack bench` does: prepare the models, ask the target, compare, judge."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import closing
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from mlpack_edge.cli.options import limits_of
+from mlpack_edge.cli.outcome import show_stage
+from mlpack_edge.core.errors import BadInput, MlpackError, Unsupported
+from mlpack_edge.devices.targets.target import Refused, Target, TargetOptions, open_target
+from mlpack_edge.runtimes.measuring.baseline import partner_of, read_baseline
+from mlpack_edge.runtimes.measuring.comparable import why_not_comparable
+from mlpack_edge.runtimes.measuring.comparison import compare
+from mlpack_edge.runtimes.measuring.gate import Gate, gate_to_json
+from mlpack_edge.runtimes.measuring.plan import Plan
+from mlpack_edge.runtimes.measuring.prepared import PreparedModel, prepare
+from mlpack_edge.runtimes.measuring.result import BenchResult, Comparison
+
+Json = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """The command line."""
+
+    models: tuple[Path, ...]
+    target: str
+    target_python: str
+    benchmark_model: Path | None
+    vela: Path | None
+    threads: int
+    spinning: bool
+    batch: int | None
+    processes: int
+    seconds: float
+    data: Path | None
+    shapes: tuple[tuple[str, tuple[int | str, ...]], ...]
+    profile: bool
+    metrics: tuple[tuple[str, str, float], ...]
+    baseline: Path | None
+    gate: Gate | None
+    calibration: Path | None
+    time_limit: float
+    memory_limit: int | None
+
+    def plan(self) -> Plan:
+        return Plan(
+            processes=self.processes, seconds=self.seconds, threads=self.threads, spinning=self.spinning,
+            time_limit=self.time_limit, memory_bytes=self.memory_limit,
+        )  # fmt: skip
+
+    def target_options(self) -> TargetOptions:
+        return TargetOptions(
+            python=self.target_python, benchmark_model=self.benchmark_model, vela=self.vela, stage=show_stage
+        )
+
+
+def run_bench(request: Request) -> Json:
+    """The document: results, comparison, gate, refused, notes. Raises MlpackError where nothing could be measured."""
+    stored = read_baseline(request.baseline) if request.baseline else ()
+    notes: list[str] = []
+    prepared, refused = _prepared(request, notes)
+    results: list[BenchResult] = []
+    with closing(open_target(request.target, request.target_options())) as target:
+        _refuse_ungiven(target, request)
+        for item in target.bench(prepared, request.plan()) if prepared else ():
+            if isinstance(item, Refused):
+                refused.append(item)
+            else:
+                results.append(_with_metric(item, request))
+        if request.profile:
+            results = [_with_profile(target, result, prepared, request.plan()) for result in results]
+        if request.calibration is not None:
+            from mlpack_edge.cli.calibrate import with_calibration
+
+            results = with_calibration(results, request.calibration, target, request.plan())
+    if not results and len(refused) == 1:
+        raise refused[0].error
+    compared = _compared(results, stored)
+    return {
+        "results": [result.to_json() for result in results],
+        "comparison": [one.to_json() for one in compared],
+        "baseline": str(request.baseline) if request.baseline else None,
+        "gate": gate_to_json(request.gate, compared) if request.gate is not None and compared else None,
+        "refused": [{"model": item.model, "error": item.error.to_json()} for item in refused],
+        "notes": notes + [text for one in compared for text in one.notes],
+    }
+
+
+def _prepared(request: Request, notes: list[str]) -> tuple[list[PreparedModel], list[Refused]]:
+    """Models with their inputs; the same file given twice has a number behind its name."""
+    made: list[PreparedModel] = []
+    refused: list[Refused] = []
+    for place, path in enumerate(request.models):
+        times = list(request.models[: place + 1]).count(path)
+        name = str(path) if times == 1 else f"{path} ({times})"
+        try:
+            model = prepare(
+                path, request.data, request.batch, dict(request.shapes),
+                limits=limits_of(request.time_limit, request.memory_limit), on_stage=show_stage,
+            )  # fmt: skip
+        except MlpackError as fault:
+            if len(request.models) == 1:
+                raise
+            refused.append(Refused(name, fault))
+            continue
+        notes += model.notes
+        made.append(replace(model, name=name))
+    return made, refused
+
+
+def _refuse_ungiven(target: Target, request: Request) -> None:
+    if not target.gives & {"time", "instructions", "estimate"}:
+        raise Unsupported(f"{target.name} measures nothing", "mlpack target list says what each target gives")
+    if request.profile and "profile" not in target.gives:
+        raise Unsupported(
+            f"{target.name} gives no time of single operators", "leave --profile away, or measure on the device itself"
+        )
+
+
+def _with_metric(result: BenchResult, request: Request) -> BenchResult:
+    found = [(name, value) for file, name, value in request.metrics if file in (result.model, Path(result.model).name)]
+    return replace(result, metric={"name": found[-1][0], "value": found[-1][1]}) if found else result
+
+
+def _with_profile(target: Target, result: BenchResult, models: Sequence[PreparedModel], plan: Plan) -> BenchResult:
+    model = next(model for model in models if model.name == result.model)
+    return replace(result, profile=target.profile(model, plan))
+
+
+def _compared(results: Sequence[BenchResult], stored: Sequence[BenchResult]) -> list[Comparison]:
+    """Each result with its stored partner; without a baseline with the first one of this run."""
+    if not stored:
+        return [compare(results[0], result, paired=True) for result in results[1:]]
+    made = []
+    for result in results:
+        partner = partner_of(result, stored)
+        why = why_not_comparable(partner, result)
+        if why:
+            raise BadInput(
+                f"the baseline of {result.model} was not measured under the same conditions: nothing was compared",
+                "measure it again here: mlpack bench ... --json > baseline.json", why=why,
+            )  # fmt: skip
+        made.append(compare(replace(partner, model=f"{partner.model} (baseline)"), result, paired=False))
+    return made
