@@ -137,7 +137,7 @@ def chosen_serial(wanted: str, devices: dict[str, str]) -> str:
 
 
 def adb_fault(serial: str, doing: str, code: int, printed: str) -> MlpackError:
-    """Why an `adb` command failed, from what it printed."""
+    """Why an `adb` command failed or was cut off (with code 0), from what it printed."""
     lines = [line.strip() for line in printed.splitlines() if line.strip() and not line.startswith("*")]
     why = next(
         (line for line in lines if "error" in line.lower() or "failed" in line.lower()), lines[-1] if lines else ""
@@ -152,7 +152,7 @@ def adb_fault(serial: str, doing: str, code: int, printed: str) -> MlpackError:
         return IoFault(f"the Android device {serial} is unauthorized", _ADVICE["unauthorized"], why=why)
     if "daemon" in said and ("cannot connect" in said or "failed to" in said):
         return IoFault("adb's server does not start", "adb start-server says why", why=why)
-    if any(word in said for word in _GONE) or not lines:
+    if code == 0 or not lines or any(word in said for word in _GONE):  # adb shell: 0 where a connection is lost
         return IoFault(
             f"the Android device {serial} went away while {doing}",
             "look at the cable and the device, then start it again; what was copied there goes when the connection does",

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 from typing import Any
 
 from mlpack_edge.core.errors import MlpackError, WorkerFault
@@ -43,9 +42,8 @@ def profile_rows(text: str) -> list[Json]:
 
 
 def _cells(line: str, count: int) -> list[str]:
-    """A row of the table, which has no quoting: the tool wrote tabs for the commas in a name, which comes last."""
-    cells = [cell.strip() for cell in next(csv.reader([line], quoting=csv.QUOTE_NONE))]
-    return [*cells[: count - 1], ",".join(cells[count - 1 :])]
+    """A row, which has no quoting: tabs stand for the commas of the name, which is last; those of the type are left."""
+    return [cell.strip() for cell in line.rsplit(",", count - 1)]
 
 
 def _profile_row(cells: dict[str, str]) -> Json:
