@@ -52,7 +52,8 @@ def setup_command(target: str, dry_run: bool, force: bool) -> Outcome:
             f"{target!r} needs no setup", "only emulated machines do: mlpack target list shows them and their state"
         )
     from mlpack_edge.devices.emulation.boards import profile_named
-    from mlpack_edge.devices.emulation.root import plan, setup, status
+    from mlpack_edge.devices.emulation.root import status
+    from mlpack_edge.devices.emulation.setup import plan, setup
 
     profile = profile_named(name)
     now = status(profile)

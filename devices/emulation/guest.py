@@ -29,7 +29,7 @@ def guest_command(
     """root: the folder of the profile's arch, as root.py lays it out; None runs this machine's own Python.
 
     The environment is fixed, because its size moves a guest's stack, and its hash seed the order of its sets: with both
-    the same the same program runs the same instructions.
+    fixed the same program runs the same instructions.
     """
     command = [qemu.path, "-cpu", profile.cpu, "-seed", "1"]
     environment = {"PATH": "/usr/bin:/bin", "LC_ALL": "C.UTF-8", "PYTHONHASHSEED": "0", "OMP_NUM_THREADS": "1"}

@@ -41,7 +41,7 @@ def find_qemu(profile: Profile) -> Qemu:
         )  # fmt: skip
     version = _version(path)
     release = tuple(int(part) for part in version.split(".")[:2])
-    if release < _OLDEST.get(profile.qemu, (0,)) or profile.cpu not in _processors(path):
+    if release < _OLDEST.get(profile.qemu, (0,)) or profile.cpu.split(",")[0] not in _processors(path):
         raise Unsupported(
             f"emulated:{profile.name} needs a newer QEMU than {version} ({path})",
             "install a newer qemu-user: Debian 12 and its backports have 7.2 and newer",

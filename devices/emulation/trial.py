@@ -8,7 +8,9 @@ import json
 import platform
 import re
 import sys
+from importlib import import_module
 from importlib.metadata import version
+from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
@@ -24,15 +26,8 @@ def _onnx(model: bytes) -> tuple[str, list[float]]:
 
 
 def _tflite(model: bytes) -> tuple[str, list[float]]:
-    try:
-        from ai_edge_litert.interpreter import Interpreter
-
-        name = "ai-edge-litert"
-    except ModuleNotFoundError:
-        from tflite_runtime.interpreter import Interpreter
-
-        name = "tflite-runtime"
-    interpreter = Interpreter(model_content=model)
+    name = "ai-edge-litert" if find_spec("ai_edge_litert") else "tflite-runtime"
+    interpreter = import_module(name.replace("-", "_") + ".interpreter").Interpreter(model_content=model)
     interpreter.allocate_tensors()
     interpreter.set_tensor(interpreter.get_input_details()[0]["index"], np.array([1.0, 2.5], np.float32))
     interpreter.invoke()
