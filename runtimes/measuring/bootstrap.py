@@ -32,7 +32,7 @@ Interval = tuple[float, float]
 
 NOTHING: Interval = (math.nan, math.nan)
 RESAMPLES = 10_000
-_WITHIN = 2_000  # resamples of the blocks of one process, from which those of processes draw
+_WITHIN = 1_000  # resamples of the blocks of one process, from which those of processes draw
 _GRID = 256  # points at which a process's distribution is kept while its blocks are resampled
 _SEED = 20_130_620
 _ENOUGH = 6  # values whose range holds their middle in 95 % of cases
@@ -87,7 +87,7 @@ def _left_of(below: Floats, above: NDArray[np.intp]) -> NDArray[np.intp]:
 
 
 def picks(draw: np.random.Generator, blocks: int) -> Floats:
-    """How often each block is in each of 2,000 resamples of `blocks` blocks: [2000, blocks]."""
+    """How often each block is in each of 1,000 resamples of `blocks` blocks: [1000, blocks]."""
     drawn = draw.integers(0, blocks, (_WITHIN, blocks)) + np.arange(_WITHIN)[:, None] * blocks
     return np.bincount(drawn.ravel(), minlength=_WITHIN * blocks).reshape(_WITHIN, blocks).astype(np.float64)
 
@@ -103,7 +103,7 @@ def generator() -> np.random.Generator:
 
 
 def means(draw: np.random.Generator, resampled: Floats) -> Floats:
-    """Means [10000] over n processes drawn with replacement, each with one of its own resamples [n, 2000]."""
+    """Means [10000] over n processes drawn with replacement, each with one of its own resamples [n, 1000]."""
     rounds = len(resampled)
     process = draw.integers(0, rounds, (RESAMPLES, rounds))
     which = draw.integers(0, resampled.shape[1], (RESAMPLES, rounds))

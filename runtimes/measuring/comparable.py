@@ -6,7 +6,7 @@ from typing import Any
 
 from mlpack_edge.runtimes.measuring.result import BenchResult
 
-_MACHINE = {"cpu": "CPU", "arch": "architecture", "emulated": "emulation"}
+_MACHINE = {"cpu": "CPU", "arch": "architecture"}
 _OPTIONS = ("threads", "batch")
 _CONDITIONS = {"governor": "frequency governor", "kernel": "kernel", "python": "Python"}
 
@@ -30,6 +30,7 @@ def why_not_comparable(a: BenchResult, b: BenchResult) -> str | None:
         return other
     found = [_differ("target", *(_target(one) for one in (a, b)))]
     found += [_differ(label, a.environment.get(key), b.environment.get(key)) for key, label in _MACHINE.items()]
+    found.append(_differ("emulation", *(one.environment.get("emulated") or "none" for one in (a, b))))
     if a.instructions is None:
         found.append(_machine(a.environment.get("machine_id"), b.environment.get("machine_id")))
     found += [_differ(name, getattr(a, name), getattr(b, name)) for name in _OPTIONS]
@@ -69,9 +70,9 @@ def _target(one: BenchResult) -> str:
     return one.target.partition(":")[0] if one.instructions is None else one.target
 
 
-def _runtime(one: BenchResult) -> str:
-    runtime = one.environment.get("runtime") or {}
-    return f"{runtime.get('name')} {runtime.get('version')}"
+def _runtime(one: BenchResult) -> str | None:
+    runtime = one.environment.get("runtime")
+    return f"{runtime.get('name')} {runtime.get('version')}" if isinstance(runtime, dict) else None
 
 
 def _differ(what: str, of_a: Any, of_b: Any) -> str | None:
