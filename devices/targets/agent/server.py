@@ -3,99 +3,31 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import hashlib
 import json
 import os
 import platform
 import random
-import select
-import shutil
+import resource
 import signal
 import statistics
 import struct
-import subprocess
 import sys
-import tempfile
-import time
 from typing import Any, Dict, Iterator, List, Optional, Set, Tuple
 
 from mlpack_edge.devices.targets.agent.facts import emulation, environment, runtimes
+from mlpack_edge.devices.targets.agent.folder import ENDINGS, Folder, remove_abandoned
 from mlpack_edge.devices.targets.agent.frames import Frames, Json, Refusal
 from mlpack_edge.devices.targets.agent.models import IDENTITY, TINY
+from mlpack_edge.devices.targets.agent.process import Child
 
 #: A turn is about this long: the caches belong to the model for most of it, and it is short against a machine's moods.
 TURN_S = 0.04
+#: The file system has no room, or none for this user.
+NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 #: Where one call is longer than a launch should take: how often the wanted seconds may be overrun for its least calls.
 OVERRUN = 10
-
-
-class Child:
-    """A process that holds one model."""
-
-    def __init__(self, agent: Agent, job: Json) -> None:
-        self._agent, self.label = agent, job["label"]
-        self._noise = tempfile.TemporaryFile()  # noqa: SIM115 - closed with the child
-        environment = {**os.environ, "OMP_NUM_THREADS": str(job["threads"]), "PYTHONHASHSEED": "0"}
-        self._process = subprocess.Popen(
-            [*agent.launch, agent.file], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self._noise, env=environment,
-        )  # fmt: skip
-        assert self._process.stdin is not None and self._process.stdout is not None
-        self._frames = Frames(self._process.stdout.fileno(), self._process.stdin.fileno())
-        self._limit = job["time_limit"]
-        self._job = job
-
-    def ask(self, record: Optional[Json] = None) -> Tuple[Json, bytes]:
-        """Its answer, while the input of the agent is watched: a host that has gone ends everything."""
-        with contextlib.suppress(BrokenPipeError):
-            self._frames.write(self._job if record is None else record)
-        deadline = time.monotonic() + self._limit
-        while True:
-            ready, _, _ = select.select(
-                [self._frames.reading, *self._agent.watched()], [], [], max(0.0, deadline - time.monotonic())
-            )
-            if not ready:
-                self.end()
-                raise Refusal(
-                    "worker", "%s gave no answer within %g s and was stopped" % (self.label, self._limit), "",
-                    "give it longer with --time-limit",
-                )  # fmt: skip
-            if self._frames.reading in ready:
-                break
-            self._agent.look()
-        found = self._frames.read()
-        if found is None:
-            raise self._death()
-        if "error" in found[0]:
-            self.end()
-            raise Refusal(**found[0]["error"])
-        return found[0]["ok"], found[1]
-
-    def _death(self) -> Refusal:
-        code = self._process.wait()
-        self._noise.seek(0)
-        lines = [line for line in self._noise.read().decode("utf-8", "replace").splitlines() if line.strip()]
-        name = signal.Signals(-code).name if code < 0 and -code in set(signal.Signals) else "exit code %d" % code
-        hint = (
-            "the model may need more memory than the target has"
-            if code == -signal.SIGKILL
-            else ("the runtime on the target has a defect with this model, or its packages do not go together")
-        )
-        return Refusal(
-            "worker",
-            "%s ended its process on the target with %s" % (self.label, name),
-            lines[-1][:400] if lines else "",
-            hint,
-        )
-
-    def end(self) -> None:
-        """Leave nothing running."""
-        with contextlib.suppress(OSError):
-            self._process.kill()
-        self._process.wait()
-        for stream in (self._process.stdin, self._process.stdout, self._noise):
-            with contextlib.suppress(OSError):
-                stream.close()  # type: ignore[union-attr]
-        self._agent.children.discard(self)
 
 
 class Agent:
@@ -105,79 +37,102 @@ class Agent:
         self.children: Set[Child] = set()
         self._frames = Frames(os.dup(0), os.dup(1))
         os.dup2(2, 1)
-        self._gone = False
-        self.folder = os.path.realpath(tempfile.mkdtemp(prefix="mlpack-agent-"))
-        self.file = os.path.join(self.folder, "agent.py")
         self.launch = launch
         self._source = source
+        self.path = self.file = ""
 
     def serve(self) -> None:
+        """Until the input ends, or the host says bye."""
+        folder = Folder()
         try:
+            self.path = folder.make()
+            self.file = os.path.join(self.path, "agent.py")
+            remove_abandoned()
             with open(self.file, "wb") as stream:
                 stream.write(self._source)
-            while not self._gone:
-                found = self._frames.read()
-                if found is None or found[0]["do"] == "bye":
-                    return
-                self._answer(*found)
+            self._converse()
+        except OSError as fault:
+            # Before the first question, or while the host is no longer there to read of it.
+            with contextlib.suppress(OSError):
+                self._frames.write({"error": self._unusable(fault)})
         finally:
+            for number in ENDINGS:
+                signal.signal(number, signal.SIG_IGN)  # the cleaning is not to be broken off
             for child in list(self.children):
                 child.end()
-            shutil.rmtree(self.folder, ignore_errors=True)
+            folder.remove()
 
-    def _answer(self, asked: Json, payload: bytes) -> None:
-        try:
-            answer, block = getattr(self, "do_" + asked["do"])(asked, payload)
-            self._frames.write({"ok": answer}, block)
-        except Refusal as refusal:
-            self._frames.write({"error": refusal.record})
-        except OSError as fault:
-            full = "free some space on the target: its folder for temporary files is " + tempfile.gettempdir()
-            self._frames.write({"error": {
-                "kind": "io", "message": "the target could not use %s" % (fault.filename or "a file"), "why": fault.strerror or str(fault),
-                "hint": full if fault.errno in (28, 122) else "check the permissions on the target",
-            }})  # fmt: skip
+    def _converse(self) -> None:
+        while True:
+            asked = self._frames.head()
+            if asked is None or asked["do"] == "bye":
+                return
+            try:
+                answer, block = getattr(self, "do_" + asked["do"])(asked)
+                self._frames.write({"ok": answer}, block)
+            except Refusal as refusal:
+                self._frames.write({"error": refusal.record})
+            except MemoryError:
+                self._frames.write({"error": _no_memory()})
+            except EOFError:
+                return
+            except OSError as fault:
+                self._frames.write({"error": self._unusable(fault)})
 
-    def watched(self) -> List[int]:
-        return [] if self._gone else [self._frames.reading]
+    def _unusable(self, fault: OSError) -> Json:
+        where = self.path or os.environ.get("TMPDIR", "/tmp")
+        hint = "check the permissions on the target"
+        if fault.errno in NO_ROOM or not self.path:
+            hint = "free some space on the target: its folder for temporary files is %s (TMPDIR names another)" % (
+                os.path.dirname(where) if self.path else where
+            )
+        return {
+            "kind": "io", "message": "the target could not use %s" % (fault.filename or "its folder for temporary files"),
+            "why": fault.strerror or str(fault), "hint": hint,
+        }  # fmt: skip
 
-    def look(self) -> None:
-        """The host says something while it is being answered: nothing but its end is expected."""
-        if not os.read(self._frames.reading, 1):
-            raise SystemExit(1)
-        raise SystemExit(2)
-
-    def do_hello(self, asked: Json, payload: bytes) -> Tuple[Json, bytes]:
+    def do_hello(self, asked: Json) -> Tuple[Json, bytes]:
         return {
             "python": platform.python_version(), "executable": sys.executable, "runtimes": runtimes(), "environment": environment(),
-            "folder": self.folder,
+            "folder": self.path,
         }, b""  # fmt: skip
 
-    def do_put(self, asked: Json, payload: bytes) -> Tuple[Json, bytes]:
-        """Write a file into the agent's folder."""
-        path = os.path.realpath(os.path.join(self.folder, asked["name"]))
-        if not path.startswith(self.folder + os.sep):
-            raise Refusal("bad-input", "%s lies outside the agent's folder" % asked["name"])
-        os.makedirs(os.path.dirname(path), exist_ok=True)
-        with open(path, "wb") as stream:
-            stream.write(payload)
-        if hashlib.sha256(payload).hexdigest() != asked["sha256"]:
+    def do_put(self, asked: Json) -> Tuple[Json, bytes]:
+        """Write a file into the agent's folder, piece by piece as it comes; all of it is read, also where it cannot be."""
+        blocks, digest = self._frames.blocks(asked), hashlib.sha256()
+        path = os.path.realpath(os.path.join(self.path, asked["name"]))
+        try:
+            if not path.startswith(self.path + os.sep):
+                raise Refusal("bad-input", "%s lies outside the agent's folder" % asked["name"])
+            os.makedirs(os.path.dirname(path), exist_ok=True)
+            with open(path, "wb") as stream:
+                for block in blocks:
+                    stream.write(block)
+                    digest.update(block)
+        except OSError as fault:
+            with contextlib.suppress(OSError):
+                os.unlink(path)
+            raise OSError(fault.errno, fault.strerror, path) from fault
+        finally:
+            for _ in blocks:
+                pass
+        if digest.hexdigest() != asked["sha256"]:
             raise Refusal("io", "%s arrived damaged on the target" % asked["name"], "", "try again")
         return {"file": path}, b""
 
-    def do_outputs(self, asked: Json, payload: bytes) -> Tuple[Json, bytes]:
+    def do_outputs(self, asked: Json) -> Tuple[Json, bytes]:
         with self._child({**asked, "do": "outputs"}) as child:
             return child.ask()
 
-    def do_profile(self, asked: Json, payload: bytes) -> Tuple[Json, bytes]:
-        with self._child({**asked, "do": "profile", "profile": os.path.join(self.folder, "profile")}) as child:
+    def do_profile(self, asked: Json) -> Tuple[Json, bytes]:
+        with self._child({**asked, "do": "profile", "profile": os.path.join(self.path, "profile")}) as child:
             return child.ask()
 
-    def do_count(self, asked: Json, payload: bytes) -> Tuple[Json, bytes]:
+    def do_count(self, asked: Json) -> Tuple[Json, bytes]:
         with self._child({**asked, "do": "count"}) as child:
             return child.ask()
 
-    def do_measure(self, asked: Json, payload: bytes) -> Tuple[Json, bytes]:
+    def do_measure(self, asked: Json) -> Tuple[Json, bytes]:
         """Launches of all models, round by round. A model that fails is left out of what follows."""
         found = emulation()
         if found:
@@ -200,7 +155,7 @@ class Agent:
         identity = IDENTITY if format == "onnx" else TINY
         name, shape = ("x", [1]) if format == "onnx" else ("0", [2])
         packing = json.dumps([[{"name": name, "dtype": "<f4", "shape": shape, "bytes": 4 * shape[0]}]]).encode()
-        paths = [os.path.join(self.folder, "floor." + suffix) for suffix in (format, "feeds")]
+        paths = [os.path.join(self.path, "floor." + suffix) for suffix in (format, "feeds")]
         for path, block in zip(paths, (identity, packing + b"\n" + struct.pack("<%df" % shape[0], *[1.0] * shape[0]))):
             with open(path, "wb") as stream:
                 stream.write(block)
@@ -264,12 +219,17 @@ class Agent:
 
     @contextlib.contextmanager
     def _child(self, job: Json) -> Iterator[Child]:
-        child = Child(self, job)
+        child = Child([*self.launch, self.file], self.path, self._frames, job)
         self.children.add(child)
         try:
             yield child
         finally:
             child.end()
+            self.children.discard(child)
+
+
+def _no_memory() -> Json:
+    return {"kind": "worker", "message": "the target has too little memory for this", "why": "", "hint": ""}
 
 
 def main(source: bytes) -> None:
@@ -278,7 +238,9 @@ def main(source: bytes) -> None:
     def stop(number: int, frame: Any) -> None:
         raise SystemExit(128 + number)
 
-    for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGINT):
+    for number in ENDINGS:
         signal.signal(number, stop)
+    # A model that kills its process leaves no core file.
+    resource.setrlimit(resource.RLIMIT_CORE, (0, resource.getrlimit(resource.RLIMIT_CORE)[1]))
     with contextlib.suppress(BrokenPipeError):
         Agent(source, sys.argv[1:] or [sys.executable]).serve()
