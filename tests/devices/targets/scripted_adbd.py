@@ -12,6 +12,8 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
+import selectors
 import signal
 import socket
 import struct
@@ -82,8 +84,8 @@ class ScriptedDevice:
         self._server = socket.create_server(("127.0.0.1", 0))
         self.serial = f"127.0.0.1:{self._server.getsockname()[1]}"
         self._connections: list[socket.socket] = []
-        self._threads = [threading.Thread(target=self._listen, daemon=True)]
-        self._threads[0].start()
+        self.threads = [threading.Thread(target=self._listen, daemon=True)]
+        self.threads[0].start()
 
     def close(self) -> None:
         with contextlib.suppress(OSError):
@@ -92,7 +94,7 @@ class ScriptedDevice:
         for connection in self._connections:
             with contextlib.suppress(OSError):
                 connection.shutdown(socket.SHUT_RDWR)
-        for thread in self._threads:
+        for thread in list(self.threads):
             thread.join(10)
 
     def _furnish(self, properties: dict[str, str]) -> None:
@@ -120,10 +122,11 @@ class ScriptedDevice:
             (self.folder / name).write_text(text + "\n")
 
     def local(self, text: str) -> str:
-        """The device's paths in `text` as those of this machine."""
-        for path in ("/data/local/tmp", "/proc/cpuinfo", "/sys/"):
-            text = text.replace(path, f"{self.folder}{path}") if str(self.folder) not in text else text
-        return text
+        """The device's paths in `text` as those of this machine; what is one already stays."""
+        own = re.escape(str(self.folder))
+        return re.sub(
+            rf"(?<!{own})(/data/local/tmp|/proc/cpuinfo|/sys/)", lambda found: f"{self.folder}{found[1]}", text
+        )
 
     def _listen(self) -> None:
         with contextlib.suppress(OSError):
@@ -131,7 +134,7 @@ class ScriptedDevice:
                 connection, _ = self._server.accept()
                 self._connections.append(connection)
                 thread = threading.Thread(target=_Connection(self, connection).serve, daemon=True)
-                self._threads.append(thread)
+                self.threads.append(thread)
                 thread.start()
 
 
@@ -238,18 +241,32 @@ class _ShellStream(_Stream):
             ["/bin/sh", "-c", device.local(command)], cwd=device.folder, env={"PATH": path}, start_new_session=True,
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
         )  # fmt: skip
-        threading.Thread(target=self._pass_on, daemon=True).start()
+        self._hung = False
+        self._thread = threading.Thread(target=self._pass_on, daemon=True)
+        self._thread.start()
+        device.threads.append(self._thread)
         if device.behaviour.vanish_at and device.behaviour.vanish_at in command:
-            threading.Timer(0.3, self._connection.drop).start()
+            threading.Timer(0.15, self._connection.drop).start()
 
     def _pass_on(self) -> None:
-        assert self._process.stdout is not None
-        with contextlib.suppress(OSError, ValueError):
-            while block := self._process.stdout.read1(2048):  # type: ignore[attr-defined]
-                self.write(struct.pack("<BI", _STDOUT, len(block)) + block)
-            code = self._process.wait()
-            self.write(struct.pack("<BIB", _EXIT, 1, code if code >= 0 else 128 - code))
-            self.finish()
+        """Until the process has ended, or the connection: then the pipes are closed, whoever still writes to them."""
+        process = self._process
+        assert process.stdout is not None and process.stdin is not None
+        with process.stdout as output, contextlib.suppress(OSError), selectors.DefaultSelector() as selector:
+            selector.register(output, selectors.EVENT_READ)
+            while not self._hung:
+                if selector.select(0.05):
+                    block = os.read(output.fileno(), 2048)
+                    if not block:
+                        break
+                    self.write(struct.pack("<BI", _STDOUT, len(block)) + block)
+            if not self._hung:
+                code = process.wait()
+                self.write(struct.pack("<BIB", _EXIT, 1, code if code >= 0 else 128 - code))
+                self.finish()
+        with contextlib.suppress(OSError):
+            process.stdin.close()
+        process.wait()
 
     def receive(self, data: bytes) -> None:
         self._held += data
@@ -267,12 +284,9 @@ class _ShellStream(_Stream):
                     self._process.stdin.close()
 
     def hang_up(self) -> None:
+        self._hung = True
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.kill(self._process.pid, signal.SIGHUP)
-        with contextlib.suppress(OSError):
-            assert self._process.stdin is not None
-            self._process.stdin.close()
-        threading.Thread(target=self._process.wait, daemon=True).start()
 
 
 class _Sync(_Stream):
