@@ -63,7 +63,27 @@ def test_fewer_rows_than_asked_for_is_no_proof() -> None:
 
 def test_a_column_of_a_net_near_zero_has_the_roundings_of_the_others() -> None:
     """A regression says what its columns are, and a small one counts for itself."""
-    values = np.tile(np.array([[1.0, 1e-6]], np.float32), (4, 1))
+    values = np.tile(np.array([[1.0, 1e-6]], np.float32), (40, 1))
     net, regression = (Allowed("net").tolerance(role, values).atol for role in ("", "value"))
     assert np.asarray(net)[1] > 1e-8
     assert np.asarray(regression)[1] < 1e-10
+
+
+def test_a_number_near_zero_is_no_small_column_where_there_is_one_row() -> None:
+    """A net that is fixed to one row: its sums of 512 numbers differ by their rounding, not by their own size."""
+    one, many = (np.tile(np.array([[1.0, 1.0, 1e-6]], np.float32), (rows, 1)) for rows in (1, 40))
+    of_one, of_many = (np.asarray(Allowed("lowered").tolerance("", values).atol) for values in (one, many))
+    assert of_one[2] == pytest.approx(10 * of_many[2])
+
+
+def test_a_few_rows_without_a_stable_answer_do_not_spoil_a_proof_on_single_rows() -> None:
+    """One row in 32 may be put down to itself; a net that takes one row at a time has its rows counted together."""
+
+    def wild_within(width: float, moved: float) -> Model:
+        model = Model(lambda x: np.where(np.abs(x) < width, np.sin(x * (1e20 + moved)), x))
+        model.signature = Signature((TensorSpec("X", "float64", (1, 2)),), model.signature.outputs)
+        return model
+
+    assert _passes(wild_within(0.002, 0.0), wild_within(0.002, 1e6))
+    with pytest.raises(BadInput, match="1000 were asked for"):
+        _passes(wild_within(0.1, 0.0), wild_within(0.1, 1e6))
