@@ -41,8 +41,7 @@ def onnx_chain(folder: Path) -> Path:
 
 def onnx_loop(folder: Path, turns: int) -> Path:
     """A Loop around a MatMul of 256 x 256 on 32 rows, with an If that runs a second one in its body."""
-    text = (
-        """looped (float[32, 256] x) => (float[32, 256] y) <int64 turns = {TURNS}, bool go = {1}> {
+    text = """looped (float[32, 256] x) => (float[32, 256] y) <int64 turns = {TURNS}, bool go = {1}> {
         before = Relu (x)
         z = Loop (turns, go, before) <body = body (int64 i, bool on, float[32, 256] s) => (bool still, float[32, 256] t) {
             still = Identity (on)
@@ -56,8 +55,7 @@ def onnx_loop(folder: Path, turns: int) -> Path:
         y = If (all) <then_branch = then_body () => (float[32, 256] p) { p = MatMul (z, v) },
                       else_branch = else_body () => (float[32, 256] q) { q = Exp (z) }>
     }"""
-        % turns
-    )
+    text = text.replace("TURNS", str(turns))  # braces are the language's
     return onnx_file(folder, text, w=_weights(256, 256), v=_weights(256, 256))
 
 
