@@ -1,17 +1,17 @@
 """Intervals for medians of call times, by a bootstrap of two levels: processes, and blocks within a process.
 
-A process has a bias of its own (layout of memory, which core, which day: 0.1 to 0.2 % and more than a naive interval is
-wide), and the samples of one block were taken in the same milliseconds and resemble each other. So neither samples nor
-blocks alone may be resampled as if they were independent: processes are drawn first, then blocks within each
-(Kalibera & Jones, "Rigorous benchmarking in reasonable time", ISMM 2013, on repetition at every level that varies;
-Georges, Buytaert & Eeckhout, OOPSLA 2007, on several invocations of the virtual machine).
+A process has a bias of its own (where its memory lies, which core it met), and the samples of one block were taken in
+the same milliseconds and resemble each other. So neither samples nor blocks alone may be resampled as if they were
+independent: processes are drawn first, then blocks within each (Kalibera & Jones, "Rigorous benchmarking in reasonable
+time", ISMM 2013: repeat at every level that varies; Georges, Buytaert & Eeckhout, "Statistically rigorous Java
+performance evaluation", OOPSLA 2007: several invocations, and Student's quantiles for few of them).
 
 Bootstrap percentiles of few values are too narrow; the interval is expanded as Hesterberg proposes ("What teachers
-should know about the bootstrap", The American Statistician 69:4, 2015, section 4.1.2): the tail
-Phi(-sqrt(n / (n - 1)) t) in place of 2.5 %, t being Student's quantile for n - 1 degrees of freedom. The mean
-of resamples never lies outside of the n values, whose range holds the middle of their distribution with a probability of
-1 - 2^(1 - n): 93.75 % for five, so that below six no expansion is enough. There Student's interval of the values is
-joined to it (Georges et al., section 3.2, for few invocations).
+should know about the bootstrap", The American Statistician 69:4, 2015, arXiv:1411.5279): the tail
+Phi(-sqrt(n / (n - 1)) t) in place of 2.5 %, t being Student's 97.5 % quantile for n - 1 degrees of freedom, n the
+processes (of two groups, of the smaller). The mean of resamples never lies outside of the n values, whose range holds
+the middle of their distribution with a probability of 1 - 2^(1 - n): 93.75 % for five, so that below six no expansion is
+enough. There Student's interval of the values is joined to it.
 
 Everything is drawn from one seed: the same facts give the same interval.
 """

@@ -1,10 +1,11 @@
 """Whether two results differ, how sure that is, and whether they may be compared at all.
 
-A difference counts from 2 % on, either way (the margin): between two sessions of the same model a bias of 0.1 to 0.2 %
-remains that no interval of one session shows, so that an interval that excludes 1 proves nothing. The decision is that
-of equivalence testing (Schuirmann, "A comparison of the two one-sided tests procedure and the power approach",
-Journal of Pharmacokinetics and Biopharmaceutics 15:6, 1987), read from the 95 % interval of the ratio:
-inside [1 / 1.02, 1.02] "no difference"; wholly beyond "slower" or "faster"; else "unclear".
+A difference counts from 2 % on, either way (the margin): between two sessions of the same model a small bias remains
+that no interval of one session shows, so that an interval that excludes 1 proves nothing. The decision is that of
+equivalence testing (Schuirmann, "A comparison of the two one-sided tests procedure and the power approach for assessing
+the equivalence of average bioavailability", Journal of Pharmacokinetics and Biopharmaceutics 15:6, 1987), read from an
+interval of the ratio: inside [1 / 1.02, 1.02] "no difference"; wholly beyond "slower" or "faster"; else "unclear". Two
+one-sided tests at 5 % would read a 90 % interval; the 95 % one that is printed asks for more.
 
 What is compared:
 
