@@ -7,7 +7,8 @@ from typing import Any
 
 import click
 
-from mlpack_edge.cli.bench_run import Request, run_bench
+from mlpack_edge.cli.bench_request import Request
+from mlpack_edge.cli.bench_run import run_bench
 from mlpack_edge.cli.bench_text import bench_text
 from mlpack_edge.cli.options import Duration, data_option, limit_options, shape_option, target_options
 from mlpack_edge.cli.outcome import Outcome, answers, note

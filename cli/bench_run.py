@@ -4,59 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import closing
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from mlpack_edge.cli.bench_request import Request
 from mlpack_edge.cli.options import limits_of
 from mlpack_edge.cli.outcome import show_stage
 from mlpack_edge.core.errors import BadInput, MlpackError, Unsupported
-from mlpack_edge.devices.targets.target import Refused, Target, TargetOptions, open_target
+from mlpack_edge.devices.targets.target import Refused, Target, open_target
 from mlpack_edge.runtimes.measuring.baseline import partner_of, read_baseline
 from mlpack_edge.runtimes.measuring.comparable import why_not_comparable
 from mlpack_edge.runtimes.measuring.comparison import compare
-from mlpack_edge.runtimes.measuring.gate import Gate, gate_to_json
+from mlpack_edge.runtimes.measuring.gate import gate_to_json
 from mlpack_edge.runtimes.measuring.plan import Plan
 from mlpack_edge.runtimes.measuring.prepared import PreparedModel, prepare
 from mlpack_edge.runtimes.measuring.result import BenchResult, Comparison
 
 Json = dict[str, Any]
-
-
-@dataclass(frozen=True, slots=True)
-class Request:
-    """The command line."""
-
-    models: tuple[Path, ...]
-    target: str
-    target_python: str
-    benchmark_model: Path | None
-    vela: Path | None
-    threads: int
-    spinning: bool
-    batch: int | None
-    processes: int
-    seconds: float
-    data: Path | None
-    shapes: tuple[tuple[str, tuple[int | str, ...]], ...]
-    profile: bool
-    metrics: tuple[tuple[str, str, float], ...]
-    baseline: Path | None
-    gate: Gate | None
-    calibration: Path | None
-    time_limit: float
-    memory_limit: int | None
-
-    def plan(self) -> Plan:
-        return Plan(
-            processes=self.processes, seconds=self.seconds, threads=self.threads, spinning=self.spinning,
-            time_limit=self.time_limit, memory_bytes=self.memory_limit,
-        )  # fmt: skip
-
-    def target_options(self) -> TargetOptions:
-        return TargetOptions(
-            python=self.target_python, benchmark_model=self.benchmark_model, vela=self.vela, stage=show_stage
-        )
 
 
 def run_bench(request: Request) -> Json:

@@ -22,12 +22,12 @@ class EmulatedTarget(AgentTarget):
     def __init__(self, address: str, options: TargetOptions) -> None:
         if not address:
             raise BadInput("emulated: names no machine", "emulated:pi4, for example; mlpack target list shows them")
-        self._profile = profile_named(address)
+        self.machine = profile_named(address)
         super().__init__(address, options)
-        self.name = f"emulated:{self._profile.name}"
+        self.name = f"emulated:{self.machine.name}"
 
     def _start(self) -> AgentSession:
-        found = launcher(self._profile)
+        found = launcher(self.machine)
         text, opening = bootstrap(found.command)
         return AgentSession(
             [*found.command, "-c", text], self._explained, opening, found.environment, self.options.stage
@@ -35,7 +35,7 @@ class EmulatedTarget(AgentTarget):
 
     def describe(self) -> Json:
         found = super().describe()
-        return {**found, "environment": {**found["environment"], "cpu": self._profile.describes, "machine_id": None}}
+        return {**found, "environment": {**found["environment"], "cpu": self.machine.describes, "machine_id": None}}
 
     def _explained(self, code: int | None, printed: str) -> MlpackError:
         return WorkerFault(
