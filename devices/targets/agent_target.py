@@ -68,7 +68,7 @@ class AgentTarget:
                 continue
             own, fault = next(launches), next(faults)
             if fault is not None:
-                made.append(Refused(model.name, _of_model(model, error_from_json({"data": {}, **fault}))))
+                made.append(Refused(model.name, of_model(model, error_from_json({"data": {}, **fault}))))
             else:
                 floor = floors.get(f"{model.format} {own[0]['io']}")
                 made.append(self._result(model, plan, own, floor, between(before, answer["environment"])))
@@ -79,20 +79,21 @@ class AgentTarget:
         try:
             return list(unpacked(self.session.ask("outputs", **job)[1]))
         except MlpackError as fault:
-            raise _of_model(model, fault) from fault
+            raise of_model(model, fault) from fault
 
     def profile(self, model: PreparedModel, plan: Plan) -> list[Json]:
         job = {**plan.to_json(), **self._job(model)}
         try:
             rows: list[Json] = self.session.ask("profile", **job)[0]["rows"]
         except MlpackError as fault:
-            raise _of_model(model, fault) from fault
+            raise of_model(model, fault) from fault
         return rows
 
     def close(self) -> None:
         if self._session is not None:
             self._session.close()
             self._session = None
+        self._placed.clear()
 
     def _result(
         self, model: PreparedModel, plan: Plan, launches: list[Json], floor: float | None, environment: Json
@@ -156,7 +157,7 @@ def _launch(record: Json) -> Launch:
     )  # fmt: skip
 
 
-def _of_model(model: PreparedModel, fault: MlpackError) -> MlpackError:
+def of_model(model: PreparedModel, fault: MlpackError) -> MlpackError:
     """The same error with the model's name before it, unless it is there."""
     if model.name not in fault.message and isinstance(fault, CheckFailed | WorkerFault):
         fault.message = f"{model.name}: {fault.message}"

@@ -2,16 +2,25 @@
 
 from __future__ import annotations
 
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 from mlpack_edge.core.errors import BadInput, MlpackError, WorkerFault
 from mlpack_edge.devices.emulation.boards import profile_named
+from mlpack_edge.devices.emulation.counts import read_regions
 from mlpack_edge.devices.emulation.launch import launcher
-from mlpack_edge.devices.targets.agent_target import AgentTarget
+from mlpack_edge.devices.targets.agent_target import AgentTarget, of_model
 from mlpack_edge.devices.targets.session import AgentSession, bootstrap
-from mlpack_edge.devices.targets.target import TargetOptions
+from mlpack_edge.devices.targets.target import Refused, TargetOptions
+from mlpack_edge.runtimes.measuring.plan import Plan
+from mlpack_edge.runtimes.measuring.prepared import PreparedModel
+from mlpack_edge.runtimes.measuring.result import BenchResult
 
 Json = dict[str, Any]
+#: Sets of inputs whose calls are counted: a count has no noise, only branches that depend on the input move it.
+_CALLS = 5
 
 
 class EmulatedTarget(AgentTarget):
@@ -24,11 +33,52 @@ class EmulatedTarget(AgentTarget):
             raise BadInput("emulated: names no machine", "emulated:pi4, for example; mlpack target list shows them")
         self.machine = profile_named(address)
         super().__init__(address, options)
+        #: Where QEMU writes the counts of the agent's children, while they are wanted.
+        self._counts: Path | None = None
         self.name = f"emulated:{self.machine.name}"
+
+    def bench(self, models: Sequence[PreparedModel], plan: Plan) -> list[BenchResult | Refused]:
+        """Instructions by class, of one inference. Raises Unsupported where this machine's cannot be counted."""
+        if plan.threads != 1:
+            raise BadInput("instructions are counted at one thread", "leave --threads away")
+        self.close()
+        with tempfile.TemporaryDirectory() as folder:
+            self._counts = Path(folder, "counts")
+            try:
+                place = self.describe()["environment"]
+                return [self._counted(model, plan, place) for model in models]
+            finally:
+                self.close()
+                self._counts = None
+
+    def _counted(self, model: PreparedModel, plan: Plan, place: Json) -> BenchResult | Refused:
+        assert self._counts is not None
+        self._counts.unlink(missing_ok=True)
+        try:
+            answer = self.session.ask("count", **{**plan.to_json(), **self._job(model), "calls": _CALLS})[0]
+            regions = read_regions(self._counts)
+        except MlpackError as fault:
+            return Refused(model.name, of_model(model, fault))
+        if len(regions) != len(answer["regions"]):
+            said = f"{model.name}: {len(regions)} regions were counted, not {len(answer['regions'])}"
+            return Refused(model.name, WorkerFault(said, "run it again"))
+        nothing, calls = regions[0::2], regions[1::2]
+        counts = {
+            name: max(0, round((sum(one[name] for one in calls) - sum(one[name] for one in nothing)) / len(calls)))
+            for name in calls[0]
+        }
+        name, version = answer["runtime"]
+        return BenchResult(
+            model=model.name, format=model.format, model_sha256=model.sha256, bytes=model.bytes, target=self.name,
+            threads=1, batch=model.batch, launches=(), harness_floor_ns=None,
+            environment={**place, "runtime": {"name": name, "version": version}}, input_digest=model.input_digest,
+            output_digest=answer["output_digest"], io=answer["io"], instructions=counts,
+            spinning=False if model.format == "onnx" else None,
+        )  # fmt: skip
 
     def _start(self) -> AgentSession:
         found = launcher(self.machine)
-        text, opening = bootstrap(found.command)
+        text, opening = bootstrap(launcher(self.machine, self._counts).command)
         return AgentSession(
             [*found.command, "-c", text], self._explained, opening, found.environment, self.options.stage
         )
