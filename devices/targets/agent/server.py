@@ -242,5 +242,7 @@ def main(source: bytes) -> None:
         signal.signal(number, stop)
     # A model that kills its process leaves no core file.
     resource.setrlimit(resource.RLIMIT_CORE, (0, resource.getrlimit(resource.RLIMIT_CORE)[1]))
-    with contextlib.suppress(BrokenPipeError):
-        Agent(source, sys.argv[1:] or [sys.executable]).serve()
+    launch = sys.argv[1:] or [sys.executable]
+    if os.sep in launch[0]:
+        launch[0] = os.path.abspath(launch[0])  # children start in another folder
+    Agent(source, launch).serve()
