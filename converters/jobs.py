@@ -15,8 +15,17 @@ from numpy.typing import NDArray
 from mlpack_edge.converters.built import BuiltModel
 from mlpack_edge.converters.comparing import Model, bring_together
 from mlpack_edge.converters.drafts import Draft, onnx_draft
+from mlpack_edge.converters.opened import (
+    NETS,
+    allowed_of,
+    family_of,
+    family_of_models,
+    framework_of,
+    hints_of,
+    open_models,
+)
 from mlpack_edge.converters.opening import Stage, digest_of, kind_of, open_source, options_of, refuse_changed
-from mlpack_edge.converters.prove import Allowed, Proof, divergence_of_steps, prove
+from mlpack_edge.converters.prove import Proof, divergence_of_steps, prove
 from mlpack_edge.converters.quantized_parity import is_quantized
 from mlpack_edge.converters.sources.onnx import OnnxSource
 from mlpack_edge.converters.sources.source import Source
@@ -25,14 +34,11 @@ from mlpack_edge.core.artifact import Lineage, sha256_of_file
 from mlpack_edge.core.errors import CheckFailed
 from mlpack_edge.runtimes.litert.source_terms import Narrowed, TfliteModel
 from mlpack_edge.runtimes.parity import Runner
-from mlpack_edge.runtimes.rows import Hints
 
 Array = NDArray[Any]
 Json = dict[str, Any]
 
 _FORMATS = {"onnx": "ONNX", "tflite": "TFLite"}
-#: Nets add in float32 in an order of their own; everything else is computed as the source computes it.
-_NETS = {"torch", "torch-export", "onnx", "tflite"}
 
 
 def convert(payload: Json, stage: Stage) -> Json:
@@ -56,7 +62,7 @@ def convert(payload: Json, stage: Stage) -> Json:
     stage(f"checking {name} against its {_FORMATS[target]} file")
     proof = prove(
         made.reference, made.candidate, source.hints(), options.data, payload["rows"],
-        _allowed(payload, target == "tflite", source.kind, quantized), made.find_divergence,
+        allowed_of(payload, family_of(target == "tflite", source.kind, quantized)), made.find_divergence,
         target == "tflite",
     )  # fmt: skip
     result = {
@@ -71,7 +77,7 @@ def convert(payload: Json, stage: Stage) -> Json:
         draft.unlink()
         raise _failed(
             f"{name} and its {_FORMATS[target]} file are not the same model; nothing was written", proof, result,
-            _CONVERTED_NEXT["onnx" if source.kind in _NETS else target],
+            _CONVERTED_NEXT["onnx" if source.kind in NETS else target],
         )  # fmt: skip
     return result
 
@@ -88,14 +94,7 @@ def check(payload: Json, stage: Stage) -> Json:
     """Compare `payload["reference"]` with `payload["candidate"]`, each a source model, an ONNX or a TFLite file."""
     options = options_of(payload)
     names = [payload["reference"], payload["candidate"]]
-    kinds = [kind_of(name) for name in names]  # what is no model is refused before the other one is opened
-    digests = [digest_of(name, options) for name in names]
-    models = [
-        _opened_tflite(name, stage) if kind == "tflite" else open_source(name, options, stage)
-        for name, kind in zip(names, kinds, strict=True)
-    ]
-    for name, digest in zip(names, digests, strict=True):
-        refuse_changed(name, options, digest)
+    models, digests = open_models(names, options, stage)
     bring_together(names, models)
     stage(f"comparing {names[0]} with {names[1]}")
     lowered = next((model for model in models if isinstance(model, TfliteModel)), None)
@@ -104,8 +103,8 @@ def check(payload: Json, stage: Stage) -> Json:
         for model in models
     ]
     proof = prove(
-        runners[0], runners[1], _hints(models), options.data, payload["rows"],
-        _allowed(payload, bool(lowered), (_framework(models) or models[0]).kind, bool(lowered) and _any_quantized(models)),
+        runners[0], runners[1], hints_of(models), options.data, payload["rows"],
+        allowed_of(payload, family_of_models(models)),
         lambda feeds: _find_divergence(models, feeds), bool(lowered),
     )  # fmt: skip
     result = {
@@ -118,25 +117,10 @@ def check(payload: Json, stage: Stage) -> Json:
     return result
 
 
-def _opened_tflite(name: str, stage: Stage) -> TfliteModel:
-    stage(f"opening {name}")
-    return TfliteModel(Path(name))
-
-
-def _framework(models: list[Model]) -> Source | None:
-    """The model that is neither an ONNX nor a TFLite file, where there is one: it knows more of itself."""
-    return next((model for model in models if not isinstance(model, OnnxSource | TfliteModel)), None)
-
-
-def _hints(models: list[Model]) -> Hints:
-    source = _framework(models) or next((model for model in models if not isinstance(model, TfliteModel)), None)
-    return Hints() if source is None else source.hints()
-
-
 def _find_divergence(models: list[Model], feeds: Mapping[str, Array]) -> Json | None:
     """The first step, or else the first layer, at which the two differ."""
     written = next((model for model in models if isinstance(model, OnnxSource)), None)
-    source = _framework(models)
+    source = framework_of(models)
     lowered = next((model for model in models if isinstance(model, TfliteModel)), None)
     if lowered is not None:
         from mlpack_edge.converters.layers import divergence_of_layers
@@ -146,18 +130,6 @@ def _find_divergence(models: list[Model], feeds: Mapping[str, Array]) -> Json | 
     if written is None or source is None or not taps_of(written.original()):
         return None
     return divergence_of_steps(written.original(), taps_of(written.original()), source.step_outputs, feeds)
-
-
-def _any_quantized(models: list[Model]) -> bool:
-    return any(isinstance(model, OnnxSource) and is_quantized(model.original()) for model in models)
-
-
-def _allowed(payload: Json, lowered: bool, kind: str, quantized: bool) -> Allowed:
-    """kind: of the source. quantized: whether it computes with codes."""
-    family = "net" if kind in _NETS else "tabular"
-    if lowered:
-        family = "quantized" if quantized else "lowered"
-    return Allowed(family, payload.get("rtol"), payload.get("atol"), payload.get("max_flips", 0.0))
 
 
 #: What to do where a conversion is not the same, and where two models are not; a TFLite file computes in float32, and

@@ -111,7 +111,7 @@ def check_parity(
     excused = 0
     roles = {spec.name: spec.role for spec in reference.signature.outputs}
     for whole in groups:
-        for group, expected in _taken(reference, whole, refused):
+        for group, expected in parts_taken(reference, whole, refused):
             made = _answers(candidate, group, expected, refused)
             if made is None:
                 continue
@@ -133,7 +133,7 @@ def check_parity(
     return ParityReport(sum(counts.values()), counts, tuple(facts.values()), excused, refused)
 
 
-def _taken(
+def parts_taken(
     reference: Runner, group: RowGroup, refused: dict[str, str], budget: list[int] | None = None
 ) -> Iterator[tuple[RowGroup, dict[str, Array]]]:
     """The parts of a group that the reference takes, with its answers; what it refuses is split until it is single
@@ -155,7 +155,7 @@ def _taken(
     half = group.rows // 2
     for start, stop in ((0, half), (half, None)):
         feeds = rows_between(group.feeds, start, stop)
-        yield from _taken(reference, replace(group, feeds=feeds, start=group.start + start), refused, budget)
+        yield from parts_taken(reference, replace(group, feeds=feeds, start=group.start + start), refused, budget)
 
 
 def _answers(

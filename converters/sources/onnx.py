@@ -57,7 +57,10 @@ class OnnxSource:
         """What the file as it is gives, under the names of the cleaned model's outputs."""
         if self._reference is None:
             self._reference = self._open()
-        made = self._reference(dict(feeds))
+        return self.answers_from_outputs(self._reference(dict(feeds)))
+
+    def answers_from_outputs(self, made: Mapping[str, Any]) -> dict[str, Array]:
+        """What `run` would give of the outputs of the file as it is."""
         renamed = {after: self._array(made[before]) for before, after in self._outputs.items()}
         return {spec.name: renamed[spec.name] for spec in self.signature.outputs if spec.name in renamed}
 

@@ -116,12 +116,17 @@ class LitertRunner:
 
     def answers_from_tensors(self, arrays: Sequence[Array]) -> dict[str, Array]:
         """What callers get of the output tensors, these in the order in which the interpreter lists them."""
-        places = [int(found["index"]) for found in self._interpreter.get_output_details()]
-        given = dict(zip(places, arrays, strict=True))
+        given = self.tensors_by_output(arrays)
         return {
-            name: feed_from_tensor(border, given[border.index], self._classes[name], self.options.io)
+            name: feed_from_tensor(border, given[name], self._classes[name], self.options.io)
             for name, border in self._outputs.items()
         }
+
+    def tensors_by_output(self, arrays: Sequence[Array]) -> dict[str, Array]:
+        """The output tensors, in the order in which the interpreter lists them, by the names of the outputs."""
+        places = [int(found["index"]) for found in self._interpreter.get_output_details()]
+        given = dict(zip(places, arrays, strict=True))
+        return {name: given[border.index] for name, border in self._outputs.items()}
 
     def tensor_values(self, feeds: Feeds, names: Sequence[str]) -> dict[str, Array]:
         """The values that tensors of these names have after a run, intermediate ones too; quantized ones as `io` says.

@@ -109,6 +109,11 @@ class TfliteModel:
         made = self._open().answers_from_tensors(arrays)
         return {spec.name: self._answer(made[spec.name], spec) for spec in self.signature.outputs}
 
+    def tensors_by_output(self, arrays: Sequence[Array]) -> dict[str, Array]:
+        """The file's own output tensors, these in LiteRT's order, by the names of the outputs."""
+        made = self._open().tensors_by_output(arrays)
+        return {spec.name: made[spec.name] for spec in self.signature.outputs}
+
     def layers(self, feeds: Mapping[str, Array]) -> dict[str, Array]:
         """What the tensors that hold a value of the ONNX model hold, by that value's name, in ONNX's layout.
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,6 +12,7 @@ from typing import Any
 from numpy.typing import NDArray
 
 from mlpack_edge.core.errors import BadInput
+from mlpack_edge.core.files import io_fault
 from mlpack_edge.runtimes.array_files import load_arrays
 from mlpack_edge.runtimes.recognise.sniff import sniff
 from mlpack_edge.runtimes.worker import Limits, run_isolated
@@ -71,13 +72,22 @@ def prepare(
     for name, array in arrays.items():
         place, _, own = name.partition(":")
         sets[int(place)][own] = array
-    digest, size = hashlib.sha256(), 0
-    for part in (path, *(path.parent / name for name in answer["beside"])):
-        with part.open("rb") as stream:
-            while block := stream.read(1 << 20):
-                digest.update(block)
-                size += len(block)
+    digest, size = digest_of_files(path, answer["beside"])
     return PreparedModel(
-        str(path), path, kind, digest.hexdigest(), size, tuple(answer["beside"]), answer["batch"], tuple(sets),
+        str(path), path, kind, digest, size, tuple(answer["beside"]), answer["batch"], tuple(sets),
         answer["digest"], tuple(answer["notes"]),
     )  # fmt: skip
+
+
+def digest_of_files(path: Path, beside: Sequence[str]) -> tuple[str, int]:
+    """(SHA-256, bytes) of a model file and of those beside it that hold its weights. Raises IoFault."""
+    digest, size = hashlib.sha256(), 0
+    for part in (path, *(path.parent / name for name in beside)):
+        try:
+            with part.open("rb") as stream:
+                while block := stream.read(1 << 20):
+                    digest.update(block)
+                    size += len(block)
+        except OSError as fault:
+            raise io_fault(fault, f"{part} could not be read") from fault
+    return digest.hexdigest(), size
