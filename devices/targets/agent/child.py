@@ -13,7 +13,7 @@ from typing import Any, List
 from mlpack_edge.devices.targets.agent.arrays import packed, unpacked
 from mlpack_edge.devices.targets.agent.clock import Clock, counted, peak_rss
 from mlpack_edge.devices.targets.agent.frames import Frames, Json, Refusal
-from mlpack_edge.devices.targets.agent.models import FORMATS, Step
+from mlpack_edge.devices.targets.agent.models import FORMATS, Step, missing
 
 _PR_SET_PDEATHSIG = 1
 
@@ -44,7 +44,10 @@ def child_main() -> None:
 def serve_child(frames: Frames, job: Json) -> None:
     import gc
 
-    import numpy  # noqa: F401 - what is imported here is not part of loading the model
+    try:
+        import numpy  # noqa: F401 - what is imported here is not part of loading the model
+    except ImportError as fault:
+        raise missing("numpy", fault, job["format"]) from fault
 
     if job.get("memory"):
         resource.setrlimit(resource.RLIMIT_DATA, (job["memory"], job["memory"]))

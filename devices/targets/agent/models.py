@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import base64
+import os
+import platform
 import sys
+import sysconfig
 import time
 import zlib
 from functools import partial
@@ -122,16 +125,29 @@ def tflite_library() -> Tuple[Tuple[str, str], Any]:
         else:
             return (name, version(name)), interpreter
     raise Refusal(
-        "missing-extra", "no package that runs TFLite files works on the target", "; ".join(reasons),
-        "on the target: %s -m pip install ai-edge-litert (32-bit ARM: tflite-runtime 'numpy<2')" % sys.executable,
+        "missing-extra", "no package that runs TFLite files works on the target", "; ".join(reasons), install_line("tflite")
     )  # fmt: skip
 
 
-def missing(package: str, fault: BaseException) -> Refusal:
+def missing(package: str, fault: BaseException, format: str = "onnx") -> Refusal:
     return Refusal(
         "missing-extra", "the target has no %s that can be imported" % package, " ".join(str(fault).split())[:300],
-        "on the target: %s -m pip install %s" % (sys.executable, package),
+        install_line(format),
     )  # fmt: skip
+
+
+def install_line(format: str) -> str:
+    """What installs the runtime where this runs. A Python that the system keeps takes no packages (PEP 668)."""
+    packages = "onnxruntime numpy" if format == "onnx" else "ai-edge-litert numpy"
+    if format == "tflite" and platform.machine() in ("armv6l", "armv7l", "armv8l"):
+        packages = 'tflite-runtime "numpy<2"'
+    marked = os.path.exists(os.path.join(sysconfig.get_path("stdlib"), "EXTERNALLY-MANAGED"))
+    if marked and sys.prefix == sys.base_prefix:
+        return (
+            "on the target: %s -m venv ~/mlpack && ~/mlpack/bin/pip install %s, then give --target-python ~/mlpack/bin/python"
+            % (sys.executable, packages)
+        )
+    return "on the target: %s -m pip install %s" % (sys.executable, packages)
 
 
 #: A TFLite file of 304 bytes, y = x + x for two float32 numbers: zlib, then base 85.
