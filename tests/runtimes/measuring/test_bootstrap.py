@@ -38,6 +38,16 @@ def test_a_grid_of_quantiles_loses_a_hundredth_of_the_spread() -> None:
     assert np.abs(bootstrap.medians(of, times @ of.below) - truth).max() < 3e4 / 100
 
 
+def test_means_draw_processes_and_resamples_of_each() -> None:
+    """Of two processes whose resamples are uniform around 0 and 10: means around 0, 5 and 10, at 1 : 2 : 1."""
+    draw = bootstrap.generator()
+    resampled = draw.uniform(-1, 1, (2, 1000)) + np.array([[0], [10]])
+    found = bootstrap.means(draw, resampled)
+    assert np.mean(found < 2) == pytest.approx(0.25, abs=0.02)
+    assert np.mean(found > 8) == pytest.approx(0.25, abs=0.02)
+    assert found[found < 2].std() == pytest.approx(np.sqrt(1 / 3 / 2), rel=0.1)
+
+
 def test_picks_draw_as_many_blocks_as_there_are() -> None:
     times = bootstrap.picks(bootstrap.generator(), 7)
     assert (times.sum(axis=1) == 7).all()

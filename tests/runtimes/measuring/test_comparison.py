@@ -114,6 +114,27 @@ def test_rounds_are_paired_by_their_number() -> None:
     assert compare(a, b, paired=False).verdict == "unclear"
 
 
+def test_turns_met_the_same_load_and_are_drawn_together() -> None:
+    """Turns differ fourfold, in both models alike: that says nothing about their ratio."""
+    turns = np.array([1000, 1500, 2500, 4000, 1200])[:, None] + np.arange(5)
+    a = result([launch(list(turns), None, number) for number in range(5)])
+    b = result([launch(list(turns * 2), None, number) for number in range(5)])
+    low, high = compare(a, b, paired=True).ci95
+    assert (low, high) == pytest.approx((2, 2))
+    low, high = compare(a, b, paired=False).ci95
+    assert high / low > 1.5
+
+
+def test_rounds_that_agree_by_chance_do_not_hide_what_blocks_show() -> None:
+    """Every round has the same median, from blocks that differ by a tenth: no certainty comes of that."""
+    blocks = [[1000 + 25 * turn] * 3 for turn in range(5)]
+    a = result([launch([[1050] * 3] * 5, None, number) for number in range(5)])
+    b = result([launch(blocks, None, number) for number in range(5)])
+    found = compare(a, b, paired=True)
+    assert found.ratio == pytest.approx(1)
+    assert found.ci95[1] / found.ci95[0] > 1.02
+
+
 def test_the_isolated_view_is_compared_where_both_are_stable() -> None:
     """One call in three was interrupted and took ten times as long."""
     flags = [np.array([True, True, False] * 20)]
@@ -192,6 +213,19 @@ def test_two_launches_of_one_sample_are_compared() -> None:
     one = result([launch([[1000]], None, 0), launch([[1001]], None, 1)])
     assert compare(one, one, paired=True).verdict == "no difference"
     assert compare(one, one, paired=True).ratio == 1.0
+
+
+def test_against_a_stored_result_the_side_with_fewer_launches_sets_the_width() -> None:
+    """By Student with one degree of freedom: 12.7 standard errors. With seven: 2.4."""
+    few, many = (
+        result([launch([[1000 + 10 * (number % 2)] * 5], None, number) for number in range(count)]) for count in (2, 8)
+    )
+    spread = math.hypot(0.005, 0.005 / math.sqrt(7))
+    low, high = compare(many, few, paired=False).ci95
+    assert math.log(high) == pytest.approx(12.7 * spread, rel=0.02)
+    low, high = compare(many, many, paired=False).ci95
+    assert 0.005 < math.log(high) < 0.015
+    assert low < 1 < high
 
 
 def test_without_a_common_round_there_is_no_pair() -> None:
