@@ -20,11 +20,11 @@ from mlpack_edge.devices.targets.adb_client import AdbClient, Client, Held
 from mlpack_edge.devices.targets.agent_target import between
 from mlpack_edge.devices.targets.benchmark_model_profile import profile_rows
 from mlpack_edge.devices.targets.target import Refused, TargetOptions
-from mlpack_edge.devices.targets.tool_result import ToolLaunch, ToolResult
 from mlpack_edge.runtimes.measuring.feeds import digest_of
 from mlpack_edge.runtimes.measuring.plan import Plan
 from mlpack_edge.runtimes.measuring.prepared import PreparedModel
 from mlpack_edge.runtimes.measuring.result import BenchResult
+from mlpack_edge.runtimes.measuring.summaries import ToolLaunch, ToolResult
 
 Array = NDArray[Any]
 Json = dict[str, Any]
@@ -57,7 +57,12 @@ class AdbTarget:
         environment = self._environment()
         if self._options.benchmark_model and not self._tool:
             digest, size = android.check_tool(self._options.benchmark_model, environment["abis"])
-            self._tool = {"name": "benchmark_model", "version": None, "sha256": digest, "bytes": size}
+            self._tool = {
+                "name": "benchmark_model",
+                "version": f"sha256:{digest[:12]}",
+                "sha256": digest,
+                "bytes": size,
+            }
         return {"environment": environment, "runtimes": {"benchmark_model": self._tool.get("sha256")}, "python": None}
 
     def bench(self, models: Sequence[PreparedModel], plan: Plan) -> list[BenchResult | Refused]:
@@ -82,7 +87,7 @@ class AdbTarget:
         ]
 
     def profile(self, model: PreparedModel, plan: Plan) -> list[Json]:
-        """[{name, op, calls, ns, share, within, method}], means of a run of a start of its own."""
+        """[{name, op, calls, ns, share, method}], means of a run of a start of its own."""
         self._begin()
         table = f"{self._folder}/profile.csv"
         extra = {"enable_op_profiling": "true", "profiling_output_csv_file": table}

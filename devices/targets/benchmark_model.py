@@ -23,7 +23,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from mlpack_edge.core.errors import BadInput, Unsupported, WorkerFault
-from mlpack_edge.devices.targets.tool_result import ToolLaunch
+from mlpack_edge.runtimes.measuring.summaries import ToolLaunch
 
 Json = dict[str, Any]
 
@@ -134,8 +134,8 @@ def launch_from_output(text: str, threads: int, subject: str, round_: int = 0) -
         p5_ns=timed.get("p5"),
         p50_ns=timed.get("median"),
         p95_ns=timed.get("p95"),
-        load_ns=float(timings[2 if old else 1]) * 1000,
-        first_call_ns=warm_up["first"],
+        load_ns=round(float(timings[2 if old else 1]) * 1000),
+        first_call_ns=round(warm_up["first"]),
         warm_up_calls=int(warm_up["count"]),
         warm_up_avg_ns=warm_up["avg"],
         memory_growth_bytes=_mebibytes(plain, _MEMORY, 2),

@@ -12,6 +12,7 @@ from mlpack_edge.core.files import io_fault
 from mlpack_edge.runtimes.measuring.comparable import why_not_comparable
 from mlpack_edge.runtimes.measuring.fields import MEASURE_AGAIN, Fields
 from mlpack_edge.runtimes.measuring.result import SCHEMA, BenchResult, result_from_json
+from mlpack_edge.runtimes.measuring.summaries import is_summarised, tool_result_from_json
 
 Results = tuple[BenchResult, ...]
 
@@ -48,7 +49,10 @@ def results_from_document(text: bytes | str, name: str) -> Results:
         )
     if isinstance(document.get("error"), dict) and not document.get("results"):
         raise BadInput(f"{name} holds no result: that run failed", MEASURE_AGAIN)
-    results = tuple(result_from_json(record) for record in fields.required("results", list))
+    results = tuple(
+        tool_result_from_json(record) if is_summarised(record) else result_from_json(record)
+        for record in fields.required("results", list)
+    )
     if not results:
         raise BadInput(f"{name} holds no result", MEASURE_AGAIN)
     return results

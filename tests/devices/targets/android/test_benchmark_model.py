@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 from mlpack_edge.core.errors import BadInput, MlpackError, Unsupported, WorkerFault
 from mlpack_edge.devices.targets.benchmark_model import arguments, launch_from_output, launch_script
 from mlpack_edge.devices.targets.benchmark_model_profile import profile_rows
-from mlpack_edge.devices.targets.tool_result import summary
-from tests.devices.targets.tool_stand_in import PROFILE, statistics_line
+from mlpack_edge.runtimes.measuring.summaries import summary
+from tests.devices.targets.android.tool_stand_in import PROFILE, statistics_line
 
 #: As published in github.com/tensorflow/tensorflow/issues/42507 (2020; espcn, 4 threads, a phone).
 OF_2020 = """STARTING!
@@ -191,15 +191,20 @@ def test_a_word_for_the_device_s_shell_cannot_become_a_command() -> None:
     assert "'--graph=a; rm -rf /'" in launch_script("/data/local/tmp/x", "./benchmark_model", ["--graph=a; rm -rf /"])
 
 
-def test_the_table_of_operators_keeps_the_order_and_marks_what_counts_twice() -> None:
+def test_what_a_delegate_ran_stands_in_the_place_of_its_node_and_nothing_counts_twice() -> None:
     rows = profile_rows(PROFILE)
-    assert [row["op"] for row in rows] == ["TfLiteXNNPackDelegate", "SOFTMAX", "Delegate/Fully Connected (NC"] or len(
-        rows
-    ) == 3
+    assert [(row["op"], round(row["ns"])) for row in rows] == [
+        ("Delegate/Fully Connected (NC, F32) GEMM:0", 240_000), ("SOFTMAX", 150_000), ("TfLiteXNNPackDelegate", 10_000),
+    ]  # fmt: skip
+    assert sum(row["share"] for row in rows) == pytest.approx(1)
+    assert rows[2]["name"] == "[dense/a,dense/b]:7" and rows[0]["name"].startswith("Delegate/Fully Connected (NC, F32)")
+
+
+def test_without_the_inside_of_the_delegate_its_node_is_the_row() -> None:
+    rows = profile_rows(PROFILE.partition("Delegate internal")[0])
     assert rows[0] == {
-        "name": "[dense/a,dense/b]:7", "op": "TfLiteXNNPackDelegate", "calls": 1, "ns": 250e3, "share": 0.625, "within": None,
+        "name": "[dense/a,dense/b]:7", "op": "TfLiteXNNPackDelegate", "calls": 1, "ns": pytest.approx(250e3), "share": 0.625,
     }  # fmt: skip
-    assert [row["within"] for row in rows] == [None, None, "delegate"]
 
 
 def test_the_table_of_older_tools_has_a_column_more() -> None:

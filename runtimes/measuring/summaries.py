@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from mlpack_edge.runtimes.measuring.result import BenchResult, Launch
+from mlpack_edge.core.errors import BadInput
+from mlpack_edge.runtimes.measuring.fields import MEASURE_AGAIN, Fields
+from mlpack_edge.runtimes.measuring.result import BenchResult, Launch, result_from_json
 
 Json = dict[str, Any]
 
 #: The tool reads the clock in whole microseconds.
 RESOLUTION_NS = 1000
+#: A median is compared where a step of the clock is at most 1 % of it: a quarter of what a comparison of figures as
+#: experienced takes for a difference. Two medians of 3 and 4 us may be of the same model.
+FINE_ENOUGH = 100
 WHY_UNSTABLE = "the tool prints summaries, not samples: nothing tells its clean calls from interrupted ones"
 
 
@@ -37,8 +42,8 @@ class ToolLaunch:
     p5_ns: float | None
     p50_ns: float | None
     p95_ns: float | None
-    load_ns: float
-    first_call_ns: float
+    load_ns: int
+    first_call_ns: int
     warm_up_calls: int
     warm_up_avg_ns: float
     memory_growth_bytes: int | None
@@ -56,6 +61,7 @@ class ToolLaunch:
             "peak_rss_bytes": self.peak_rss_bytes,
             "memory_growth_bytes": self.memory_growth_bytes,
             "warm_up_calls": self.warm_up_calls,
+            "warm_up_avg_ns": self.warm_up_avg_ns,
             "settled": None,
             "threads": self.threads,
             "delegates": list(self.delegates),
@@ -70,11 +76,13 @@ class ToolLaunch:
     def for_comparison(self) -> Launch:
         """Its median as the one number of its round, not clean: two results can then be compared round by round.
 
-        Whether it had settled is unknown; nothing may be said of it.
+        None where it is not known, or too short for the tool's clock. Whether the launch had settled is unknown; nothing
+        may be said of it.
         """
-        known = [] if self.p50_ns is None else [self.p50_ns]
+        fine = self.p50_ns is not None and self.p50_ns >= FINE_ENOUGH * RESOLUTION_NS
+        known = [self.p50_ns] if fine else []
         return Launch(
-            (np.array(known, np.uint64),), (np.zeros(len(known), bool),), round(self.load_ns), round(self.first_call_ns),
+            (np.array(known, np.uint64),), (np.zeros(len(known), bool),), self.load_ns, self.first_call_ns,
             self.peak_rss_bytes or 0, self.warm_up_calls, True, self.round,
         )  # fmt: skip
 
@@ -84,7 +92,7 @@ class ToolResult(BenchResult):
     """A result made of summaries. `launches` hold the launches' medians, for comparison only; see `tool_launches`.
 
     It is never "stable", so that a comparison is one of figures as experienced: it can say "faster", "slower" or
-    "unclear", never "no difference".
+    "unclear", never "no difference"; and against a stored result only "unclear", with its interval.
     """
 
     tool_launches: tuple[ToolLaunch, ...] = ()
@@ -113,6 +121,49 @@ class ToolResult(BenchResult):
             "verdict_why": WHY_UNSTABLE,
             "launches": [launch.to_json() for launch in self.tool_launches],
         }
+
+
+def is_summarised(record: Json) -> bool:
+    """Whether a stored result was made of summaries."""
+    launches = record.get("launches") if isinstance(record, dict) else None
+    return isinstance(launches, list) and any(isinstance(one, dict) and "summary_ns" in one for one in launches)
+
+
+def tool_result_from_json(record: Json) -> ToolResult:
+    """Read what `ToolResult.to_json` wrote. BadInput names what is damaged."""
+    plain = result_from_json({**record, "launches": []})
+    where = f"the stored result of {plain.model!r}"
+    launches = tuple(
+        _launch_from_json(one, f"{where}, launch {number}") for number, one in enumerate(record["launches"])
+    )
+    known = {field.name: getattr(plain, field.name) for field in fields(BenchResult)}
+    peak = Fields(record, where).optional("peak_rss_bytes", int)
+    known["launches"] = tuple(launch.for_comparison() for launch in launches)
+    return ToolResult(**known, tool_launches=launches, peak_rss_bytes=peak)
+
+
+def _launch_from_json(record: Any, where: str) -> ToolLaunch:
+    outer = Fields(record, where)
+    inner = Fields(outer.required("summary_ns", dict), f"{where}, summary_ns")
+    needed = {name: inner.number_or_none(name) for name in ("min", "max", "avg", "std")}
+    if None in needed.values() or not inner.whole("count"):
+        raise BadInput(f"{where}, is damaged: it has no count, min, max, avg or std", MEASURE_AGAIN)
+    return ToolLaunch(
+        count=inner.whole("count"),
+        **{f"{name}_ns": float(value) for name, value in needed.items() if value is not None},
+        p5_ns=inner.number_or_none("p5"),
+        p50_ns=inner.number_or_none("p50"),
+        p95_ns=inner.number_or_none("p95"),
+        load_ns=outer.whole("load_ns"),
+        first_call_ns=outer.whole("first_call_ns"),
+        warm_up_calls=outer.whole("warm_up_calls"),
+        warm_up_avg_ns=outer.number_or_none("warm_up_avg_ns") or 0.0,
+        memory_growth_bytes=outer.optional("memory_growth_bytes", int),
+        peak_rss_bytes=outer.optional("peak_rss_bytes", int),
+        threads=outer.optional("threads", int),
+        delegates=tuple(outer.required("delegates", list)),
+        round=outer.whole("round"),
+    )
 
 
 def summary(launches: Sequence[ToolLaunch]) -> Json:
