@@ -40,6 +40,14 @@ def duration(ns: float | None) -> str:
     return f"{ns / 1e9:.3g} s"
 
 
+def _percent(share: float | None) -> str:
+    return "-" if share is None else f"{100 * share:.0f}%"
+
+
+def _size(count: int | None) -> str:
+    return "-" if count is None else size_text(count)
+
+
 def _times(results: list[Json]) -> str:
     rows = []
     for result in results:
@@ -47,8 +55,8 @@ def _times(results: list[Json]) -> str:
         low, high = result["ci95_ns"] or (None, None)
         rows.append((
             result["model"], duration(seen["p50"]), duration(seen["p90"]), duration(seen["p99"]), duration(alone["p50"]),
-            f"{duration(low)} to {duration(high)}", f"{100 * (result['clean_share'] or 0):.0f}%", duration(result["first_call_ns"]),
-            duration(result["load_ns"]), size_text(result["peak_rss_bytes"]), size_text(result["bytes"]), result["verdict"],
+            f"{duration(low)} to {duration(high)}", _percent(result["clean_share"]), duration(result["first_call_ns"]),
+            duration(result["load_ns"]), _size(result["peak_rss_bytes"]), size_text(result["bytes"]), result["verdict"],
         ))  # fmt: skip
     head = (
         "model",
