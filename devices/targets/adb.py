@@ -216,7 +216,11 @@ class AdbTarget:
         environment: Json,
     ) -> ToolResult:
         used = {f"0:{name}": array for name, array in model.feeds[0].items()}
-        told = {"delegates": list(launches[0].delegates), "threads_confirmed": launches[0].threads is not None}
+        first = launches[0]
+        told = {
+            "delegates": list(first.delegates), "threads_confirmed": first.threads is not None,
+            "inputs_confirmed": first.inputs_confirmed,
+        }  # fmt: skip
         if len(model.feeds) > 1:
             told["inputs"] = f"the first of {len(model.feeds)} sets: benchmark_model takes one"
         return ToolResult(

@@ -47,6 +47,8 @@ _PART = re.compile(
     r"^Explicitly applied (\S+) delegate, and the model graph will be partially executed .*?(\d+) delegate kernels"
 )
 _NOT = re.compile(r"^Though (\S+) delegate is explicitly applied, the model graph will not be executed")
+#: It lists the options that it was given, or notes that an input has another name than it was called by.
+_INPUTS = re.compile(r"^Input (?:layer )?values? files: \[.+\]|.* but flags call it input0\b")
 _IGNORED_FLAGS = re.compile(r"^(?:Unconsumed cmdline flags|Unrecognized commandline flags?): (.*)$")
 _NO_FAULT = ("INFO", "WARN", "WARNING")
 _FAULTS = (
@@ -142,6 +144,7 @@ def launch_from_output(text: str, threads: int, subject: str, round_: int = 0) -
         peak_rss_bytes=_mebibytes(plain, _PEAK, 1),
         threads=_threads(plain, threads, subject),
         delegates=_delegates(plain, subject),
+        inputs_confirmed=any(_INPUTS.match(line) for line in plain),
         round=round_,
     )
 

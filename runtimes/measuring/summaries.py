@@ -30,7 +30,8 @@ class ToolLaunch:
     `count` timed calls after `warm_up_calls` untimed ones. There is no p90, no p99 and no sample, and nothing that
     tells clean calls from interrupted ones. `load_ns`: reading the model, building the interpreter, planning memory.
     `memory_growth_bytes`: by how much the largest resident size grew since the tool began; `peak_rss_bytes`: the
-    largest itself, only where the tool watched it. `threads`: those the tool says it used. `delegates`: [{name, kernels,
+    largest itself, only where the tool watched it. `inputs_confirmed`: the tool says that it took the values it was given,
+    where others may have been drawn at random. `threads`: those the tool says it used. `delegates`: [{name, kernels,
     whole}]; kernels and whole are None where the runtime applied its default one itself.
     """
 
@@ -50,6 +51,7 @@ class ToolLaunch:
     peak_rss_bytes: int | None
     threads: int | None
     delegates: tuple[Json, ...]
+    inputs_confirmed: bool = False
     round: int = 0
 
     def to_json(self) -> Json:
@@ -65,6 +67,7 @@ class ToolLaunch:
             "settled": None,
             "threads": self.threads,
             "delegates": list(self.delegates),
+            "inputs_confirmed": self.inputs_confirmed,
             "summary_ns": {
                 "count": self.count, "min": self.min_ns, "p5": self.p5_ns, "p50": self.p50_ns, "p90": None,
                 "p95": self.p95_ns, "p99": None, "max": self.max_ns, "avg": self.avg_ns, "std": self.std_ns,
@@ -162,6 +165,7 @@ def _launch_from_json(record: Any, where: str) -> ToolLaunch:
         peak_rss_bytes=outer.optional("peak_rss_bytes", int),
         threads=outer.optional("threads", int),
         delegates=tuple(outer.required("delegates", list)),
+        inputs_confirmed=outer.optional("inputs_confirmed", bool) or False,
         round=outer.whole("round"),
     )
 

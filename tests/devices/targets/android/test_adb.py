@@ -34,6 +34,7 @@ def test_a_model_is_measured_and_nothing_that_the_tool_does_not_print_is_said(
     assert len(record["launches"]) == 2 and record["launches"][0]["threads"] == 1
     assert record["output_digest"] == "raw:" + hashlib.sha256(np.array([2.0, 5.0], np.float32).tobytes()).hexdigest()
     assert record["environment"]["runtime"]["sha256"] == hashlib.sha256(tool.read_bytes()).hexdigest()
+    assert record["environment"]["inputs_confirmed"] and record["environment"]["threads_confirmed"]
     assert record["environment"]["inputs"].startswith("the first of 2 sets")
     assert any(stage.startswith("copying") for stage in stages) and any("round 2 of 2" in stage for stage in stages)
 

@@ -84,6 +84,7 @@ def test_the_form_of_today_gives_the_median_and_still_no_p90() -> None:
     assert (launch.load_ns, launch.first_call_ns, launch.warm_up_calls, launch.round) == (1.5e6, 310e3, 200, 3)
     assert (launch.memory_growth_bytes, launch.peak_rss_bytes) == (round(9.25 * 2**20), round(12.5 * 2**20))
     assert launch.threads == 1 and launch.delegates == ({"name": "XNNPACK", "kernels": None, "whole": None},)
+    assert launch.inputs_confirmed
     record = launch.to_json()
     assert record["summary_ns"]["p90"] is None and record["summary_ns"]["p99"] is None
     assert record["settled"] is None and record["blocks"] == []
@@ -104,6 +105,7 @@ def test_older_forms_have_no_percentiles_and_none_are_invented(
     assert launch.avg_ns == pytest.approx(mean)
     assert launch.p5_ns is launch.p50_ns is launch.p95_ns is None
     assert launch.memory_growth_bytes == growth
+    assert not launch.inputs_confirmed
     figures = summary([launch, launch])
     assert figures["latency_ns"]["p50"] is None and figures["latency_ns"]["p50_of"] is None
     assert figures["latency_ns"]["min"] == least and figures["latency_ns"]["avg"] == pytest.approx(mean)

@@ -23,6 +23,7 @@ def main() -> int:
     print(f"INFO: Min num runs: [{options['num_runs']}]")
     print(f"INFO: Num threads: [{threads}]")
     print(f"INFO: Graph: [{options['graph']}]")
+    print(f"INFO: Input value files: [{options['input_layer_value_files']}]")
     print(f"INFO: #threads used for CPU inference: [{threads}]", flush=True)
     if block.startswith(b"SEGV"):
         os.kill(os.getpid(), signal.SIGSEGV)
