@@ -16,8 +16,9 @@ from mlpack_edge.runtimes.litert.cut_out import Cut, CutOut
 Json = dict[str, Any]
 
 CUT_OUT = "cut-out operators"
-#: A profiler whose clock sees less than this share of a whole call, or more than its inverse, tells too little of it.
-SEEN_ENOUGH = 0.7
+#: A profiler that sees less than this share of a whole call, or more than its inverse, tells too little of it; so does one
+#: whose operators take less than this, for it is wrong by up to half of it each.
+SEEN_ENOUGH, LEAST_NS = 0.7, 2000.0
 
 
 def grouped(rows: Iterable[Json]) -> list[Json]:
@@ -39,10 +40,13 @@ def coverage(rows: Iterable[Json], whole_ns: float) -> float:
 
 
 def clock_too_coarse(answer: Json) -> bool:
-    """Whether a profiler's answer {seen_ns, whole_ns} leaves most of the time to be guessed: its operators are shorter
-    than the microsecond it counts in, or than what it costs itself. Cut-out operators then tell more.
+    """Whether a profiler's answer {rows, seen_ns, whole_ns} leaves much of the time to be guessed: its operators take less
+    than two of the microseconds that it counts in, on the whole, or what it says is far from the plain call. Cut-out
+    operators then tell more.
     """
-    return not SEEN_ENOUGH <= answer["seen_ns"] / answer["whole_ns"] <= 1 / SEEN_ENOUGH
+    events = math.fsum(row["calls"] for row in answer["rows"])
+    seen = answer["seen_ns"] / answer["whole_ns"]
+    return bool(answer["whole_ns"] < LEAST_NS * events) or not SEEN_ENOUGH <= seen <= 1 / SEEN_ENOUGH
 
 
 def timings_wanted(cut: Cut) -> list[tuple[bytes, tuple[Any, ...]]]:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import Any, List, Tuple
 
+from mlpack_edge.devices.targets.agent.arrays import unpacked
 from mlpack_edge.devices.targets.agent.frames import Json
+from mlpack_edge.devices.targets.agent.models import tflite_library
 from mlpack_edge.devices.targets.agent.profile_table import Stopwatch
 
 
@@ -34,3 +36,14 @@ def time_cut_outs(
         {"ns": None, "why": watch[:300]} if isinstance(watch, str) else {"ns": watch.middle_ns(), "why": ""}
         for watch in watches
     ]
+
+
+def told_cut_outs(job: Json) -> Json:
+    """{timed} for a job of {feeds, threads}: its file of arrays has a set a model, its bytes as "model" and its inputs
+    by place.
+    """
+    with open(job["feeds"], "rb") as stream:
+        sets = unpacked(stream.read())
+    _, interpreter = tflite_library()
+    models = [(one["model"].tobytes(), [one[str(place)] for place in range(len(one) - 1)]) for one in sets]
+    return {"timed": time_cut_outs(interpreter, models, job["threads"])}

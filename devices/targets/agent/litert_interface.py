@@ -9,6 +9,7 @@ from __future__ import annotations
 import ctypes
 import os
 import re
+import sys
 from typing import Any, List, Tuple
 
 from mlpack_edge.devices.targets.agent.frames import Refusal
@@ -94,7 +95,7 @@ def no_litert_profiler(why: str) -> Refusal:
         "missing-extra",
         "the TFLite runtime on the target gives no profile",
         why,
-        "on the target: pip install 'ai-edge-litert>=2.2,<3'",
+        "on the target: %s -m pip install 'ai-edge-litert>=2.2,<3'" % sys.executable,
     )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import re
+import time
 from typing import Any, List, Tuple
 
 from mlpack_edge.devices.targets.agent.frames import Json
@@ -32,7 +33,7 @@ LitertEvent = Tuple[str, int, int, int, int, int]
 #: litert/c/litert_profiler_event.h, LiteRtProfilerEventType.
 _SPAN, _OPERATOR_EVENT, _DELEGATED = 1, 2, 8
 #: What XNNPACK adds to an operator's name: the kind of kernel it chose.
-_UKERNEL = re.compile(r" (I?GEMM|DWConv|GEMV|Reduce2?|VMulCAddC|[A-Za-z0-9]*[Mm]icrokernel)$")
+_UKERNEL = re.compile(r" (I?GEMM|GEMV|Reduce2?|VMulCAddC|(?<=\) )Transpose|[A-Za-z0-9]*[Mm]icrokernel)$")
 #: The operators of TFLite that run other graphs.
 _CALLERS = ("WHILE", "IF", "CALL", "CALL_ONCE", "STABLEHLO_COMPOSITE")
 
@@ -63,7 +64,8 @@ def profile_tflite(path: str, feeds: Feeds, threads: int, calls: int = 1000, flo
         calls = max(10, min(calls, 4 * EVENTS // each))
         plain, profiled = Stopwatch(invoke), Stopwatch(model)
         events: List[LitertEvent] = []
-        while len(profiled.ns) < calls:
+        start = time.monotonic()
+        while profiled.wants(calls, start):
             plain.block(5, 100_000, BLOCK_S)
             library.call("StartProfiler", model.profiler)  # which forgets the events before
             profiled.block(1, min(calls - len(profiled.ns), max(1, EVENTS // each)), BLOCK_S)

@@ -6,6 +6,7 @@ import contextlib
 import json
 import os
 import re
+import time
 from typing import Any, Callable, Dict, Iterator, List, Tuple
 
 from mlpack_edge.devices.targets.agent.frames import Json, Refusal
@@ -60,7 +61,8 @@ def profile_onnx(
             call()
         profiled = Stopwatch(call)
         most = max(10, min(calls, EVENTS // (runs[-1] - runs[-2])))
-        while len(profiled.ns) < most:  # by turns, so that both meet the same load
+        start = time.monotonic()
+        while profiled.wants(most, start):  # by turns, so that both meet the same load
             plain.block(5, 100_000, BLOCK_S)
             profiled.block(5, most - len(profiled.ns), BLOCK_S)
         events = _onnx_events(end())

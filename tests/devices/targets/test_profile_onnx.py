@@ -106,5 +106,9 @@ def test_what_is_cut_off_is_shared_out_within_bounds_and_what_is_over_is_taken_o
     assert guessed["operators_ns"] == 6_000  # never more than a microsecond each
     over = table(3_000, [3_000, 1_000], [1_000, 1_000], True)
     assert [row["ns"] for row in over["rows"]] == [2_500, 500]
+    lost = profile_table.Row(8, True)
+    for call in range(8):
+        lost.add(call, 4_000_000 if call < 3 else 10_000, 0)
+    assert lost.means(list(range(8)))[1] == 10_000  # calls that lost the processor are no measure
     far_over = table(100, [3_000, 1_000], [1_000, 1_000], True)
     assert [row["ns"] for row in far_over["rows"]] == [2_000, 0]  # no more than the cheapest says at all

@@ -85,9 +85,15 @@ def test_coverage_is_of_the_whole_call() -> None:
     assert math.isnan(coverage([{"ns": 3.0}], 0.0))
 
 
-@pytest.mark.parametrize(("seen", "coarse"), [(1.0, True), (69.0, True), (71.0, False), (142.0, False), (144.0, True)])
+@pytest.mark.parametrize(("seen", "coarse"), [(1e3, True), (69e3, True), (71e3, False), (142e3, False), (144e3, True)])
 def test_a_profiler_that_sees_too_little_or_mostly_itself_is_too_coarse(seen: float, coarse: bool) -> None:
-    assert clock_too_coarse({"seen_ns": seen, "whole_ns": 100.0}) is coarse
+    assert clock_too_coarse({"rows": [{"calls": 3}], "seen_ns": seen, "whole_ns": 100e3}) is coarse
+
+
+def test_a_profiler_that_counts_in_microseconds_is_too_coarse_for_shorter_operators() -> None:
+    """What it misses of some and adds to others may cancel out: the sum alone says nothing."""
+    assert clock_too_coarse({"rows": [{"calls": 40}, {"calls": 11}], "seen_ns": 100e3, "whole_ns": 100e3})
+    assert not clock_too_coarse({"rows": [{"calls": 40}, {"calls": 9}], "seen_ns": 100e3, "whole_ns": 100e3})
 
 
 def test_a_graph_runs_as_often_as_its_operators() -> None:
