@@ -9,7 +9,9 @@ None here:
   Inference (avg): ..";
 - since: the counts with `p5= median= p95=` behind them, lines with "INFO: ", "WARN: ", "ERROR: ", "FATAL: " before.
 
-(tensorflow/lite/tools/benchmark/benchmark_model.cc, tsl/util/stats_calculator.h; LiteRT keeps them under tflite/tools.)
+(tensorflow/lite/tools/benchmark/benchmark_model.cc, tsl/util/stats_calculator.h; LiteRT keeps them under tflite/tools.
+LiteRT builds another tool of the same name, litert/tools/benchmark_litert_model.cc: it draws its inputs at random and is
+refused for it.)
 It times whole microseconds. Its percentile p of n samples is the one at place n * p // 100 of the sorted ones, so
 `median` is the upper of two middle ones. One line stands for all samples being equal: `count=50 curr=12(all same)`.
 """
@@ -50,6 +52,9 @@ _NOT = re.compile(r"^Though (\S+) delegate is explicitly applied, the model grap
 #: It lists the options that it was given, or notes that an input has another name than it was called by.
 _INPUTS = re.compile(r"^Input (?:layer )?values? files: \[.+\]|.* but flags call it input0\b")
 _IGNORED_FLAGS = re.compile(r"^(?:Unconsumed cmdline flags|Unrecognized commandline flags?): (.*)$")
+_NEEDED_FLAGS = frozenset(
+    ("--num_threads", "--num_runs", "--min_secs", "--input_layer_value_files", "--input_layer_shape")
+)
 _NO_FAULT = ("INFO", "WARN", "WARNING")
 _FAULTS = (
     "failed to ", "didn't find op", "registration failed", "encountered unresolved custom op", "cannot link executable",
@@ -113,6 +118,7 @@ def launch_from_output(text: str, threads: int, subject: str, round_: int = 0) -
     lines, code = _lines_and_code(text)
     _check_end(lines, code, subject)
     plain = [line for _, line in lines]
+    _check_flags(plain, subject)
     statistics = [line for line in plain if _STATISTICS.match(line)]
     timings = next((found for line in plain if (found := _TIMINGS.match(line) or _OLD_TIMINGS.match(line))), None)
     if timings is None or len(statistics) != 2:
@@ -126,7 +132,6 @@ def launch_from_output(text: str, threads: int, subject: str, round_: int = 0) -
         )
     warm_up, timed = (_statistics(line, subject) for line in statistics)
     old = timings.re is _OLD_TIMINGS
-    _check_flags(plain, subject)
     return ToolLaunch(
         count=int(timed["count"]),
         min_ns=timed["min"],
@@ -201,20 +206,15 @@ def _faults(lines: list[tuple[str, str]]) -> Iterator[str]:
 
 
 def _check_flags(plain: list[str], subject: str) -> None:
-    """Raise where this version of the tool passed over an option that the figures depend on."""
+    """Raise where this tool passed over an option that the figures depend on."""
     for line in plain:
         found = _IGNORED_FLAGS.match(line)
         ignored = {word.split("=")[0] for word in found[1].split()} if found else set()
-        if needed := ignored & {
-            "--num_threads",
-            "--num_runs",
-            "--min_secs",
-            "--input_layer_value_files",
-            "--input_layer_shape",
-        }:
+        if needed := ignored & _NEEDED_FLAGS:
             raise Unsupported(
                 f"{subject}: this benchmark_model does not know {', '.join(sorted(needed))}",
-                "take the benchmark_model of TensorFlow Lite 2.2 or newer", why=line,
+                "take the one of TensorFlow Lite 2.2 or newer (tflite/tools/benchmark), not LiteRT's of the same name for "
+                "CompiledModel: docs/how-to/bench-android.md", why=line,
             )  # fmt: skip
 
 

@@ -155,6 +155,11 @@ _HEAD = OF_2026.partition("INFO: Running")[0]
         ('CANNOT LINK EXECUTABLE "./benchmark_model": library "libc++_shared.so" not found\nmlpack-exit 1\n', BadInput, "libc++"),
         ("usage: something else\nmlpack-exit 0\n", WorkerFault, "no form known here"),
         (OF_2026.replace("count=3900", "count=0"), WorkerFault, "ran nothing"),
+        (
+            "INFO: STARTING!\nWARN: Unconsumed cmdline flags: --input_layer=input0 --input_layer_value_files=input0:x\n"
+            + "INFO: [benchmark_litert_model.h:89] ========== BENCHMARK RESULTS ==========\nmlpack-exit 0\n",
+            Unsupported, "does not know --input_layer_value_files",
+        ),
         (OF_2026.replace("[1]", "[8]"), Unsupported, "8 threads where 1"),
         (OF_2026.replace("INFO: Num", "WARN: Unconsumed cmdline flags: --num_threads=1\nINFO: Num"), Unsupported, "--num_threads"),
         (
