@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.devices.targets.loopback import MISSING, Loopback
+from tests.devices.targets.ssh_board import OPENED
 
 
 @pytest.fixture
@@ -19,4 +20,6 @@ def loopback(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Loopba
     monkeypatch.setenv("PATH", machine.path)
     monkeypatch.delenv("SSH_AUTH_SOCK", raising=False)
     yield machine
+    while OPENED:
+        OPENED.pop().close()
     machine.stop()

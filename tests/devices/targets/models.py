@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import hashlib
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
 from mlpack_edge.runtimes.measuring.plan import Plan
 from mlpack_edge.runtimes.measuring.prepared import PreparedModel, prepare
 from tests.runtimes.tflite_models import mlp
 
+Array = NDArray[Any]
 #: A measurement that is over soon.
 SHORT = Plan(processes=2, seconds=0.2, time_limit=30.0)
 
@@ -31,6 +35,9 @@ def tflite_layers(path: Path) -> PreparedModel:
     return prepare(path)
 
 
-def written(path: Path, block: bytes) -> PreparedModel:
+def unopened(path: Path, block: bytes, **feeds: Array) -> PreparedModel:
+    """A file that this machine would not prepare, for it refuses it as well."""
     path.write_bytes(block)
-    return prepare(path)
+    digest = hashlib.sha256(block).hexdigest()
+    named = {name.removeprefix("at"): array for name, array in feeds.items()}
+    return PreparedModel(str(path), path, path.suffix[1:], digest, len(block), (), 1, (named,), "0" * 64)

@@ -17,17 +17,13 @@ from numpy.typing import NDArray
 
 from mlpack_edge.core.errors import MlpackError
 from mlpack_edge.devices.targets.local import LocalTarget
-from mlpack_edge.devices.targets.ssh import SshTarget
 from mlpack_edge.devices.targets.target import TargetOptions, open_target
 from mlpack_edge.runtimes.measuring.result import BenchResult
 from tests.devices.targets.loopback import PYTHON, USER, Loopback, script
 from tests.devices.targets.models import SHORT, onnx_layer, tflite_layers
+from tests.devices.targets.ssh_board import board
 
 Array = NDArray[Any]
-
-
-def board(python: str = PYTHON, time_limit: float = 30.0) -> SshTarget:
-    return SshTarget("//board", TargetOptions(python=python, time_limit=time_limit))
 
 
 def same_bits(here: list[Mapping[str, Array]], there: list[Mapping[str, Array]]) -> bool:
