@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import tempfile
 from collections.abc import Sequence
 from contextlib import closing
@@ -49,17 +50,14 @@ def subject_of(names: Sequence[str], targets: Sequence[str]) -> Subject:
 
     Raises BadInput where none is, or a target is unknown; Unsupported where one has no runtime for the format.
     """
-    for place in reversed(range(len(names))):
-        path = Path(names[place])
-        kind = str(sniff(path)) if path.is_file() or not place else ""
-        if kind in _FORMATS:
-            break
-    else:
+    kinds = [str(sniff(Path(name))) if len(names) == 1 or os.path.isfile(name) else "" for name in names]  # noqa: PTH113 - Path.is_file raises where a name is too long
+    place = max((place for place, kind in enumerate(kinds) if kind in _FORMATS), default=None)
+    if place is None:
         raise BadInput(
-            f"neither of {' and '.join(names)} is a file that a target runs" if len(names) > 1
-            else f"{names[0]} is a {kind} model, which no target runs as it is",
+            f"a target runs ONNX and TFLite files, and {' and '.join(names)} {'is none' if len(names) == 1 else 'are none'}",
             f"mlpack convert {names[0]} -o model.onnx, and check that",
-        )  # fmt: skip
+        )
+    path, kind = Path(names[place]), kinds[place]
     for name in targets:
         open_target(name, TargetOptions()).close()
         if kind == "onnx" and name == "emulated:armv7":

@@ -20,16 +20,16 @@ def bits_text(item: Json) -> str:
     """`same bits on 6,936 rows`, or how many values are not and how far apart they are."""
     if item["bit_identical"]:
         return f"same bits on {item['rows']:,} rows"
-    outputs = item["outputs"]
+    outputs = [output for output in item["outputs"] if output["different"]]
     parts = [
         f"{max(found):,} {unit} at most"
         for unit, found in (
-            ("ULP", [out["max_ulp"] for out in outputs if out["max_ulp"]]),
-            ("steps", [out["max_steps"] for out in outputs if out["max_steps"]]),
+            ("ULP", [output["max_ulp"] for output in outputs if output["max_ulp"] is not None]),
+            ("steps", [output["max_steps"] for output in outputs if output["max_steps"] is not None]),
         )
         if found
     ]
-    nan = sum(out["one_sided_nan"] for out in outputs)
+    nan = sum(output["one_sided_nan"] for output in outputs)
     parts += [f"{nan:,} are NaN on one side"] if nan else []
     count = f"{item['different']:,} of {item['values']:,} values differ on {item['rows']:,} rows"
     return ", ".join([*parts, count])
