@@ -57,21 +57,13 @@ class AdbTarget:
         environment = self._environment()
         if self._options.benchmark_model and not self._tool:
             digest, size = android.check_tool(self._options.benchmark_model, environment["abis"])
-            self._tool = {
-                "name": "benchmark_model",
-                "version": f"sha256:{digest[:12]}",
-                "sha256": digest,
-                "bytes": size,
-            }
+            version = f"sha256:{digest[:12]}"
+            self._tool = {"name": "benchmark_model", "version": version, "sha256": digest, "bytes": size}
         return {"environment": environment, "runtimes": {"benchmark_model": self._tool.get("sha256")}, "python": None}
 
     def bench(self, models: Sequence[PreparedModel], plan: Plan) -> list[BenchResult | Refused]:
         """One ToolResult or Refused a model. Raises MlpackError where the device or the tool itself fails."""
         before = self._begin()
-        if before["emulated"]:
-            raise Unsupported(
-                f"{self.name} is an Android emulator, whose time says nothing of a phone", "attach a device",
-            )  # fmt: skip
         faults: dict[int, MlpackError] = {}
         facts: dict[int, tuple[ToolLaunch, str]] = {}
         for place, model in enumerate(models):
@@ -111,6 +103,8 @@ class AdbTarget:
         if keeper is None:
             return
         ended = keeper.release(_LEAVE)
+        if not folder:
+            return
         # The keeper has done this, unless its device does not pass on the end of an input (Android 6 and before).
         left = shlex.quote(folder)
         script = f"[ -f {left}/pid ] && kill -9 $(cat {left}/pid); rm -rf {left}; [ -e {left} ] && echo still"
@@ -142,6 +136,10 @@ class AdbTarget:
                 f"give it with --benchmark-model PATH; where to get one: {android.GUIDE}",
             )
         environment: Json = self.describe()["environment"]
+        if environment["emulated"]:
+            raise Unsupported(
+                f"{self.name} is an Android emulator, whose time says nothing of a phone", "attach a device"
+            )
         if self._keeper is None:
             self._keeper = self._adb.hold(["-s", self._serial, "shell", android.KEEPER], self._options.time_limit)
             word, _, folder = self._keeper.line.partition(" ")
