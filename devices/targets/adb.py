@@ -31,7 +31,7 @@ Json = dict[str, Any]
 #: The tool stops after this many times the wanted seconds, whatever it counted: as the agent of other targets does.
 _OVERRUN = 10
 #: Seconds for what the device does at once, and for the keeper to tidy up.
-_AT_ONCE, _LEAVE = 60.0, 10.0
+_AT_ONCE, _LEAVE = 60.0, 5.0
 
 
 class AdbTarget:

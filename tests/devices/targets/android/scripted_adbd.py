@@ -25,9 +25,8 @@ from pathlib import Path
 
 MOST = 65536
 _STDIN, _STDOUT, _STDERR, _EXIT, _CLOSE_STDIN = range(5)
-BANNER = (
-    b"device::ro.product.name=scripted;ro.product.model=Scripted;ro.product.device=scripted;features=shell_v2,cmd\0"
-)
+BANNER = b"device::ro.product.name=scripted;ro.product.model=Scripted;ro.product.device=scripted;"
+FEATURES = b"features=shell_v2,cmd"
 PROPERTIES = {
     "ro.product.manufacturer": "Example", "ro.product.model": "Phone 3", "ro.board.platform": "ex3000",
     "ro.build.version.release": "14", "ro.build.version.sdk": "34", "ro.product.cpu.abi": "x86_64",
@@ -62,13 +61,15 @@ Hardware	: Example EX3000
 @dataclass
 class Behaviour:
     """What goes wrong. refuse_login: never accept a key. silent: never answer. vanish_at: drop the connection once a
-    command with this text has run for a moment. room: bytes that fit, None for all.
+    command with this text has run for a moment. room: bytes that fit, None for all. old: as Android 6 and before: no
+    exit codes, line ends of a terminal, and the end of the input is not passed on.
     """
 
     refuse_login: bool = False
     silent: bool = False
     vanish_at: str | None = None
     room: int | None = None
+    old: bool = False
     properties: dict[str, str] = field(default_factory=dict)
 
 
@@ -162,7 +163,7 @@ class _Connection:
             ):  # a signature that is not known here; its public key waits for a person
                 self.send(b"AUTH", 1, 0, os.urandom(20))
         elif command == b"CNXN":
-            self.send(b"CNXN", 0x01000001, MOST, BANNER)
+            self.send(b"CNXN", 0x01000001, MOST, BANNER + (b"" if self.device.behaviour.old else FEATURES) + b"\0")
         elif command == b"OPEN":
             own, self._next = self._next, self._next + 1
             service = data.rstrip(b"\0").decode()
@@ -241,7 +242,7 @@ class _ShellStream(_Stream):
             ["/bin/sh", "-c", device.local(command)], cwd=device.folder, env={"PATH": path}, start_new_session=True,
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
         )  # fmt: skip
-        self._hung = False
+        self._hung, self._old = False, device.behaviour.old
         self._thread = threading.Thread(target=self._pass_on, daemon=True)
         self._thread.start()
         device.threads.append(self._thread)
@@ -259,17 +260,20 @@ class _ShellStream(_Stream):
                     block = os.read(output.fileno(), 2048)
                     if not block:
                         break
-                    self.write(struct.pack("<BI", _STDOUT, len(block)) + block)
+                    self.write(
+                        block.replace(b"\n", b"\r\n") if self._old else struct.pack("<BI", _STDOUT, len(block)) + block
+                    )
             if not self._hung:
                 code = process.wait()
-                self.write(struct.pack("<BIB", _EXIT, 1, code if code >= 0 else 128 - code))
+                if not self._old:
+                    self.write(struct.pack("<BIB", _EXIT, 1, code if code >= 0 else 128 - code))
                 self.finish()
         with contextlib.suppress(OSError):
             process.stdin.close()
         process.wait()
 
     def receive(self, data: bytes) -> None:
-        self._held += data
+        self._held += b"" if self._old else data
         while len(self._held) >= 5:
             kind, length = struct.unpack("<BI", self._held[:5])
             if len(self._held) < 5 + length:

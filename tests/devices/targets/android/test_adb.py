@@ -97,3 +97,14 @@ def test_operators_are_timed_in_a_start_of_their_own(connect: Connect, tool: Pat
     assert {row["method"] for row in rows} == {"benchmark_model"}
     with pytest.raises(Unsupported):
         target.outputs(model_file(tmp_path), QUICK)
+
+
+@pytest.mark.long
+def test_a_device_from_before_exit_codes_is_measured_too(connect: Connect, tool: Path, tmp_path: Path) -> None:
+    """Android 6: what runs there is told by what it prints; tidying up takes longer, for the keeper's input never ends."""
+    device = connect(old=True)
+    target = AdbTarget(device.serial, TargetOptions(benchmark_model=tool))
+    dies, good = measured(target, model_file(tmp_path, b"SEGV", "dies.tflite"), model_file(tmp_path))
+    assert isinstance(dies, Refused) and "SIGSEGV" in dies.error.message
+    assert isinstance(good, ToolResult) and good.to_json()["output_digest"].startswith("raw:")
+    assert not list(device.temporary.iterdir())
