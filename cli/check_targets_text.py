@@ -22,10 +22,10 @@ def bits_text(item: Json) -> str:
         return f"same bits on {item['rows']:,} rows"
     outputs = [output for output in item["outputs"] if output["different"]]
     parts = [
-        f"{max(found):,} {unit} at most"
-        for unit, found in (
-            ("ULP", [output["max_ulp"] for output in outputs if output["max_ulp"] is not None]),
-            ("steps", [output["max_steps"] for output in outputs if output["max_steps"] is not None]),
+        f"{max(found):,} {one if max(found) == 1 else many} at most"
+        for one, many, found in (
+            ("ULP", "ULP", [output["max_ulp"] for output in outputs if output["max_ulp"] is not None]),
+            ("step", "steps", [output["max_steps"] for output in outputs if output["max_steps"] is not None]),
         )
         if found
     ]
@@ -39,8 +39,9 @@ def _target_text(item: Json) -> str:
     about = [item["cpu"], item["arch"], item["emulated"]]
     if item["runtime"]:
         about.append(f"{item['runtime']['name']} {item['runtime']['version']}")
+    known = ", ".join(text for text in about if text)
     verdict = "same" if item["passed"] else "NOT the same"
-    lines = [f"{item['target']} ({', '.join(text for text in about if text)}): {verdict}"]
+    lines = [f"{item['target']}{f' ({known})' if known else ''}: {verdict}"]
     if item["outputs"]:
         lines.append(f"  {bits_text(item)}")
     if item["ill_conditioned"]:
