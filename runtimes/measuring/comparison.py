@@ -9,7 +9,8 @@ one-sided tests at 5 % would read a 90 % interval; the 95 % one that is printed 
 
 What is compared:
 
-- "isolated": the samples with no context switch, where both results are stable. Launches of one round ran side by side:
+- "isolated": the samples with no context switch, where both results are stable; of these the quiet ones alone (no
+  other use of the core, `Launch.quiet`) where both have enough of them. Launches of one round ran side by side:
   the ratio is formed in each round and the rounds are what is resampled (paired). Against a stored result the launches
   of either side are resampled on their own (unpaired).
 - "experienced": all samples, where one of the two is not stable. Its median moves with the load, so that it cannot show
@@ -25,6 +26,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -32,7 +34,7 @@ from numpy.typing import NDArray
 from mlpack_edge.core.errors import BadInput
 from mlpack_edge.runtimes.measuring import bootstrap, comparable, statistics
 from mlpack_edge.runtimes.measuring.bootstrap import Interval
-from mlpack_edge.runtimes.measuring.result import BenchResult, Comparison, Difference, View
+from mlpack_edge.runtimes.measuring.result import QUIET_LAUNCHES, BenchResult, Comparison, Difference, View
 
 MARGIN = 0.02
 UNDER_LOAD = 2  # times the margin
@@ -40,6 +42,7 @@ _LARGEST = 700.0  # whose exponential is a float
 
 Block = NDArray[np.uint64]
 Rounds = dict[int, list[Block]]
+_Samples = Literal["experienced", "clean", "quiet"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +78,7 @@ def compare(a: BenchResult, b: BenchResult, *, paired: bool, margin: float = MAR
     interval = _exp(found.interval)
     verdict = judge(interval, margin)
     if view == "experienced":
-        witness = found.interval if paired else _estimate(a, b, "isolated", paired).interval
+        witness = found.interval if paired else _estimate(a, b, "clean", paired).interval
         interval = _exp(_hull(found.interval, witness))
         verdict = "unclear" if math.isnan(witness[0]) else _judge_under_load(interval, margin)
     ratio = math.exp(found.log_ratio)
@@ -85,7 +88,11 @@ def compare(a: BenchResult, b: BenchResult, *, paired: bool, margin: float = MAR
 def _view_and_estimate(a: BenchResult, b: BenchResult, paired: bool) -> tuple[View, _Estimate]:
     """Isolated where both are stable and two rounds have clean samples of both; else as experienced."""
     if a.verdict == b.verdict == "stable":
-        found = _estimate(a, b, "isolated", paired)
+        if a.isolation == b.isolation == "quiet":
+            found = _estimate(a, b, "quiet", paired)
+            if found.rounds >= min(QUIET_LAUNCHES, len(a.launches), len(b.launches)):
+                return "isolated", found
+        found = _estimate(a, b, "clean", paired)
         if found.rounds >= statistics.STABLE_LAUNCHES:
             return "isolated", found
     return "experienced", _estimate(a, b, "experienced", paired)
@@ -117,15 +124,16 @@ def _exp(interval: Interval) -> Interval:
     return math.exp(min(low, _LARGEST)), math.exp(min(high, _LARGEST))
 
 
-def _rounds(result: BenchResult, view: View) -> Rounds:
+def _rounds(result: BenchResult, view: _Samples) -> Rounds:
     """The blocks of each round that has any sample, by the number of the round."""
     found: Rounds = {}
-    for launch in sorted(result.launches, key=lambda launch: launch.round):
+    launches = result.quiet_launches() if view == "quiet" else result.launches
+    for launch in sorted(launches, key=lambda launch: launch.round):
         found.setdefault(launch.round, []).extend(launch.blocks(view))
     return {number: blocks for number, blocks in found.items() if any(block.size for block in blocks)}
 
 
-def _estimate(a: BenchResult, b: BenchResult, view: View, paired: bool) -> _Estimate:
+def _estimate(a: BenchResult, b: BenchResult, view: _Samples, paired: bool) -> _Estimate:
     """Of b over a; computed from the faster to the slower, so that the two directions draw the same resamples."""
     of_a, of_b = _rounds(a, view), _rounds(b, view)
     both = sorted(of_a.keys() & of_b.keys())

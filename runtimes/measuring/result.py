@@ -19,10 +19,16 @@ from mlpack_edge.runtimes.measuring.fields import MEASURE_AGAIN, Fields
 
 Json = dict[str, Any]
 View = Literal["experienced", "isolated"]
+#: What isolated samples are isolated by: the processor was not lost, or nothing shared the core either.
+Isolation = Literal["clean", "quiet"]
 Stability = Literal["stable", "unstable"]
 Difference = Literal["faster", "slower", "no difference", "unclear"]
 
 SCHEMA = 1
+#: Fewer quiet samples of a launch than these have no median worth the name.
+QUIET_SAMPLES = 10
+#: Fewer launches with them say nothing of how launches vary.
+QUIET_LAUNCHES = 3
 
 
 @dataclass(frozen=True, slots=True, eq=False)  # eq: arrays have no single answer to ==
@@ -30,7 +36,8 @@ class Launch:
     """One process. `blocks_ns`: uint64 [n] each, one number a call, a block a turn (turns of several models alternate).
 
     `clean`: bool, same shapes: no context switch during that call. `round`: launches of one round ran side by side,
-    taking turns, so that block i of one and block i of the other met the same load.
+    taking turns, so that block i of one and block i of the other met the same load. `quiet`: bool, same shapes: before
+    and after that call a probe of fixed work took no longer than on a core that is left alone; None where none was made.
     """
 
     blocks_ns: tuple[NDArray[np.uint64], ...]
@@ -41,16 +48,25 @@ class Launch:
     warm_up_calls: int
     settled: bool
     round: int
+    quiet: tuple[NDArray[np.bool_], ...] | None = None
 
     def __post_init__(self) -> None:
-        if [block.shape for block in self.blocks_ns] != [block.shape for block in self.clean]:
-            raise ValueError("blocks_ns and clean differ in shape")
+        for flags in (self.clean, self.quiet):
+            if flags is not None and [block.shape for block in self.blocks_ns] != [block.shape for block in flags]:
+                raise ValueError("blocks_ns differ in shape from clean or quiet")
 
-    def blocks(self, view: View) -> tuple[NDArray[np.uint64], ...]:
-        """The samples of one view, by turn; with "isolated" a block may be empty."""
+    def blocks(self, view: Literal["experienced", "clean", "quiet"]) -> tuple[NDArray[np.uint64], ...]:
+        """The samples of one kind, by turn; "quiet" ones are clean as well. A block of them may be empty."""
         if view == "experienced":
             return self.blocks_ns
-        return tuple(block[clean] for block, clean in zip(self.blocks_ns, self.clean, strict=True))
+        return tuple(block[kept] for block, kept in zip(self.blocks_ns, self._kept(view), strict=True))
+
+    def _kept(self, isolation: Isolation) -> tuple[NDArray[np.bool_], ...]:
+        if isolation == "clean":
+            return self.clean
+        if self.quiet is None:
+            return tuple(np.zeros_like(clean) for clean in self.clean)
+        return tuple(clean & quiet for clean, quiet in zip(self.clean, self.quiet, strict=True))
 
     def to_json(self) -> Json:
         return {
@@ -61,10 +77,17 @@ class Launch:
             "warm_up_calls": self.warm_up_calls,
             "settled": self.settled,
             "blocks": [
-                {"samples_ns": block.tolist(), "clean": "".join("01"[int(one)] for one in clean)}
-                for block, clean in zip(self.blocks_ns, self.clean, strict=True)
+                {"samples_ns": block.tolist(), "clean": _bits(clean)}
+                | ({} if quiet is None else {"quiet": _bits(quiet)})
+                for block, clean, quiet in zip(
+                    self.blocks_ns, self.clean, self.quiet or (None,) * len(self.clean), strict=True
+                )
             ],
         }
+
+
+def _bits(flags: NDArray[np.bool_]) -> str:
+    return "".join("01"[int(one)] for one in flags)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -97,7 +120,29 @@ class BenchResult:
 
     def samples(self, view: View) -> NDArray[np.float64]:
         """All samples of all launches, float64 [n], ns."""
-        return statistics.pooled([block for launch in self.launches for block in launch.blocks(view)])
+        kind = self.isolation if view == "isolated" else view
+        return statistics.pooled([block for launch in self.launches for block in launch.blocks(kind)])
+
+    @property
+    def isolation(self) -> Isolation:
+        """Which samples stand for the model by itself: the quiet ones where enough launches have enough of them."""
+        return "quiet" if len(self.quiet_launches()) >= min(QUIET_LAUNCHES, max(len(self.launches), 1)) else "clean"
+
+    def quiet_launches(self) -> tuple[Launch, ...]:
+        """Those with enough samples that are clean and quiet to have a median of their own."""
+        return tuple(
+            launch for launch in self.launches if sum(block.size for block in launch.blocks("quiet")) >= QUIET_SAMPLES
+        )
+
+    @property
+    def quiet_share(self) -> float | None:
+        """Of all samples, those that are clean and quiet; None where no probe was made."""
+        if not self.launches or any(launch.quiet is None for launch in self.launches):
+            return None
+        total = sum(block.size for launch in self.launches for block in launch.blocks_ns)
+        return (
+            sum(block.size for launch in self.launches for block in launch.blocks("quiet")) / total if total else None
+        )
 
     @property
     def clean_share(self) -> float | None:
@@ -160,13 +205,15 @@ class BenchResult:
             else None,
             "ci95_ns": self._interval(),
             "clean_share": self.clean_share,
+            "quiet_share": self.quiet_share,
+            "isolated_by": self.isolation if isolated.size else None,
             **{name: statistics.quantile(values, 0.5) for name, values in per_launch.items()},
             "peak_rss_bytes": max((launch.peak_rss_bytes for launch in self.launches), default=None),
         }
 
     def _interval(self) -> list[float] | None:
         """The 95 % interval of the isolated median; None where fewer than two launches have clean samples."""
-        low, high = bootstrap.interval_of_median([launch.blocks("isolated") for launch in self.launches])
+        low, high = bootstrap.interval_of_median([launch.blocks(self.isolation) for launch in self.launches])
         return [low, high] if math.isfinite(low) and math.isfinite(high) else None
 
 
@@ -255,10 +302,13 @@ def _launch_from_json(record: Any, where: str) -> Launch:
     fields = Fields(record, where)
     blocks: list[NDArray[np.uint64]] = []
     clean: list[NDArray[np.bool_]] = []
+    quiet: list[NDArray[np.bool_]] = []
     for number, block in enumerate(fields.required("blocks", list)):
         inside = Fields(block, f"{where}, block {number}")
         blocks.append(inside.samples("samples_ns"))
         clean.append(inside.bits("clean", blocks[-1].size))
+        if inside.optional("quiet", str) is not None:
+            quiet.append(inside.bits("quiet", blocks[-1].size))
     return Launch(
         tuple(blocks),
         tuple(clean),
@@ -268,4 +318,5 @@ def _launch_from_json(record: Any, where: str) -> Launch:
         fields.whole("warm_up_calls"),
         fields.required("settled", bool),
         fields.whole("round"),
+        tuple(quiet) if len(quiet) == len(blocks) else None,
     )

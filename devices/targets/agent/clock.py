@@ -60,7 +60,8 @@ class Clock:
         spent = time.perf_counter_ns() - start
         if len(samples) > keep:
             places = [place * len(samples) // keep for place in range(keep)]
-            samples, clean, probes = ([each[place] for place in places] for each in (samples, clean, probes))
+            samples, probes = [samples[place] for place in places], [probes[place] for place in places]
+            clean = [clean[place] for place in places]
         return {
             "samples_ns": samples,
             "clean": "".join("1" if one else "0" for one in clean),

@@ -1,0 +1,89 @@
+"""Takes turns among the models of a round, and knows which samples nothing disturbed.
+
+A call without a context switch can still be slow: where a core's other hardware thread, or another guest of the same
+host, has work, everything on the core takes 10 to 25 % longer, for milliseconds or for minutes, and no counter of the
+kernel shows it. A probe does (`processor_probe`): fixed work that takes the same time whenever the core is left alone.
+A sample is quiet where the probes before and after it took at most 3 % more than undisturbed ones do.
+"""
+
+from __future__ import annotations
+
+import random
+from typing import Dict, List, Optional, Tuple
+
+from mlpack_edge.devices.targets.agent.frames import Json, Refusal
+from mlpack_edge.devices.targets.agent.process import Child
+
+#: Of the probe's time on an undisturbed core. Fixed work varies by 1 to 2 % there.
+QUIET = 1.03
+#: A launch goes on until it has so many samples that are quiet and clean, or for as long again.
+LEAST_QUIET = 20
+#: Where one call is longer than a launch should take: how often the wanted seconds may be overrun for its least calls.
+OVERRUN = 10
+Alive = Dict[int, Tuple[Child, Json]]
+
+
+class ProbeFloor:
+    """How long the probe takes on an undisturbed core: the 5 % quantile of each turn's fastest, so that a processor
+    that once ran faster than it ever does again does not set it. Known ever better as the measurement goes on.
+    """
+
+    def __init__(self) -> None:
+        self._fastest: List[int] = []
+
+    def see(self, block: Json) -> None:
+        self._fastest.append(min(block["probes_ns"]))
+
+    def ns(self) -> int:
+        return sorted(self._fastest)[len(self._fastest) // 20]
+
+    def quiet(self, block: Json) -> str:
+        """A character for each sample of a turn: 1 where it is quiet."""
+        most = QUIET * self.ns()
+        return "".join("1" if probe <= most else "0" for probe in block["probes_ns"])
+
+    def undisturbed(self, block: Json) -> int:
+        """How many samples of a turn are quiet and clean."""
+        return sum(one == other == "1" for one, other in zip(self.quiet(block), block["clean"]))
+
+
+def take_turns(
+    alive: Alive, shares: Dict[int, float], plan: Json, order: random.Random, floor: ProbeFloor,
+    faults: List[Optional[Json]],
+) -> None:  # fmt: skip
+    """Turn by turn in random order until every model has had its seconds, its least calls, and its undisturbed samples.
+
+    Models go on together for the last, so that blocks of the same number met the same load. One that fails leaves
+    `alive`, with its reason in `faults`.
+    """
+    wanted = {place: plan["seconds"] * 1e9 * shares[place] for place in alive}
+    spent = dict.fromkeys(alive, 0.0)
+
+    def must(place: int) -> bool:
+        calls: int = sum(len(block["samples_ns"]) for block in alive[place][1]["blocks"])
+        few: bool = calls < plan["least_calls"] and spent[place] < wanted[place] + OVERRUN * plan["seconds"] * 1e9
+        return few or spent[place] < wanted[place]
+
+    def disturbed(place: int) -> bool:
+        if spent[place] >= 2 * wanted[place]:
+            return False
+        return sum(floor.undisturbed(block) for block in alive[place][1]["blocks"]) < LEAST_QUIET
+
+    while True:
+        turn = [place for place in alive if must(place)]
+        if not turn and any(disturbed(place) for place in alive):
+            turn = list(alive)
+        if not turn:
+            return
+        order.shuffle(turn)
+        for place in turn:
+            child, launch = alive[place]
+            try:
+                block = child.ask({"do": "turn", "seconds": plan["turn"], "keep": plan["keep"]})[0]
+            except Refusal as refusal:
+                faults[place] = refusal.record
+                del alive[place]
+                continue
+            launch["blocks"].append(block)
+            floor.see(block)
+            spent[place] += block.pop("spent_ns")
