@@ -150,7 +150,7 @@ def command(models: tuple[Path, ...], html: Path | None, calibrate: Path | None,
 
             draft.write_text(render(document), encoding="utf-8")
     text = bench_text(document)
-    for line in dict.fromkeys(document["notes"]):
+    for line in dict.fromkeys([*document["notes"], *(document["gate"] or {}).get("undecided", [])]):
         note(line)
     _raise_what_was_refused(document, text)
     gate = document["gate"]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from mlpack_edge.cli.outcome import size_text, table
+from mlpack_edge.runtimes.measuring.profile import grouped
 
 Json = dict[str, Any]
 _PROFILE_ROWS = 10
@@ -51,7 +52,8 @@ def _size(count: int | None) -> str:
 def _times(results: list[Json]) -> str:
     rows = []
     for result in results:
-        seen, alone = result["latency_ns"], result["isolated_ns"]
+        seen = result["latency_ns"] or dict.fromkeys(("p50", "p90", "p99"))
+        alone = result["isolated_ns"] or {"p50": None}
         low, high = result["ci95_ns"] or (None, None)
         rows.append((
             result["model"], duration(seen["p50"]), duration(seen["p90"]), duration(seen["p99"]), duration(alone["p50"]),
@@ -111,20 +113,24 @@ def _comparison(one: Json) -> str:
         return said + "unclear, there is no figure"
     low, high = one["ci95"]
     if one["view"] == "instructions":
-        return said + f"{one['ratio']:.4f} times the instructions: {one['verdict']}"
+        words = {"slower": "more instructions", "faster": "fewer instructions"}
+        return said + f"{words.get(one['verdict'], one['verdict'])}, {one['ratio']:.4f} times as many"
     seen = "" if one["view"] == "isolated" else ", as experienced"
     spread = "" if low is None or high is None else f" [{low:.3f}, {high:.3f}]"
     return said + f"{one['verdict']}, {one['ratio']:.3f} times its time{spread}{seen}"
 
 
 def _profile(result: Json) -> str:
+    """By operator type; the page and the document have each operator."""
+    groups = grouped(result["profile"])
     rows = [
-        (f"{100 * row['share']:.1f}%", duration(row["ns"]), row["op"], row["name"])
-        for row in result["profile"][:_PROFILE_ROWS]
+        (f"{100 * group['share']:.1f}%", duration(group["ns"]), str(group["operators"]), group["op"])
+        for group in groups[:_PROFILE_ROWS]
     ]
-    more = len(result["profile"]) - len(rows)
-    text = f"{result['model']}, by operator\n" + table(rows, ("share", "time", "operator", "name"))
-    return text + (f"\nand {more} more: --json or --html has all" if more > 0 else "")
+    more = len(groups) - len(rows)
+    text = f"{result['model']}, by operator ({result['profile'][0]['method']})\n"
+    text += table(rows, ("share", "time", "count", "operator"))
+    return text + (f"\nand {more} other kinds" if more > 0 else "")
 
 
 def _environment(result: Json) -> str:

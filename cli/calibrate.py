@@ -110,7 +110,7 @@ def calibration_models(formats: Sequence[str]) -> Iterator[list[PreparedModel]]:
                         "to": "tflite",
                         "output": file.name,
                         "draft": str(file),
-                        "rows": 100,
+                        "rows": 16,
                         "layout": "keep",
                     }
                     run_isolated("mlpack_edge.converters.jobs:convert", payload, None, path.name, show_stage)

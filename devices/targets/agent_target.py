@@ -9,13 +9,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mlpack_edge.core.errors import CheckFailed, MlpackError, WorkerFault, error_from_json
+from mlpack_edge.core.errors import BadInput, CheckFailed, MlpackError, Unsupported, WorkerFault, error_from_json
 from mlpack_edge.devices.targets.agent.arrays import packed, unpacked
+from mlpack_edge.devices.targets.profile_pass import profile_rows_of
 from mlpack_edge.devices.targets.session import AgentSession
 from mlpack_edge.devices.targets.target import Refused, TargetOptions
 from mlpack_edge.runtimes.measuring.plan import Plan
-from mlpack_edge.runtimes.measuring.prepared import PreparedModel
+from mlpack_edge.runtimes.measuring.prepared import PreparedModel, digest_of_files
 from mlpack_edge.runtimes.measuring.result import BenchResult, Launch
+from mlpack_edge.runtimes.worker import Limits
 
 Array = NDArray[Any]
 Json = dict[str, Any]
@@ -82,12 +84,23 @@ class AgentTarget:
             raise of_model(model, fault) from fault
 
     def profile(self, model: PreparedModel, plan: Plan) -> list[Json]:
+        if "profile" not in self.gives:
+            raise Unsupported(f"{self.name} gives no time of single operators", "measure them on the device itself")
         job = {**plan.to_json(), **self._job(model)}
+
+        def by_runtime() -> Json:
+            return self.session.ask("profile", **job)[0]
+
+        def time_models(blob: bytes) -> list[Json]:
+            feeds = self._put(f"{hashlib.sha256(blob).hexdigest()[:20]}.feeds", blob)
+            timed: list[Json] = self.session.ask("cut_outs", **{**job, "feeds": feeds})[0]["timed"]
+            return timed
+
+        limits = Limits(plan.time_limit, plan.memory_bytes)
         try:
-            rows: list[Json] = self.session.ask("profile", **job)[0]["rows"]
+            return profile_rows_of(model, by_runtime, time_models, limits, self.options.stage)
         except MlpackError as fault:
             raise of_model(model, fault) from fault
-        return rows
 
     def close(self) -> None:
         if self._session is not None:
@@ -112,6 +125,7 @@ class AgentTarget:
 
     def _job(self, model: PreparedModel) -> Json:
         """Where the model and its inputs lie on the target, once they are there."""
+        _refuse_changed(model)
         blob = packed([dict(feeds) for feeds in model.feeds])
         feeds = self._put(f"{hashlib.sha256(blob).hexdigest()[:20]}.feeds", blob)
         label = model.name
@@ -154,7 +168,14 @@ def _launch(record: Json) -> Launch:
         tuple(np.frombuffer(block["clean"].encode(), np.uint8) == ord("1") for block in record["blocks"]),
         record["load_ns"], record["first_call_ns"], record["peak_rss_bytes"], record["warm_up_calls"],
         record["settled"], record["round"],
+        tuple(np.frombuffer(block["quiet"].encode(), np.uint8) == ord("1") for block in record["blocks"]),
     )  # fmt: skip
+
+
+def _refuse_changed(model: PreparedModel) -> None:
+    """What is measured is what was opened and named by its digest: a file that was replaced meanwhile is not (BadInput)."""
+    if digest_of_files(model.path, model.beside)[0] != model.sha256:
+        raise BadInput(f"{model.name} changed after it was opened", "wait until it is written, and start again")
 
 
 def of_model(model: PreparedModel, fault: MlpackError) -> MlpackError:

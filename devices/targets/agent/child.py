@@ -8,12 +8,13 @@ import resource
 import signal
 import sys
 import time
-from typing import Any, List
 
 from mlpack_edge.devices.targets.agent.arrays import packed, unpacked
 from mlpack_edge.devices.targets.agent.clock import Clock, counted, peak_rss
+from mlpack_edge.devices.targets.agent.cut_out_times import told_cut_outs
 from mlpack_edge.devices.targets.agent.frames import Frames, Json, Refusal
-from mlpack_edge.devices.targets.agent.models import FORMATS, Step, missing
+from mlpack_edge.devices.targets.agent.models import FORMATS, missing
+from mlpack_edge.devices.targets.agent.profiling import told_profile
 
 _PR_SET_PDEATHSIG = 1
 
@@ -51,12 +52,16 @@ def serve_child(frames: Frames, job: Json) -> None:
 
     if job.get("memory"):
         resource.setrlimit(resource.RLIMIT_DATA, (job["memory"], job["memory"]))
-    with open(job["feeds"], "rb") as stream:
-        sets = unpacked(stream.read())
     try:
-        opened = FORMATS[job["format"]](
-            job["file"], job["threads"], job["spinning"], job.get("profile", ""), job.get("io", "")
-        )
+        if job["do"] == "cut_outs":
+            frames.write({"ok": told_cut_outs(job)})
+            return
+        with open(job["feeds"], "rb") as stream:
+            sets = unpacked(stream.read())
+        if job["do"] == "profile":
+            frames.write({"ok": told_profile(job, sets[0])})
+            return
+        opened = FORMATS[job["format"]](job["file"], job["threads"], job["spinning"], "", job.get("io", ""))
         start = time.perf_counter_ns()
         answers = [opened.answer(sets[0])]
         first_call = time.perf_counter_ns() - start
@@ -81,9 +86,6 @@ def serve_child(frames: Frames, job: Json) -> None:
                 }
             )
             return
-        if job["do"] == "profile":
-            frames.write({"ok": profiled(opened, steps, job)})
-            return
         clock = Clock(steps, job["threads"])
         calls, settled = clock.warm_up()
         frames.write({"ok": {
@@ -107,7 +109,3 @@ def serve_child(frames: Frames, job: Json) -> None:
             "check-failed", "the runtime on the target refuses the model", "%s: %s" % (type(fault).__name__, " ".join(str(fault).split())[:400]),
             "mlpack inspect says what it holds; mlpack target check says what the target runs",
         ) from fault  # fmt: skip
-
-
-def profiled(opened: Any, steps: List[Step], job: Json) -> Json:
-    raise Refusal("unsupported", "this runtime gives no profile")
