@@ -33,6 +33,9 @@ def guest_command(
     """
     command = [qemu.path, "-cpu", profile.cpu, "-seed", "1"]
     environment = {"PATH": "/usr/bin:/bin", "LC_ALL": "C.UTF-8", "PYTHONHASHSEED": "0", "OMP_NUM_THREADS": "1"}
+    # onnxruntime 1.29 and newer tells its maker of each process and, every few seconds, of calls: another thread, other
+    # counts, and nobody asked for it.
+    environment |= {"ORT_DISABLE_TELEMETRY": "1"}
     environment |= {"PYTHONNOUSERSITE": "1"} | ({} if write_bytecode else {"PYTHONDONTWRITEBYTECODE": "1"})
     if "TMPDIR" in os.environ:
         environment["TMPDIR"] = os.environ["TMPDIR"]

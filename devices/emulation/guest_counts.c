@@ -5,10 +5,13 @@
  *     region total=123 simd=45 ...
  * and `fault WHAT` where marks do not pair.
  *
- * Counters are raised once for each translated block that runs; a system call ends a block, so the marks are exact. They
- * are plain memory that all threads raise without a lock: exact for one busy thread. */
+ * Only the thread that marks a region is counted in it: libraries keep threads of their own that wake when they like
+ * (onnxruntime starts one on import). How often each translated block ran is counted, and multiplied with what is in the
+ * block at the region's end; a system call ends a block, so the marks are exact. */
 #include <fcntl.h>
+#include <pthread.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -26,8 +29,18 @@ static const char *const names[A64_CLASSES] = {
 };
 enum { TOTAL = A64_CLASSES, COUNTERS };
 
-static uint64_t counters[COUNTERS], at_begin[COUNTERS];
-static int output = -1, inside;
+/* A translated block: how often the counted thread ran it in this region, and its instructions by class. QEMU may drop a
+ * translation and make it anew: that is another block. */
+struct block {
+    uint64_t runs;
+    uint16_t has[COUNTERS];
+    struct block *next;
+};
+static struct block *blocks;
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+static int output = -1;
+enum { NOBODY = -1 };
+static volatile int counted = NOBODY; /* the virtual processor, which is a thread here, that is in a region */
 
 static uint32_t word_of(const struct qemu_plugin_insn *instruction) {
     uint32_t word;
@@ -35,16 +48,24 @@ static uint32_t word_of(const struct qemu_plugin_insn *instruction) {
     return word;
 }
 
-static void translated(qemu_plugin_id_t id, struct qemu_plugin_tb *block) {
-    uint64_t found[COUNTERS] = {0};
-    size_t length = qemu_plugin_tb_n_insns(block);
+static void ran(unsigned int vcpu, void *block) {
+    if ((int)vcpu == counted) ((struct block *)block)->runs++;
+}
+
+static void translated(qemu_plugin_id_t id, struct qemu_plugin_tb *translation) {
+    struct block *block = calloc(1, sizeof *block);
+    if (!block) abort();
+    size_t length = qemu_plugin_tb_n_insns(translation);
     for (size_t i = 0; i < length; i++) {
-        unsigned classes = a64_classes(word_of(qemu_plugin_tb_get_insn(block, i)));
-        for (int k = 0; k < A64_CLASSES; k++) found[k] += (classes >> k) & 1;
+        unsigned classes = a64_classes(word_of(qemu_plugin_tb_get_insn(translation, i)));
+        for (int k = 0; k < A64_CLASSES; k++) block->has[k] += (classes >> k) & 1;
     }
-    found[TOTAL] = length;
-    for (int k = 0; k < COUNTERS; k++)
-        if (found[k]) qemu_plugin_register_vcpu_tb_exec_inline(block, QEMU_PLUGIN_INLINE_ADD_U64, &counters[k], found[k]);
+    block->has[TOTAL] = length;
+    pthread_mutex_lock(&lock);
+    block->next = blocks;
+    blocks = block;
+    pthread_mutex_unlock(&lock);
+    qemu_plugin_register_vcpu_tb_exec_cb(translation, ran, QEMU_PLUGIN_CB_NO_REGS, block);
 }
 
 /* One write(2) a line: lines of several processes that append to one file do not mix. */
@@ -56,25 +77,37 @@ static void system_call(
     qemu_plugin_id_t id, unsigned int vcpu, int64_t number, uint64_t a1, uint64_t a2, uint64_t a3, uint64_t a4, uint64_t a5,
     uint64_t a6, uint64_t a7, uint64_t a8) {
     if (number != CLOSE || ((int)a1 != BEGIN && (int)a1 != END)) return;
-    if (((int)a1 == BEGIN) == inside) {
-        say(inside ? "fault a region begins inside another\n" : "fault a region ends that did not begin\n");
+    if ((int)a1 == BEGIN) {
+        if (counted != NOBODY) {
+            say("fault a region begins inside another\n");
+            return;
+        }
+        pthread_mutex_lock(&lock);
+        for (struct block *block = blocks; block; block = block->next) block->runs = 0;
+        pthread_mutex_unlock(&lock);
+        counted = vcpu;
         return;
     }
-    inside = !inside;
-    if (inside) {
-        memcpy(at_begin, counters, sizeof counters);
+    if (counted != (int)vcpu) {
+        say("fault a region ends that did not begin in this thread\n");
         return;
     }
+    counted = NOBODY;
+    uint64_t sums[COUNTERS] = {0};
+    pthread_mutex_lock(&lock);
+    for (struct block *block = blocks; block; block = block->next)
+        for (int k = 0; k < COUNTERS; k++) sums[k] += block->runs * block->has[k];
+    pthread_mutex_unlock(&lock);
     char line[1024];
-    int used = snprintf(line, sizeof line, "region total=%llu", (unsigned long long)(counters[TOTAL] - at_begin[TOTAL]));
+    int used = snprintf(line, sizeof line, "region total=%llu", (unsigned long long)sums[TOTAL]);
     for (int k = 0; k < A64_CLASSES; k++)
-        used += snprintf(line + used, sizeof line - used, " %s=%llu", names[k], (unsigned long long)(counters[k] - at_begin[k]));
+        used += snprintf(line + used, sizeof line - used, " %s=%llu", names[k], (unsigned long long)sums[k]);
     snprintf(line + used, sizeof line - used, "\n");
     say(line);
 }
 
 static void finished(qemu_plugin_id_t id, void *nothing) {
-    if (inside) say("fault the guest ended inside a region\n");
+    if (counted != NOBODY) say("fault the guest ended inside a region\n");
 }
 
 EXPORT int qemu_plugin_install(qemu_plugin_id_t id, const qemu_info_t *info, int argc, char **argv) {

@@ -71,7 +71,7 @@ def _compiler() -> str | None:
 
 
 def _compile(source: Path, into: Path) -> None:
-    options = ["-std=c11", "-D_GNU_SOURCE", "-O2", "-shared", "-fPIC", "-o", str(into)]
+    options = ["-std=c11", "-D_GNU_SOURCE", "-O2", "-shared", "-fPIC", "-pthread", "-o", str(into)]
     done = run([_compiler() or "cc", *options, str(source)], seconds=120)
     if done.code:
         hint = done.mend("sudo apt-get install gcc libc6-dev")

@@ -1,5 +1,4 @@
-/* Own declarations of the part of QEMU's plugin interface, version 1 (QEMU 4.2 to 8.2), that guest_counts.c uses. QEMU 9.0
- * removed what raises the counters here, so it refuses the plugin. */
+/* Own declarations of the part of QEMU's plugin interface, version 1 (QEMU 4.2 to 8.2), that guest_counts.c uses. */
 #ifndef QEMU_PLUGIN_API_H
 #define QEMU_PLUGIN_API_H
 #include <stdbool.h>
@@ -15,9 +14,10 @@ typedef struct {
 } qemu_info_t;
 struct qemu_plugin_tb;
 struct qemu_plugin_insn;
-enum qemu_plugin_op { QEMU_PLUGIN_INLINE_ADD_U64 };
+enum qemu_plugin_cb_flags { QEMU_PLUGIN_CB_NO_REGS };
 
 typedef void (*qemu_plugin_vcpu_tb_trans_cb_t)(qemu_plugin_id_t, struct qemu_plugin_tb *);
+typedef void (*qemu_plugin_vcpu_udata_cb_t)(unsigned int, void *);
 typedef void (*qemu_plugin_udata_cb_t)(qemu_plugin_id_t, void *);
 typedef void (*qemu_plugin_vcpu_syscall_cb_t)(
     qemu_plugin_id_t, unsigned int, int64_t, uint64_t, uint64_t, uint64_t, uint64_t, uint64_t, uint64_t, uint64_t, uint64_t);
@@ -28,5 +28,6 @@ void qemu_plugin_register_atexit_cb(qemu_plugin_id_t, qemu_plugin_udata_cb_t, vo
 size_t qemu_plugin_tb_n_insns(const struct qemu_plugin_tb *);
 struct qemu_plugin_insn *qemu_plugin_tb_get_insn(const struct qemu_plugin_tb *, size_t);
 const void *qemu_plugin_insn_data(const struct qemu_plugin_insn *);
-void qemu_plugin_register_vcpu_tb_exec_inline(struct qemu_plugin_tb *, enum qemu_plugin_op, void *, uint64_t);
+void qemu_plugin_register_vcpu_tb_exec_cb(
+    struct qemu_plugin_tb *, qemu_plugin_vcpu_udata_cb_t, enum qemu_plugin_cb_flags, void *);
 #endif

@@ -48,7 +48,7 @@ _RUN = (
     "fmla v0.4s, v1.4s, v2.4s", "fmla v0.4s, v1.4s, v2.s[3]", "fmla v0.8h, v1.8h, v2.8h", "mla v0.8h, v1.8h, v2.8h",
     "smlal v0.8h, v1.8b, v2.8b", "umlal v0.4s, v1.4h, v2.h[2]", "fmadd s0, s1, s2, s3", "sdot v0.4s, v1.16b, v2.16b",
     "udot v0.4s, v1.16b, v2.4b[3]", "fmul v0.4s, v1.4s, v2.4s", "smull v0.8h, v1.8b, v2.8b", "ldur q0, [x1, #-16]",
-    "fadd s0, s1, s2", "ldrsb w0, [x1]", "ld1 {v0.4s}, [x1], #16", "ldr x0, .+8", "st1 {v0.4s}, [x1]",
+    "fadd s0, s1, s2", "ldrsb w0, [x1]", "ld1r {v0.4s}, [x1]", "ldr x0, .+8", "st1 {v0.4s}, [x1]",
     "crc32b w0, w1, w2", "nop", "dmb ish",
 )  # fmt: skip
 
@@ -59,15 +59,15 @@ def test_each_instruction_that_runs_is_counted_once_in_its_classes(counting: Emu
     listed = [line.split(": ") for line in (HERE / "a64_words.txt").read_text(encoding="utf-8").splitlines()[1:]]
     chosen = {text: (word, set(classes.split())) for word, text, classes in listed if text in _RUN}
     assert set(chosen) == set(_RUN)
-    times = 50
-    programs = ["", *(",".join([word] * 20) for word, _ in chosen.values())]
-    regions = _counted(profile, tmp_path / "counts", "guest_words.py", str(times), *programs)[2::3]
-    empty = regions[0]
-    for (text, (_, classes)), full in zip(chosen.items(), regions[1:], strict=True):
-        more = {name for name in CLASSES if full[name] - empty[name] == 20 * times}
-        same = {name for name in CLASSES if full[name] == empty[name]}
-        assert more == classes | {"total"}, text
-        assert more | same == set(CLASSES), text
+    times, copies = 20, 10_000
+    programs = [word for word, _ in chosen.values()]
+    counted = _counted(profile, tmp_path / "counts", "guest_words.py", str(times), str(copies), "-", "-", *programs)[
+        3::2
+    ]
+    for (text, (_, classes)), region in zip(chosen.items(), counted[1:], strict=True):
+        # What Python runs around a call differs by some hundred instructions from call to call.
+        shares = {name: (region[name] - counted[0][name]) / (times * copies) for name in CLASSES}
+        assert shares == pytest.approx({name: float(name in classes | {"total"}) for name in CLASSES}, abs=0.02), text
 
 
 Launches = dict[str, list[dict[str, int]]]
@@ -119,14 +119,14 @@ def test_a_folder_with_a_comma_in_its_name_holds_counts(counting: Emulated, tmp_
     """Commas part the arguments of QEMU's plugins."""
     folder = tmp_path / "a,b"
     folder.mkdir()
-    assert len(_counted(counting("pi4"), folder / "counts,1", "guest_words.py", "1")) == 3
+    assert len(_counted(counting("pi4"), folder / "counts,1", "guest_words.py", "1", "0", "-")) == 2
 
 
 def test_marks_that_do_not_pair_are_refused(counting: Emulated, tmp_path: Path) -> None:
     start = launcher(counting("pi4"), tmp_path / "counts")
     for marks, why in (
         ("-7001,", "ended inside a region"),
-        ("-7002,", "did not begin"),
+        ("-7002,", "did not begin in this thread"),
         ("-7001, -7001", "inside another"),
     ):
         (tmp_path / "counts").unlink(missing_ok=True)
