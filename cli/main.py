@@ -17,12 +17,12 @@ from mlpack_edge.runtimes.worker import WorkerBug
 #: A file a verb. The help line stands here so that `mlpack --help` imports none of them.
 COMMANDS = {
     "convert": "Convert a trained model to ONNX or TFLite and prove that it is still the same.",
-    "check": "Compare two models on the same rows.",
+    "check": "Compare two models on the same rows, or one on several machines.",
     "bench": "Measure how long models take, here or on a device, and whether they differ.",
     "target": "Set up, list and try the places where models are measured.",
     "inspect": "Say what a model file holds and whether it loads.",
     "doctor": "Show versions, missing extras and packages that do not go together.",
-    "demo": "Train, convert, check and inspect a real pipeline.",
+    "demo": "Train, convert, check and measure a real pipeline.",
 }
 
 
