@@ -14,20 +14,19 @@ import signal
 import statistics
 import struct
 import sys
-from typing import Any, Dict, Iterator, List, Optional, Set, Tuple
+from typing import Any, Iterator, List, Optional, Set, Tuple
 
 from mlpack_edge.devices.targets.agent.facts import emulation, environment, runtimes
 from mlpack_edge.devices.targets.agent.folder import ENDINGS, Folder, remove_abandoned
 from mlpack_edge.devices.targets.agent.frames import Frames, Json, Refusal
 from mlpack_edge.devices.targets.agent.models import IDENTITY, TINY
 from mlpack_edge.devices.targets.agent.process import Child
+from mlpack_edge.devices.targets.agent.turns import Alive, ProbeFloor, take_turns
 
-#: A turn is about this long: the caches belong to the model for most of it, and it is short against a machine's moods.
-TURN_S = 0.04
+#: Of the model that does nothing.
+FLOOR_TURNS = 10
 #: The file system has no room, or none for this user.
 NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
-#: Where one call is longer than a launch should take: how often the wanted seconds may be overrun for its least calls.
-OVERRUN = 10
 
 
 class Agent:
@@ -125,32 +124,47 @@ class Agent:
             return child.ask()
 
     def do_profile(self, asked: Json) -> Tuple[Json, bytes]:
+        self._refuse_time()
         with self._child({**asked, "do": "profile", "profile": os.path.join(self.path, "profile")}) as child:
+            return child.ask()
+
+    def do_cut_outs(self, asked: Json) -> Tuple[Json, bytes]:
+        """Time the operators that the host cut out of a model, each a model of its own."""
+        self._refuse_time()
+        with self._child({**asked, "do": "cut_outs"}) as child:
             return child.ask()
 
     def do_count(self, asked: Json) -> Tuple[Json, bytes]:
         with self._child({**asked, "do": "count"}) as child:
             return child.ask()
 
-    def do_measure(self, asked: Json) -> Tuple[Json, bytes]:
-        """Launches of all models, round by round. A model that fails is left out of what follows."""
+    def _refuse_time(self) -> None:
         found = emulation()
         if found:
             raise Refusal(
                 "check-failed", "the target runs under emulation (%s), where time says nothing" % found, "",
                 "ask for outputs (mlpack check --target) or instructions (--target emulated:pi4), or measure on the board itself",
             )  # fmt: skip
+
+    def do_measure(self, asked: Json) -> Tuple[Json, bytes]:
+        """Launches of all models, round by round. A model that fails is left out of what follows."""
+        self._refuse_time()
         plan, order = asked["plan"], random.Random(asked["plan"]["seed"])
         launches: List[List[Json]] = [[] for _ in asked["models"]]
         faults: List[Optional[Json]] = [None] * len(asked["models"])
+        floor = ProbeFloor()
         for number in range(plan["processes"]):
             self._frames.write({"stage": "measuring: process %d of %d" % (number + 1, plan["processes"])})
-            self._round(number, asked["models"], plan, order, launches, faults)
+            self._round(number, asked["models"], plan, order, launches, faults, floor)
         kinds = {(model["format"], own[0]["io"]) for model, own in zip(asked["models"], launches) if own}
-        floors = {"%s %s" % kind: self._floor(*kind, plan=plan) for kind in sorted(kinds)}
-        return {"launches": launches, "faults": faults, "floors": floors, "environment": environment()}, b""
+        floors = {"%s %s" % kind: self._floor(*kind, plan=plan, floor=floor) for kind in sorted(kinds)}
+        for block in (block for own in launches for launch in own for block in launch["blocks"]):
+            block["quiet"] = floor.quiet(block)
+            del block["probes_ns"]
+        around = {**environment(), "probe_ns": floor.ns() if kinds else None}
+        return {"launches": launches, "faults": faults, "floors": floors, "environment": around}, b""
 
-    def _floor(self, format: str, io: str, plan: Json) -> float:
+    def _floor(self, format: str, io: str, plan: Json, floor: ProbeFloor) -> float:
         """The median of calls of a model that does nothing, in the same loop: what measuring itself costs."""
         identity = IDENTITY if format == "onnx" else TINY
         name, shape = ("x", [1]) if format == "onnx" else ("0", [2])
@@ -168,14 +182,14 @@ class Agent:
             "io": io,
             "memory": None,
         }
+        samples: List[int] = []
         with self._child({**job, "do": "measure"}) as child:
             child.ask()
-            samples = [
-                number
-                for _ in range(5)
-                for number in child.ask({"do": "turn", "seconds": TURN_S, "keep": 2000})[0]["samples_ns"]
-            ]
-        return float(statistics.median(samples))
+            for _ in range(FLOOR_TURNS):
+                turn = child.ask({"do": "turn", "seconds": plan["turn"], "keep": 2000})[0]
+                floor.see(turn)
+                samples += [one for one, quiet in zip(turn["samples_ns"], floor.quiet(turn)) if quiet == "1"]
+        return float(statistics.median(samples or turn["samples_ns"]))
 
     def _round(
         self,
@@ -185,10 +199,11 @@ class Agent:
         order: random.Random,
         launches: List[List[Json]],
         faults: List[Optional[Json]],
+        floor: ProbeFloor,
     ) -> None:
         places = [place for place in range(len(models)) if faults[place] is None]
         order.shuffle(places)
-        alive: Dict[int, Tuple[Child, Json]] = {}
+        alive: Alive = {}
         with contextlib.ExitStack() as stack:
             for place in places:
                 try:
@@ -196,26 +211,13 @@ class Agent:
                     alive[place] = (child, {**child.ask()[0], "round": number, "blocks": []})
                 except Refusal as refusal:
                     faults[place] = refusal.record
-            left = {place: plan["seconds"] * 1e9 * models[place].get("share", 1.0) for place in alive}
-            made = dict.fromkeys(alive, 0)
-            while left:
-                turn = list(left)
-                order.shuffle(turn)
-                for place in turn:
-                    child, launch = alive[place]
-                    try:
-                        block = child.ask({"do": "turn", "seconds": plan["turn"], "keep": plan["keep"]})[0]
-                    except Refusal as refusal:
-                        faults[place] = refusal.record
-                        del left[place]
-                        continue
-                    launch["blocks"].append(block)
-                    made[place] += len(block["samples_ns"])
-                    left[place] -= block.pop("spent_ns")
-                    done = made[place] >= plan["least_calls"] or left[place] <= -OVERRUN * plan["seconds"] * 1e9
-                    if left[place] <= 0 and done:
-                        launches[place].append({**launch, **child.ask({"do": "end"})[0]})
-                        del left[place]
+            shares = {place: models[place].get("share", 1.0) for place in alive}
+            take_turns(alive, shares, plan, order, floor, faults)
+            for place, (child, launch) in alive.items():
+                try:
+                    launches[place].append({**launch, **child.ask({"do": "end"})[0]})
+                except Refusal as refusal:
+                    faults[place] = refusal.record
 
     @contextlib.contextmanager
     def _child(self, job: Json) -> Iterator[Child]:

@@ -7,7 +7,10 @@ from functools import cache
 from pathlib import Path
 
 #: Each part uses only those before it.
-PARTS = ("frames", "arrays", "facts", "models", "clock", "child", "folder", "process", "server")
+PARTS = (
+    "frames", "arrays", "facts", "models", "clock", "profile_table", "profile_onnx", "litert_interface", "profile_litert",
+    "cut_out_times", "profiling", "child", "folder", "process", "turns", "server",
+)  # fmt: skip
 _OURS = "mlpack_edge."
 #: Sent to a Python that has no file of it, it serves; children are started from the file that it writes then.
 _START = """
