@@ -12,6 +12,7 @@ from markupsafe import Markup
 
 from mlpack_edge.cli.bench_page import tables, units
 from mlpack_edge.cli.bench_page.charts import comparison, detail, overview, tradeoff
+from mlpack_edge.cli.bench_page.environment import environments, run_facts
 from mlpack_edge.cli.bench_page.models import models_of
 from mlpack_edge.cli.bench_page.sentences import headline, pairs_of
 
@@ -50,8 +51,10 @@ def render(document: Json) -> str:
         tradeoff=_both(tradeoff.draw, models),
         details={model.key: _both(detail.draw, model) for model in models},
         tables=tables,
-        run=tables.run_facts(models),
-        environment=tables.environments(models),
+        run=run_facts(models),
+        environment=environments(models),
+        beyond=detail.beyond,
+        notes=tables.notes(document.get("notes") or []),
         refused=[tables.refusal(record) for record in refused],
         gate=tables.gate(document.get("gate")),
         units=units,

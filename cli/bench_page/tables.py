@@ -6,9 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from mlpack_edge.cli.bench_page.charts.detail import beyond
 from mlpack_edge.cli.bench_page.labels import shortened
-from mlpack_edge.cli.bench_page.models import CLASSES, Model
+from mlpack_edge.cli.bench_page.models import Model
 from mlpack_edge.cli.bench_page.sentences import why_unstable
 from mlpack_edge.cli.bench_page.units import (
     GAP,
@@ -17,6 +16,7 @@ from mlpack_edge.cli.bench_page.units import (
     count_text,
     known,
     number_text,
+    ratio_text,
     share_text,
     span_text,
     time_text,
@@ -26,10 +26,9 @@ from mlpack_edge.cli.outcome import printable
 
 Json = dict[str, Any]
 
-__all__ = ["beyond"]
-
+CLASSES = ("total", "simd", "multiply_add", "dot_product", "loads", "stores")
 # Rows of operators on a page, over all models: what keeps ten models of hundreds of operators each under 300 kB.
-OPERATOR_ROWS = 800
+OPERATOR_ROWS = 600
 TOP = 15
 
 
@@ -103,13 +102,28 @@ def calibrated(model: Model) -> str:
     record = model.facts.get("calibrated_ns")
     if not isinstance(record, dict):
         return ""
-    low, high = (known(record.get(key)) for key in ("lo", "hi"))
-    spread = known(record.get("spread"))
-    told = [f"Estimated from a calibration on the board itself: {span_text(low, high)}"]
-    told += [f"calibrated {_clean(record['date'])}"] if record.get("date") else []
+    low, high, spread = (known(record.get(key)) for key in ("low", "high", "spread"))
+    told = [f"Calibrated range: {span_text(low, high)} per inference"]
     told += [f"on {_clean(record['board'])}"] if record.get("board") else []
-    told += [f"spread of the calibration {share_text(spread, 1)}"] if spread is not None else []
+    told += [f"from a calibration made there on {_clean(record['date'])}"] if record.get("date") else []
+    if spread is not None:
+        told.append(f"whose models differ by a factor of {ratio_text(spread)} in what an instruction costs")
     return ", ".join(told) + "."
+
+
+def estimates(model: Model) -> list[tuple[str, str]]:
+    """What a simulator made of the model, in its own terms, and what it covers."""
+    record = model.facts.get("estimate") or {}
+    rows = [(_words(name), _estimate(name, known(value))) for name, value in record.items()]
+    left = ", ".join(_clean(name) for name in model.facts.get("left_on_cpu") or [])
+    covers = _clean(model.facts.get("covers"))
+    return rows + ([("Covers", covers)] if covers else []) + ([("Left on the CPU", left)] if left else [])
+
+
+def _estimate(name: str, value: float | None) -> str:
+    if name.endswith("_bytes"):
+        return bytes_text(value)
+    return share_text(value, 1) if name.endswith("_share") else whole_text(value)
 
 
 def profile(model: Model, models: Sequence[Model]) -> tuple[list[Operator], list[Operator], str]:
@@ -137,8 +151,8 @@ def _operator(record: Json, whole: float, most: float) -> Operator:
     share = _share(record, whole)
     # Names of nodes are paths of hundreds of letters in some exports; twice the width of the column is enough to know one.
     return Operator(
-        shortened(_clean(record.get("name")) or NONE, 520, 13), shortened(_clean(record.get("op")) or NONE, 200, 13),
-        whole_text(known(record.get("calls"))), time_text(known(record.get("ns"))), share_text(share, 1),
+        shortened(_clean(record.get("name")) or NONE, 480, 13), shortened(_clean(record.get("op")) or NONE, 200, 13),
+        number_text(known(record.get("calls"))), time_text(known(record.get("ns"))), share_text(share, 1),
         f"{100 * (share or 0.0) / most:.1f}",
     )  # fmt: skip
 
@@ -148,66 +162,11 @@ def _share(record: Json, whole: float) -> float | None:
     return share if share is not None else time / whole if time is not None and whole else None
 
 
-def run_facts(models: Sequence[Model]) -> list[str]:
-    """What all results have in common, in a line: target, CPU, threads, batch, processes."""
-    facts = []
-    for text in (
-        lambda model: _clean(model.facts.get("target")),
-        lambda model: _clean((model.facts.get("environment") or {}).get("cpu")),
-        lambda model: _plural(model.number("threads"), "thread"),
-        lambda model: f"batch {whole_text(model.number('batch'))}" if model.number("batch") is not None else "",
-        lambda model: _plural(model.number("processes"), "process", "processes") if model.timed else "",
-    ):
-        found = {text(model) for model in models}
-        if len(found) == 1 and (value := found.pop()):
-            facts.append(shortened(value, 600, 13))
-    return facts
-
-
-def environments(models: Sequence[Model]) -> tuple[list[tuple[str, str]], list[str], list[list[str]]]:
-    """(what is the same for all models as name and value, the names of what differs, their values by model)."""
-    by_model = [_environment(model) for model in models]
-    names = list(dict.fromkeys(name for facts in by_model for name in facts))
-    same = [name for name in names if len({facts.get(name) for facts in by_model}) == 1]
-    differing = [name for name in names if name not in same]
-    shared = [(name, by_model[0][name]) for name in same]
-    return shared, differing, [[facts.get(name, NONE) for name in differing] for facts in by_model]
-
-
-def _environment(model: Model) -> dict[str, str]:
-    found = model.facts.get("environment") or {}
-    temperature, frequency = known(found.get("temperature_c")), known(found.get("frequency_mhz"))
-    runtime = found.get("runtime") or {}
-    features = found.get("features") or []
-    return {
-        "Target": _clean(model.facts.get("target")) or NONE,
-        "CPU": _clean(found.get("cpu")) or NONE,
-        "Architecture": _clean(found.get("arch")) or NONE,
-        "Cores": whole_text(known(found.get("cores"))),
-        "Features": " ".join(_clean(feature) for feature in features)[:1500] or NONE,
-        "Governor": _clean(found.get("governor")) or "not readable",
-        "Frequency": f"{frequency:,.0f}{GAP}MHz" if frequency is not None else "not readable",
-        "Temperature": f"{temperature:.1f}{GAP}°C" if temperature is not None else "not readable",
-        "Throttled": {True: "yes", False: "no"}.get(found.get("throttled"), "not readable"),
-        "Load before": _load(found.get("load_before")),
-        "Load after": _load(found.get("load_after")),
-        "Kernel": _clean(found.get("kernel")) or NONE,
-        "Emulated by": _clean(found.get("emulated")) or "not emulated",
-        "Python": _clean(found.get("python")) or NONE,
-        "Runtime": " ".join(_clean(runtime.get(key)) for key in ("name", "version")).strip() or NONE,
-        "Threads": whole_text(model.number("threads")),
-        "Spinning": {True: "on", False: "off"}.get(model.facts.get("spinning"), NONE),
-        "Call": _clean(model.facts.get("io")) or NONE,
-        "Machine": _clean(found.get("machine_id")) or NONE,
-    }
-
-
-def _load(value: object) -> str:
-    """A load average, or the three of them."""
-    if isinstance(value, list | tuple):
-        return " ".join(_load(item) for item in value) or NONE
-    number = known(value)
-    return f"{number:.2f}" if number is not None else "not readable"
+def profiled_by(model: Model) -> str:
+    """By what means, in the words of the record; empty where it says nothing."""
+    return ", ".join(
+        dict.fromkeys(filter(None, (_clean(row.get("method")) for row in model.facts.get("profile") or [])))
+    )
 
 
 def digests(model: Model) -> list[tuple[str, str]]:
@@ -232,14 +191,18 @@ def gate(record: Json | None) -> tuple[bool, str, list[str]] | None:
     if not isinstance(record, dict):
         return None
     limit = known(record.get("limit"))
-    reasons = [_clean(reason) for reason in record.get("reasons") or []]
-    return record.get("passed") is True, share_text(limit, 1) if limit is not None else "", reasons
+    reasons = [f"{_clean(reason)}." for key in ("reasons", "undecided") for reason in record.get(key) or []]
+    return record.get("passed") is True, f"{100 * limit:.6g}{GAP}%" if limit is not None else "", reasons
 
 
-def _plural(number: float | None, one: str, more: str | None = None) -> str:
-    if number is None:
-        return ""
-    return f"{whole_text(number)} {one if number == 1 else more or one + 's'}"
+def notes(records: Sequence[object]) -> list[str]:
+    """Each note once."""
+    return list(dict.fromkeys(filter(None, map(_clean, records))))
+
+
+def _words(name: str) -> str:
+    words = name.replace("_", " ")
+    return (words[:1].upper() + words[1:]).replace("Sram", "SRAM").replace("Dram", "DRAM").replace("Macs", "MACs")
 
 
 def _clean(value: object) -> str:

@@ -110,7 +110,9 @@ def _significant(value: float, digits: int) -> str:
 
 
 def _decimals(difference: float, value: float) -> int:
-    """Enough for two digits of the difference, at most six significant digits of the value."""
-    wanted = 2 if difference <= 0 else 1 - math.floor(math.log10(difference))
+    """Enough to tell the difference: two digits of it up to .35, else one (the rule of the Particle Data Group's Review of Particle
+    Physics for errors); at most six significant digits of the value."""
+    power = math.floor(math.log10(difference)) if difference > 0 else -1
+    wanted = -power + (1 if difference < 3.5 * 10.0**power else 0)
     most = 5 - math.floor(math.log10(abs(value))) if value else 2
     return max(0, min(wanted, most, 9))

@@ -8,9 +8,10 @@ from markupsafe import Markup
 
 from mlpack_edge.cli.bench_page.labels import shortened
 from mlpack_edge.cli.bench_page.scales import Scale, labelled, log_range, log_ticks
-from mlpack_edge.cli.bench_page.sentences import MARGIN, Pair
+from mlpack_edge.cli.bench_page.sentences import Pair
 from mlpack_edge.cli.bench_page.svg import SMALL, TEXT, Drawing, axis_below, mark
 from mlpack_edge.cli.bench_page.units import GAP, ratio_span_text, ratio_text, share_text
+from mlpack_edge.runtimes.measuring.comparison import MARGIN
 
 SHAPES = {"faster": "left", "slower": "right", "no difference": "disc", "unclear": "ring"}
 HEAD = 24.0
@@ -21,7 +22,7 @@ def draw(pairs: Sequence[Pair], variant: str, width: float) -> Markup:
     if not pairs:
         return Markup("")
     wide = variant == "wide"
-    several = len({pair.a for pair in pairs}) > 1
+    several = len({pair.first for pair in pairs}) > 1
     start, end = (256.0, width - 230) if wide else (8.0, width - 12)
     row = 40.0 if wide else 64.0
     low, high = log_range([*_values(pairs), 1 / (1 + 2 * MARGIN), 1 + 2 * MARGIN], 0.06)
@@ -40,7 +41,7 @@ def draw(pairs: Sequence[Pair], variant: str, width: float) -> Markup:
         else:
             _over(drawing, pair, middle - 28, width, several)
         _interval(drawing, pair, scale, middle)
-    told = "; ".join(f"{pair.b} against {pair.a}: {pair.verdict}, {_figure(pair)}" for pair in pairs)
+    told = "; ".join(f"{pair.second} against {pair.first}: {pair.verdict}, {_figure(pair)}" for pair in pairs)
     title = f"Ratios with 95 % intervals; the band is the margin of {share_text(MARGIN)} around 1"
     return drawing.figure(f"comparison-{variant}", title, told, variant)
 
@@ -69,15 +70,15 @@ def _figure(pair: Pair) -> str:
 
 
 def _beside(drawing: Drawing, pair: Pair, middle: float, several: bool, right: float, width: float) -> None:
-    drawing.text(0.0, middle + (-2 if several else 5), shortened(pair.b, 238, TEXT), class_="name")
+    drawing.text(0.0, middle + (-2 if several else 5), shortened(pair.second, 238, TEXT), class_="name")
     if several:
-        drawing.text(0.0, middle + 14, shortened(f"against {pair.a}", 238, SMALL), class_="small")
+        drawing.text(0.0, middle + 14, shortened(f"against {pair.first}", 238, SMALL), class_="small")
     drawing.text(right, middle - 2, shortened(pair.verdict, width - right, TEXT), class_="name")
     drawing.text(right, middle + 14, shortened(_figure(pair), width - right, SMALL), class_="small")
 
 
 def _over(drawing: Drawing, pair: Pair, line: float, width: float, several: bool) -> None:
-    names = f"{pair.b} against {pair.a}" if several else pair.b
+    names = f"{pair.second} against {pair.first}" if several else pair.second
     figure = f"{pair.verdict}{GAP}{'' if pair.ratio is None else ratio_text(pair.ratio) + '×'}"
     drawing.text(0.0, line, shortened(names, width - 148, TEXT), class_="name")
     drawing.text(width, line, figure, class_="small", text_anchor="end")
@@ -88,9 +89,10 @@ def _interval(drawing: Drawing, pair: Pair, scale: Scale, y: float) -> None:
     if pair.low is not None and pair.high is not None:
         low, high = scale(pair.low), scale(pair.high)
         drawing.line(low, y, high, y, f"interval {shade}")
-        for end in (low, high):
+        # Ends that the mark would cover are not drawn: they only blur it.
+        for end in (low, high) if high - low > 16 else ():
             drawing.line(end, y - 5, end, y + 5, f"interval {shade}")
     if pair.ratio is not None:
         shape = SHAPES.get(pair.verdict, "ring")
         note = f"{pair.verdict}: {_figure(pair)}"
-        drawing.parts.append(mark(shape, scale(pair.ratio), y, 6.0, f"m {shape} {shade}", note))
+        drawing.parts.append(mark(shape, scale(pair.ratio), y, 5.0, f"m {shape} {shade}", note))

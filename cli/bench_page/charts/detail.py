@@ -5,12 +5,12 @@ from __future__ import annotations
 import numpy as np
 from markupsafe import Markup
 
-from mlpack_edge.cli.bench_page.histogram import Floats, log_counts, log_edges, outline
+from mlpack_edge.cli.bench_page.histogram import log_counts, log_edges, outline
 from mlpack_edge.cli.bench_page.models import Launch, Model
 from mlpack_edge.cli.bench_page.scales import Scale, labelled, log_range, log_ticks
-from mlpack_edge.cli.bench_page.sentences import MARGIN
 from mlpack_edge.cli.bench_page.svg import Drawing, axis_below, mark
 from mlpack_edge.cli.bench_page.units import share_text, time_text, whole_text
+from mlpack_edge.runtimes.measuring.comparison import MARGIN
 
 BINS = 100
 RISE, GAP, ROOM = 104.0, 14.0, 380.0
@@ -18,13 +18,14 @@ RISE, GAP, ROOM = 104.0, 14.0, 380.0
 
 def draw(model: Model, variant: str, width: float) -> Markup:
     """A histogram with linear heights over the bulk of the calls, and a strip of the processes."""
-    launches = [launch for launch in model.launches if len(launch.experienced)]
+    launches = [launch for launch in model.launches if launch.seen]
     if not launches:
         return Markup("")
     wide = variant == "wide"
     scale = Scale(*bulk(model), 84.0 if wide else 22.0, width - 12, log=True)
     row = max(6.0, min(20.0, ROOM / len(launches)))
-    top = RISE + GAP
+    rise = RISE if len(model.experienced) else 0.0
+    top = rise + GAP
     bottom = top + row * len(launches) + 4
     drawing = Drawing(width, bottom + 24)
     if model.p50 is not None:
@@ -32,25 +33,28 @@ def draw(model: Model, variant: str, width: float) -> Markup:
         drawing.add("rect", x=band[0], y=top - 4, width=band[1] - band[0], height=bottom - top + 4, class_="band")
     ticks = labelled(log_ticks(scale.low, scale.high, 8 if wide else 4), time_text)
     axis_below(drawing, scale, ticks, 2, bottom)
-    _shapes(drawing, model, scale)
+    if rise:
+        _shapes(drawing, model, scale)
     for index, launch in enumerate(launches):
         y = top + row * (index + 0.5)
         if row >= 14:
             label = f"process {launch.number}" if wide else str(launch.number)
             drawing.text(scale.start - 10, y + 4, label, class_="small", text_anchor="end")
         _strip(drawing, launch, scale, y, min(row / 2 - 2, 5.0))
-    medians = ", ".join(time_text(float(np.median(launch.experienced)), 4) for launch in launches)
+    medians = ", ".join(time_text(launch.seen[1], 4) for launch in launches if launch.seen)
     title = f"Latency of model {model.key}: histogram of calls, and the median of each process"
     told = f"{model.label}. Medians as experienced by process: {medians}."
     return drawing.figure(f"detail-{model.key}-{variant}", title, told, variant)
 
 
 def bulk(model: Model) -> tuple[float, float]:
-    """The bounds of the axis, nanoseconds: all clean calls but the last half percent, nine tenths of every process."""
-    highs = [float(np.percentile(launch.experienced, 90)) for launch in model.launches if len(launch.experienced)]
+    """The bounds of the axis, nanoseconds: all isolated calls but the last half percent, nine tenths of every process."""
+    ends = [end for launch in model.launches if launch.seen for end in (launch.seen[0], launch.seen[2])]
+    if len(model.experienced):
+        ends.append(float(model.experienced.min()))
     if model.stable and len(model.isolated):
-        highs.append(float(np.percentile(model.isolated, 99.5)))
-    return log_range([float(model.experienced.min()), *highs], 0.03)
+        ends.append(float(np.percentile(model.isolated, 99.5)))
+    return log_range(ends, 0.03)
 
 
 def beyond(model: Model) -> str:
@@ -78,13 +82,12 @@ def _shapes(drawing: Drawing, model: Model, scale: Scale) -> None:
 
 
 def _strip(drawing: Drawing, launch: Launch, scale: Scale, y: float, size: float) -> None:
-    spread: Floats = launch.isolated if len(launch.isolated) else launch.experienced
-    low, high = (float(end) for end in np.percentile(spread, [10, 90]))
-    drawing.line(scale(low), y, scale(high), y, "lane")
-    experienced = float(np.median(launch.experienced))
-    note = f"process {launch.number}, median as experienced {time_text(experienced, 4)}"
-    drawing.parts.append(mark("diamond", scale(experienced), y, size, "m hollow", note))
-    if len(launch.isolated):
-        isolated = float(np.median(launch.isolated))
-        note = f"process {launch.number}, isolated median {time_text(isolated, 4)}"
-        drawing.parts.append(mark("disc", scale(isolated), y, size * 0.6, "m clean-mark", note))
+    bulk_of = launch.alone or launch.seen
+    if bulk_of:
+        drawing.line(scale(bulk_of[0]), y, scale(bulk_of[2]), y, "lane")
+    if launch.seen:
+        note = f"process {launch.number}, median as experienced {time_text(launch.seen[1], 4)}"
+        drawing.parts.append(mark("diamond", scale(launch.seen[1]), y, size, "m hollow", note))
+    if launch.alone:
+        note = f"process {launch.number}, isolated median {time_text(launch.alone[1], 4)}"
+        drawing.parts.append(mark("disc", scale(launch.alone[1]), y, size * 0.6, "m clean-mark", note))

@@ -31,7 +31,7 @@ def draw(models: Sequence[Model], variant: str, width: float) -> Markup:
     low, high = log_range([*ends, *(value for model in shown for value in _percentiles(model).values())])
     scale = Scale(low, high, left, width - 12, log=True)
     drawing = Drawing(width, row * len(shown) + 26)
-    ticks = labelled(log_ticks(low, high, 8 if wide else 5), time_text)
+    ticks = labelled(log_ticks(low, high, 10 if wide else 5), time_text)
     axis_below(drawing, scale, ticks, 4, row * len(shown))
     for index, model in enumerate(shown):
         base = row * index + above + RISE
@@ -53,7 +53,7 @@ def _percentiles(model: Model) -> dict[str, float]:
 
 
 def _names(drawing: Drawing, model: Model, base: float, wide: bool, width: float, left: float) -> None:
-    state = "isolated median" if model.stable else "unstable; median"
+    state = "isolated median" if model.stable else "unstable; p50"
     figure = f"{state} {time_text(model.p50)}"
     if wide:
         name = shortened(f"{model.key}  {model.label}", left - 22, TEXT)

@@ -20,7 +20,7 @@ HIGH, HEAD, FOOT, DOT = 260.0, 26.0, 46.0, 5.0
 
 
 def draw(models: Sequence[Model], variant: str, width: float) -> Markup:
-    """Cost (time, or instructions) to the right; file size upward in one panel, the metric in a second one where known."""
+    """Cost (time, instructions or cycles) to the right; file size upward in one panel, the metric in a second one where known."""
     sized: Points = [
         (model, model.cost, size)
         for model in models
@@ -39,7 +39,7 @@ def draw(models: Sequence[Model], variant: str, width: float) -> Markup:
         left = index * (across + 40) if wide else 0.0
         top = 0.0 if wide else index * step
         _panel(drawing, name, points, log, log_range(costs, 0.1, 1.2), Box(left, top, left + across, top + step), wide)
-    told = "; ".join(f"{model.key} {model.label}: {_told(model)}" for model in models)
+    told = "; ".join(f"{model.key} {model.label}: {model.told}" for model in models)
     title = f"Trade-off of {_cost_name(models)} and {' and '.join(name for name, _, _ in panels)}"
     return drawing.figure(f"tradeoff-{variant}", title, told, variant)
 
@@ -106,7 +106,7 @@ def _panel(
             drawing.line(x, y, *near, "leader")
     for (x, y), label, (model, _, _) in zip(places, labels, points, strict=True):
         shape = "disc" if model.stable or not model.timed else "ring"
-        drawing.parts.append(mark(shape, x, y, DOT, f"m {shape}", f"{model.label}: {_told(model)}"))
+        drawing.parts.append(mark(shape, x, y, DOT, f"m {shape}", f"{model.label}: {model.told}"))
         if label:
             drawing.text(label.box.left, label.box.bottom - 4, label.text, class_="small label")
 
@@ -130,11 +130,4 @@ def _plain(value: float, digits: int) -> str:
 
 
 def _cost_name(models: Sequence[Model]) -> str:
-    return "latency" if all(model.timed for model in models) else "instructions per inference"
-
-
-def _told(model: Model) -> str:
-    size = model.number("bytes")
-    cost = time_text(model.cost) if model.timed else f"{count_text(model.cost)} instructions"
-    weight = bytes_tick(size, 3) if size is not None else "unknown size"
-    return f"{cost}, {weight}" + (", unstable" if model.timed and not model.stable else "")
+    return "latency" if all(model.timed for model in models) else f"{models[0].kind} per inference"
