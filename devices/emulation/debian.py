@@ -54,7 +54,7 @@ class Apt:
 
         Raises Unsupported where this is no Debian, IoFault where apt cannot read the index or resolve the packages.
         """
-        refuse_other_systems()
+        refuse_other_systems(_os_release().get("ID", "unknown"))
         for name in _FOLDERS:
             (self.folder / name).mkdir(parents=True, exist_ok=True)
         (self.folder / "status").write_text("")
@@ -133,9 +133,11 @@ def _make_links_relative(root: Path) -> None:
                 path.symlink_to(os.path.relpath(inside, path.parent))
 
 
-def refuse_other_systems() -> None:
-    """Raise Unsupported where this is no Debian: no other system's archive is known to hold these packages."""
-    system = _os_release().get("ID", "unknown")
+def refuse_other_systems(system: str) -> None:
+    """Raise Unsupported where this is no Debian: no other system's archive is known to hold these packages.
+
+    system: the ID of os-release(5).
+    """
     if system != "debian":
         raise Unsupported(
             f"emulated ARM machines are set up from Debian's packages, and this system is {system!r}",
