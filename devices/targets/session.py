@@ -97,8 +97,8 @@ class AgentSession:
             self.close()
             raise
 
-    def ask(self, do: str, payload: bytes = b"", seconds: float | None = None, **fields: Any) -> tuple[Json, bytes]:
-        """Send a frame and wait for the answer, no longer than `seconds`: (the answer, the bytes with it).
+    def ask(self, do: str, payload: bytes = b"", within: float | None = None, **fields: Any) -> tuple[Json, bytes]:
+        """Send a frame and wait for the answer, no longer than `within` seconds: (the answer, the bytes with it).
 
         Raises the MlpackError that the agent sends, or `explain`'s where it ended, or WorkerFault where it kept silent.
         """
@@ -109,9 +109,9 @@ class AgentSession:
             record["bytes"] = len(payload)
         try:
             self._send(json.dumps(record).encode() + b"\n", payload)
-            deadline = None if seconds is None else time.monotonic() + seconds
+            deadline = None if within is None else time.monotonic() + within
             while True:
-                found, block = self._read(deadline, seconds)
+                found, block = self._read(deadline, within)
                 self._answered = True
                 if isinstance(found.get("stage"), str):
                     self._stage(found["stage"])
@@ -198,7 +198,7 @@ class AgentSession:
         try:
             record: Json = json.loads(line)
             wanted = int(record.get("bytes", 0))
-        except (ValueError, TypeError, AttributeError, RecursionError):
+        except (ValueError, TypeError, AttributeError, OverflowError, RecursionError):
             wanted = -1
         if wanted < 0:
             self._babble(line[:200].decode("utf-8", "replace"))
