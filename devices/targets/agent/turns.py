@@ -24,8 +24,8 @@ Alive = Dict[int, Tuple[Child, Json]]
 
 
 class ProbeFloor:
-    """How long the probe takes on an undisturbed core: the 5 % quantile of each turn's fastest, so that a processor
-    that once ran faster than it ever does again does not set it. Known ever better as the measurement goes on.
+    """How long the probe takes on an undisturbed core: the 1 % quantile of each turn's fastest, so that in long
+    measurements no single one sets it. Known ever better as the measurement goes on.
     """
 
     def __init__(self) -> None:
@@ -35,7 +35,7 @@ class ProbeFloor:
         self._fastest.append(min(block["probes_ns"]))
 
     def ns(self) -> int:
-        return sorted(self._fastest)[len(self._fastest) // 20]
+        return sorted(self._fastest)[len(self._fastest) // 100]
 
     def quiet(self, block: Json) -> str:
         """A character for each sample of a turn: 1 where it is quiet."""
