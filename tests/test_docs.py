@@ -58,8 +58,16 @@ def _plain(text: str) -> str:
     text = re.sub(r"[0-9a-f]{64}", "<sha256>", text)
     text = re.sub(r'"sha256":"[0-9a-f]+\.\.\.', '"sha256":"<sha256>', text)
     text = re.sub(r"\b\d(?:\.\d+)?e-(?:0[6-9]|[1-9]\d)\b", "0", text)
+    text = re.sub(r"^.* (?:stable|unstable)$", _without_figures, text, flags=re.MULTILINE)
+    text = re.sub(r"^(\s*\S+ against \S+): .*$", r"\1: <verdict>", text, flags=re.MULTILINE)
+    text = re.sub(r"^(\s*on local), .*$", r"\1, <machine>", text, flags=re.MULTILINE)
     text = re.sub(r" {2,}", "  ", text)
     return "\n".join(line.rstrip() for line in text.strip().splitlines())
+
+
+def _without_figures(line: re.Match[str]) -> str:
+    """A line of the table of mlpack bench: the model's name, and that there are figures."""
+    return " ".join(re.sub(r"\d[\d.]*(?: [a-zA-Z]+)?%?", "#", line[0]).replace("unstable", "stable").split())
 
 
 @pytest.mark.long
