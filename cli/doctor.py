@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from typing import Any
 
 import click
@@ -12,6 +13,18 @@ from mlpack_edge.runtimes.environment import survey
 from mlpack_edge.runtimes.worker import Limits, WorkerBug, run_isolated
 
 Json = dict[str, Any]
+
+
+#: Programs that targets are reached with, and who needs them.
+_PROGRAMS = {
+    "ssh": ("ssh://", "sudo apt-get install openssh-client"),
+    "adb": ("adb:", "sudo apt-get install adb"),
+    "qemu-aarch64": ("emulated:pi3, pi4, pi5", "sudo apt-get install qemu-user"),
+    "qemu-arm": ("emulated:armv7", "sudo apt-get install qemu-user"),
+    "qemu-x86_64": ("emulated:x86-64-avx2", "sudo apt-get install qemu-user"),
+    "cc": ("counting instructions", "sudo apt-get install gcc libc6-dev"),
+    "vela": ("ethos-u:", "pipx install ethos-u-vela"),
+}
 
 
 @click.command("doctor", short_help="Show versions, missing extras and packages that do not go together.")
@@ -29,6 +42,7 @@ def command() -> Outcome:
     facts = survey()
     legacy = ["tflite-runtime"] if "tflite-runtime" in facts["packages"] else []
     facts["runtimes"] = {name: _probe(name) for name in ("onnxruntime", "litert", *legacy)}
+    facts["programs"] = {name: shutil.which(name) for name in _PROGRAMS}
     text = _text(facts)
     broken = [f"{name} does not run: {state['reason']}" for name, state in facts["runtimes"].items() if not state["ok"]]
     reasons = [problem["what"] for problem in facts["problems"]] + broken
@@ -64,6 +78,12 @@ def _text(facts: Json) -> str:
         missing = "installed" if state["installed"] else f"missing {', '.join(state['missing'])}: {state['install']}"
         rows.append((name, missing))
     lines.append(table(rows))
+    lines += ["", "programs that targets need:"]
+    programs = [
+        (name, found or f"missing: {_PROGRAMS[name][1]}", f"for {_PROGRAMS[name][0]}")
+        for name, found in facts["programs"].items()
+    ]
+    lines.append(table(programs))
     lines.append("")
     for problem in facts["problems"]:
         lines += [f"problem: {problem['what']}", f"  why:  {problem['why']}", f"  mend: {problem['mend']}"]
