@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from mlpack_edge.cli.check_targets import Subject, check_on_targets, subject_of, targets_of
 from mlpack_edge.cli.check_targets_text import architectures_text
 from mlpack_edge.cli.convert import payload_of
 from mlpack_edge.cli.options import limit_options, limits_of, source_options
@@ -17,6 +16,9 @@ from mlpack_edge.core.artifact import sha256_of_file
 from mlpack_edge.core.errors import CheckFailed, MlpackError
 from mlpack_edge.devices.emulation.boards import ARCHITECTURES
 from mlpack_edge.runtimes.worker import Limits, run_isolated
+
+if TYPE_CHECKING:  # it imports numpy, which the help does without
+    from mlpack_edge.cli.check_targets import Subject
 
 Json = dict[str, Any]
 
@@ -76,11 +78,15 @@ def command(
       mlpack check model.skops model.onnx --arch aarch64 --arch x86-64-avx2
       mlpack check model.tflite --target ssh://pi@raspberrypi --target-python '~/venv/bin/python'
     """  # fmt: skip
-    targets = targets_of(arch, target)
+    targets = tuple(dict.fromkeys([*(f"emulated:{ARCHITECTURES[name]}" for name in arch), *target]))
     if candidate is None and not targets:
         raise click.UsageError("Missing argument 'CANDIDATE': only --arch and --target compare one file with itself.")
     names, payload, limits = [reference, *([candidate] if candidate else [])], payload_of(options), limits_of(time_limit, memory_limit)  # fmt: skip
-    subject = subject_of(names, targets) if targets else None
+    subject = None
+    if targets:
+        from mlpack_edge.cli.check_targets import subject_of
+
+        subject = subject_of(names, targets)
     result, text = _compared(names, payload, limits)
     if subject is not None:
         return _on_targets(subject, targets, payload, limits, target_python, memory_limit, result, text)
@@ -106,6 +112,8 @@ def _on_targets(
     result: Json, text: str,
 ) -> Outcome:  # fmt: skip
     """The outcome with what other machines gave. Raises CheckFailed where one of them gives other answers."""
+    from mlpack_edge.cli.check_targets import check_on_targets
+
     try:
         found = check_on_targets(subject, targets, payload, limits, python, memory)
     except MlpackError as fault:

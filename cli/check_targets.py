@@ -12,7 +12,6 @@ from typing import Any
 
 from mlpack_edge.cli.outcome import show_stage
 from mlpack_edge.core.errors import BadInput, CheckFailed, MlpackError, Unsupported
-from mlpack_edge.devices.emulation.boards import ARCHITECTURES
 from mlpack_edge.devices.targets.target import Target, TargetOptions, open_target
 from mlpack_edge.runtimes.array_sets import load_sets, save_sets
 from mlpack_edge.runtimes.measuring.plan import Plan
@@ -38,11 +37,6 @@ class Subject:
     @property
     def path(self) -> Path:
         return Path(self.names[self.place])
-
-
-def targets_of(arch: Sequence[str], target: Sequence[str]) -> tuple[str, ...]:
-    """The targets that `--arch` and `--target` name, each once."""
-    return tuple(dict.fromkeys([*(f"emulated:{ARCHITECTURES[name]}" for name in arch), *target]))
 
 
 def subject_of(names: Sequence[str], targets: Sequence[str]) -> Subject:

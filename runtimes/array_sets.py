@@ -8,14 +8,19 @@ from typing import Any
 
 from numpy.typing import NDArray
 
+from mlpack_edge.core.files import io_fault
 from mlpack_edge.runtimes.array_files import load_arrays, save_arrays
 
 Array = NDArray[Any]
 
 
 def save_sets(path: Path, sets: Sequence[Mapping[str, Array]]) -> list[list[str]]:
-    """Write the sets and give the names in each. Raises what `save_arrays` raises."""
-    save_arrays(path, {f"{place}:{name}": array for place, one in enumerate(sets) for name, array in one.items()})
+    """Write the sets and give the names in each. Raises BadInput as `save_arrays` does, IoFault."""
+    arrays = {f"{place}:{name}": array for place, one in enumerate(sets) for name, array in one.items()}
+    try:
+        save_arrays(path, arrays)
+    except OSError as fault:
+        raise io_fault(fault, f"{path} could not be written") from fault
     return [list(one) for one in sets]
 
 
