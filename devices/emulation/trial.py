@@ -48,4 +48,5 @@ def main() -> None:
     print(json.dumps(about | {"versions": versions}))
 
 
-main()
+if __name__ == "__main__":
+    main()

@@ -10,6 +10,7 @@ import pytest
 
 from mlpack_edge.core.errors import IoFault, MissingExtra, Unsupported
 from mlpack_edge.devices.emulation.boards import Profile, profile_named
+from mlpack_edge.devices.emulation.root import status
 from mlpack_edge.devices.emulation.setup import plan, setup
 
 Emulated = Callable[[str], Profile]
@@ -35,7 +36,8 @@ def emulated(emulated_data: Path) -> Emulated:
         profile = profile_named(name)
         if name not in ready:
             try:
-                plan(profile, lambda stage: None)
+                if status(profile).state != "ready":
+                    plan(profile, lambda stage: None)
             except (MissingExtra, Unsupported, IoFault) as fault:
                 pytest.skip(f"{fault.message} ({fault.why or fault.hint})")
             # What can be planned must be possible: a setup that fails now fails the test.
