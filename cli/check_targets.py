@@ -44,7 +44,7 @@ def subject_of(names: Sequence[str], targets: Sequence[str]) -> Subject:
 
     Raises BadInput where none is, or a target is unknown; Unsupported where one has no runtime for the format.
     """
-    kinds = [str(sniff(Path(name))) if len(names) == 1 or os.path.isfile(name) else "" for name in names]  # noqa: PTH113 - Path.is_file raises where a name is too long
+    kinds = ["" if ":" in name and not os.path.lexists(name) else str(sniff(Path(name))) for name in names]
     place = max((place for place, kind in enumerate(kinds) if kind in _FORMATS), default=None)
     if place is None:
         raise BadInput(
