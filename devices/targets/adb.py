@@ -18,6 +18,7 @@ from mlpack_edge.core.errors import BadInput, IoFault, MlpackError, Unsupported,
 from mlpack_edge.devices.targets import android, benchmark_model
 from mlpack_edge.devices.targets.adb_client import AdbClient, Client, Held
 from mlpack_edge.devices.targets.agent_target import between
+from mlpack_edge.devices.targets.android_environment import READ_ENVIRONMENT, environment_from_text
 from mlpack_edge.devices.targets.benchmark_model_profile import profile_rows
 from mlpack_edge.devices.targets.target import Refused, TargetOptions
 from mlpack_edge.runtimes.measuring.feeds import digest_of
@@ -45,7 +46,8 @@ class AdbTarget:
 
     def __init__(self, address: str, options: TargetOptions, client: Client | None = None) -> None:
         self.name = f"adb:{address}" if address else "adb"
-        self._wanted, self._options, self._adb = address, options, client or AdbClient()
+        self._wanted = android.check_serial(address)
+        self._options, self._adb = options, client or AdbClient()
         self._serial = ""
         self._keeper: Held | None = None
         self._folder = ""
@@ -125,7 +127,7 @@ class AdbTarget:
                 raise android.adb_fault(self._wanted or "attached", "adb devices", listed.code, listed.text)
             self._serial = android.chosen_serial(self._wanted, android.devices_from_list(listed.text))
             self.name = f"adb:{self._serial}"
-        return android.environment_from_text(self._shell(android.READ_ENVIRONMENT), self._serial)
+        return environment_from_text(self._shell(READ_ENVIRONMENT), self._serial)
 
     def _begin(self) -> Json:
         """The environment, once the folder and the tool are on the device."""

@@ -32,6 +32,12 @@ def test_no_device_is_said(server: None, tool: Path, tmp_path: Path) -> None:
     assert "no Android device is attached" in _error(IoFault, "", tool, tmp_path).message
 
 
+@pytest.mark.parametrize("address", ["-s", "--help", "//phone", "a\nb"])
+def test_an_address_that_is_no_serial_is_refused_before_anything_is_contacted(address: str) -> None:
+    with pytest.raises(BadInput, match="names no Android device"):
+        AdbTarget(address, TargetOptions())
+
+
 def test_two_devices_and_no_name_show_the_choice(connect: Connect, tool: Path, tmp_path: Path) -> None:
     one, other = connect(), connect()
     hint = _error(BadInput, "", tool, tmp_path).hint
