@@ -158,10 +158,10 @@ class Agent:
             self._round(number, asked["models"], plan, order, launches, faults, floor)
         kinds = {(model["format"], own[0]["io"]) for model, own in zip(asked["models"], launches) if own}
         floors = {"%s %s" % kind: self._floor(*kind, plan=plan, floor=floor) for kind in sorted(kinds)}
-        for block in (block for own in launches for launch in own for block in launch["blocks"]):
-            block["quiet"] = floor.quiet(block)
-            del block["probes_ns"]
-        around = {**environment(), "probe_ns": floor.ns() if kinds else None}
+        around = environment()
+        if kinds:
+            within = floor.mark([launch for own in launches for launch in own])
+            around.update(probe_ns=floor.ns(), quiet_within=within)
         return {"launches": launches, "faults": faults, "floors": floors, "environment": around}, b""
 
     def _floor(self, format: str, io: str, plan: Json, floor: ProbeFloor) -> float:

@@ -3,7 +3,8 @@
 A call without a context switch can still be slow: where a core's other hardware thread, or another guest of the same
 host, has work, everything on the core takes 10 to 25 % longer, for milliseconds or for minutes, and no counter of the
 kernel shows it. A probe does (`processor_probe`): fixed work that takes the same time whenever the core is left alone.
-A sample is quiet where the probes before and after it took at most 3 % more than undisturbed ones do.
+A sample is quiet where the probes before and after it took at most 3 % more than undisturbed ones do; where too few
+samples are, 6 or 12 %, for all models alike, and the result says which.
 """
 
 from __future__ import annotations
@@ -14,10 +15,13 @@ from typing import Dict, List, Optional, Tuple
 from mlpack_edge.devices.targets.agent.frames import Json, Refusal
 from mlpack_edge.devices.targets.agent.process import Child
 
-#: Of the probe's time on an undisturbed core. Fixed work varies by 1 to 2 % there.
-QUIET = 1.03
-#: A launch goes on until it has so many samples that are quiet and clean, or for as long again.
+#: Of the probe's time on an undisturbed core. Fixed work varies by 1 to 2 % there. The first that leaves enough counts.
+QUIET = (1.03, 1.06, 1.12)
+#: A launch goes on until it has so many samples that are quiet by the first and clean, up to so many times its seconds.
 LEAST_QUIET = 20
+PATIENCE = 4
+#: The share of launches that has to have them.
+ENOUGH_LAUNCHES = 0.8
 #: Where one call is longer than a launch should take: how often the wanted seconds may be overrun for its least calls.
 OVERRUN = 10
 Alive = Dict[int, Tuple[Child, Json]]
@@ -37,14 +41,27 @@ class ProbeFloor:
     def ns(self) -> int:
         return sorted(self._fastest)[len(self._fastest) // 100]
 
-    def quiet(self, block: Json) -> str:
+    def quiet(self, block: Json, within: float = QUIET[0]) -> str:
         """A character for each sample of a turn: 1 where it is quiet."""
-        most = QUIET * self.ns()
+        most = within * self.ns()
         return "".join("1" if probe <= most else "0" for probe in block["probes_ns"])
 
-    def undisturbed(self, block: Json) -> int:
-        """How many samples of a turn are quiet and clean."""
-        return sum(one == other == "1" for one, other in zip(self.quiet(block), block["clean"]))
+    def undisturbed(self, blocks: List[Json], within: float = QUIET[0]) -> int:
+        """How many samples of some turns are quiet and clean."""
+        return sum(
+            one == other == "1" for block in blocks for one, other in zip(self.quiet(block, within), block["clean"])
+        )
+
+    def mark(self, launches: List[Json]) -> float:
+        """Put `quiet` into the blocks of all launches, in place of their probes: by which of QUIET."""
+        for within in QUIET:
+            enough = sum(self.undisturbed(launch["blocks"], within) >= LEAST_QUIET for launch in launches)
+            if enough >= ENOUGH_LAUNCHES * len(launches):
+                break
+        for block in (block for launch in launches for block in launch["blocks"]):
+            block["quiet"] = self.quiet(block, within)
+            del block["probes_ns"]
+        return within
 
 
 def take_turns(
@@ -65,9 +82,7 @@ def take_turns(
         return few or spent[place] < wanted[place]
 
     def disturbed(place: int) -> bool:
-        if spent[place] >= 2 * wanted[place]:
-            return False
-        return sum(floor.undisturbed(block) for block in alive[place][1]["blocks"]) < LEAST_QUIET
+        return spent[place] < PATIENCE * wanted[place] and floor.undisturbed(alive[place][1]["blocks"]) < LEAST_QUIET
 
     while True:
         turn = [place for place in alive if must(place)]

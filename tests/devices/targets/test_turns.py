@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from mlpack_edge.devices.targets.agent.frames import Refusal
-from mlpack_edge.devices.targets.agent.turns import LEAST_QUIET, OVERRUN, ProbeFloor, take_turns
+from mlpack_edge.devices.targets.agent.turns import LEAST_QUIET, OVERRUN, PATIENCE, QUIET, ProbeFloor, take_turns
 
 Json = dict[str, Any]
 SECOND = 1_000_000_000
@@ -56,16 +56,16 @@ def test_a_launch_has_its_seconds_and_no_more_where_nothing_disturbs() -> None:
     assert len(log) == 10
 
 
-def test_a_launch_without_enough_quiet_samples_goes_on_for_as_long_again() -> None:
+def test_a_launch_without_enough_quiet_samples_goes_on_but_not_for_ever() -> None:
     log: list[str] = []
     taken(Scripted(log, "a"), floor=disturbed())
-    assert len(log) == 20
+    assert len(log) == PATIENCE * 10
 
 
 def test_models_go_on_together_for_the_one_that_was_disturbed() -> None:
     log: list[str] = []
     taken(Scripted(log, "quiet", probe=50), Scripted(log, "disturbed"), floor=disturbed())
-    assert log.count("quiet") == log.count("disturbed") == 20
+    assert log.count("quiet") == log.count("disturbed") == PATIENCE * 10
 
 
 def test_every_model_has_one_turn_in_each_pass_in_changing_order() -> None:
@@ -106,8 +106,26 @@ def test_enough_quiet_samples_are_counted_only_where_they_are_clean_too() -> Non
     block = {"probes_ns": [100, 102, 110, 100], "clean": "1101"}
     floor.see(block)
     assert floor.quiet(block) == "1101"
-    assert floor.undisturbed({"probes_ns": [100, 102, 110, 100], "clean": "0111"}) == 2
-    assert LEAST_QUIET > 0
+    assert floor.undisturbed([{"probes_ns": [100, 102, 110, 100], "clean": "0111"}]) == 2
+
+
+def marked(*probes: int) -> tuple[float, list[Json]]:
+    """Launches whose samples all have the same probe, beside a floor of 100 ns."""
+    floor = ProbeFloor()
+    floor.see({"probes_ns": [100]})
+    launches = [{"blocks": [{"probes_ns": [probe] * LEAST_QUIET, "clean": "1" * LEAST_QUIET}]} for probe in probes]
+    return floor.mark(launches), launches
+
+
+def test_the_strictest_bound_that_leaves_enough_launches_enough_samples_counts_for_all() -> None:
+    within, launches = marked(100, 101, 102, 103, 130)
+    assert within == QUIET[0]
+    assert [launch["blocks"][0]["quiet"][0] for launch in launches] == ["1", "1", "1", "1", "0"]
+    within, launches = marked(100, 101, 105, 105, 130)
+    assert within == QUIET[1]
+    assert [launch["blocks"][0]["quiet"][0] for launch in launches] == ["1", "1", "1", "1", "0"]
+    assert marked(100, 111, 111, 111, 130)[0] == marked(130, 130)[0] == QUIET[-1]
+    assert all("probes_ns" not in launch["blocks"][0] for launch in launches)
 
 
 @pytest.mark.parametrize("turns", [1, 20, 1000])
