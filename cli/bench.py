@@ -128,7 +128,7 @@ def command(models: tuple[Path, ...], html: Path | None, calibrate: Path | None,
       mlpack bench net.onnx --shape x=1x3x224x224 --threads 4 --profile
       mlpack bench model.tflite --target ssh://pi@raspberrypi --target-python '~/venv/bin/python'
       mlpack bench model.tflite --target emulated:pi4 --gate 1% --baseline counts.json
-      mlpack bench model.tflite --target adb:emulator-5554 --benchmark-model ./benchmark_model
+      mlpack bench model.tflite --target adb:R58M123ABCD --benchmark-model ./benchmark_model
     """  # fmt: skip
     request = Request(models=models, **options)
     if calibrate is not None:

@@ -23,7 +23,6 @@ _PROGRAMS = {
     "qemu-arm": ("emulated:armv7", "sudo apt-get install qemu-user"),
     "qemu-x86_64": ("emulated:x86-64-avx2", "sudo apt-get install qemu-user"),
     "cc": ("counting instructions", "sudo apt-get install gcc libc6-dev"),
-    "vela": ("ethos-u:", "pipx install ethos-u-vela"),
 }
 
 

@@ -159,7 +159,7 @@ def _vela(given: Path | None) -> Path:
     found = str(beside) if beside.is_file() else shutil.which("vela")
     if found is None:
         raise MissingExtra(
-            "Ethos-U needs vela, Arm's compiler for it", "pip install ethos-u-vela, or give it with --vela FILE"
+            "Ethos-U needs vela, Arm's compiler for it", "pip install 'mlpack-edge[ethos-u]', or give it with --vela FILE"
         )
     return Path(found)
 
@@ -171,7 +171,7 @@ def _version(command: list[str], seconds: float) -> str:
     version = printed.strip()
     if code or not re.fullmatch(r"\d+\.\d+\.\d+\S*", version):
         raise BadInput(
-            f"{command[0]} is not Arm's vela", "pip install ethos-u-vela, or give it with --vela FILE",
+            f"{command[0]} is not Arm's vela", "pip install 'mlpack-edge[ethos-u]', or give it with --vela FILE",
             why=version.splitlines()[0] if version else f"exit code {code}",
         )  # fmt: skip
     return version

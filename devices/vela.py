@@ -137,5 +137,5 @@ def _check_sizes(printed: str, shapes: Sequence[Sequence[int]], subject: str) ->
 def _not_understood(subject: str, printed: str) -> WorkerFault:
     return WorkerFault(
         f"{subject}: vela ended well, but what it wrote is in no form known here",
-        "take ethos-u-vela 5: pip install ethos-u-vela==5.2.0", output=printed[-4000:],
+        "take ethos-u-vela 5: pip install 'mlpack-edge[ethos-u]'", output=printed[-4000:],
     )  # fmt: skip
