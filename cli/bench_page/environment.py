@@ -40,7 +40,9 @@ def _environment(model: Model) -> dict[str, str]:
     found: Json = {**(model.facts.get("environment") or {})}
     runtime = found.pop("runtime", None) or {}
     facts = {"Target": _target(model) or NONE}
-    facts |= {name: show(found.pop(key, None)) for key, (name, show) in SHOWN.items()}
+    facts |= {
+        name: show(found.pop(key, None)) for key, (name, show) in SHOWN.items() if key in found or key not in OPTIONAL
+    }
     probe = known(found.pop("probe_ns", None))
     if model.timed and probe is not None:
         facts["Probe of fixed work"] = time_text(probe)
@@ -135,6 +137,8 @@ def _clean(value: object) -> str:
     return "" if value is None else printable(str(value)).strip()
 
 
+# What not every target looks for; the others are shown as "not readable".
+OPTIONAL = frozenset({"usable_cores", "memory_bytes", "temperature_before_c", "stolen_share"})
 SHOWN: dict[str, tuple[str, Callable[[object], str]]] = {
     "cpu": ("CPU", _text),
     "arch": ("Architecture", _text),

@@ -8,6 +8,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 ELLIPSIS = "…"
+# Pixels at 13 a letter: about sixty letters of a name, in sentences and tables. The whole of it stands once on the page.
+NAME_ROOM = 480.0
 NARROW = frozenset("iIjl.,:;'|!()[]{}tfr ")
 
 

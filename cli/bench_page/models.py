@@ -9,7 +9,7 @@ from typing import Any, Literal
 import numpy as np
 
 from mlpack_edge.cli.bench_page.histogram import Floats
-from mlpack_edge.cli.bench_page.labels import short_names
+from mlpack_edge.cli.bench_page.labels import NAME_ROOM, short_names, shortened
 from mlpack_edge.cli.bench_page.units import bytes_tick, count_text, known, time_text
 from mlpack_edge.cli.outcome import printable
 from mlpack_edge.runtimes.measuring.result import QUIET_SAMPLES
@@ -35,7 +35,7 @@ class Launch:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Model:
-    """`key` counts from 1 and names the model where its name does not fit. `kind` is what its cost is counted in: where that is
+    """`key` counts from 1 and names the model where its name does not fit; `label` is the name at a bearable length. `kind` is what its cost is counted in: where that is
     not time, no time is read out of the record, whatever it holds. Times are nanoseconds, None where not known."""
 
     key: int
@@ -91,7 +91,7 @@ class Model:
 def models_of(results: Sequence[Json]) -> list[Model]:
     """The models of a document, in its order."""
     names = [printable(str(record.get("model") or "unnamed")).replace("\n", " ") for record in results]
-    labels = short_names(names)
+    labels = [shortened(label, NAME_ROOM, 13) for label in short_names(names)]
     models = []
     for index, (record, name, label) in enumerate(zip(results, names, labels, strict=True)):
         kind = _kind(record)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import functools
 import hashlib
 from importlib.resources import files
 from typing import Any
@@ -35,29 +36,37 @@ def render(document: Json) -> str:
     head, after = headline(models, pairs, len(refused))
     style = _source("page.css")
     digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
-    environment = Environment(
-        loader=FunctionLoader(_source), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
+    return (
+        _templates()
+        .get_template("page.html")
+        .render(
+            # The whole of the policy: this one style sheet, nothing else, from nowhere.
+            policy=f"default-src 'none'; style-src 'sha256-{digest}'; base-uri 'none'; form-action 'none'",
+            style=Markup(style),
+            headline=head,
+            after=after,
+            models=models,
+            pairs=pairs,
+            overview=_both(overview.draw, models),
+            comparison=_both(comparison.draw, pairs),
+            tradeoff=_both(tradeoff.draw, models),
+            details={model.key: _both(detail.draw, model) for model in models},
+            tables=tables,
+            run=run_facts(models),
+            environment=environments(models),
+            beyond=detail.beyond,
+            notes=tables.notes(document.get("notes") or []),
+            refused=[tables.refusal(record) for record in refused],
+            gate=tables.gate(document.get("gate")),
+            units=units,
+        )
     )
-    return environment.get_template("page.html").render(
-        # The whole of the policy: this one style sheet, nothing else, from nowhere.
-        policy=f"default-src 'none'; style-src 'sha256-{digest}'; base-uri 'none'; form-action 'none'",
-        style=Markup(style),
-        headline=head,
-        after=after,
-        models=models,
-        pairs=pairs,
-        overview=_both(overview.draw, models),
-        comparison=_both(comparison.draw, pairs),
-        tradeoff=_both(tradeoff.draw, models),
-        details={model.key: _both(detail.draw, model) for model in models},
-        tables=tables,
-        run=run_facts(models),
-        environment=environments(models),
-        beyond=detail.beyond,
-        notes=tables.notes(document.get("notes") or []),
-        refused=[tables.refusal(record) for record in refused],
-        gate=tables.gate(document.get("gate")),
-        units=units,
+
+
+@functools.cache
+def _templates() -> Environment:
+    return Environment(
+        loader=FunctionLoader(_source), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
 
 

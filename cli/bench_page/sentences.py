@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from mlpack_edge.cli.bench_page.labels import short_names, shortened
+from mlpack_edge.cli.bench_page.labels import NAME_ROOM, short_names, shortened
 from mlpack_edge.cli.bench_page.models import Model
 from mlpack_edge.cli.bench_page.units import (
     GAP,
@@ -27,8 +27,6 @@ from mlpack_edge.runtimes.measuring.statistics import STABLE_LAUNCHES, STABLE_SH
 Json = dict[str, Any]
 
 VIEWS = {"isolated": "isolated medians", "experienced": "medians as experienced", "instructions": "instructions"}
-# Pixels at 13 a letter: about sixty letters of a name in a sentence.
-NAME_ROOM = 480.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +59,11 @@ class Pair:
         return self.view == "instructions"
 
     @property
+    def said(self) -> str:
+        """The verdict; of counts it does not speak of speed."""
+        return {"faster": "fewer", "slower": "more"}.get(self.verdict, self.verdict) if self.exact else self.verdict
+
+    @property
     def spread(self) -> float | None:
         return None if self.low is None or self.high is None or self.exact else self.high - self.low
 
@@ -73,7 +76,7 @@ def pairs_of(comparison: Sequence[Json], models: Sequence[Model]) -> list[Pair]:
     pairs = []
     for record in comparison:
         names = [printable(str(record.get(side) or "unnamed")).replace("\n", " ") for side in ("a", "b")]
-        a, b = (labels.get(name) or short_names([name])[0] for name in names)
+        a, b = (labels.get(name) or shortened(short_names([name])[0], NAME_ROOM, 13) for name in names)
         low, high = (*(record.get("ci95") or ()), None, None)[:2]
         pairs.append(
             Pair(a, b, keys.get(names[0], 0), keys.get(names[1], 0), known(record.get("ratio")), known(low), known(high),
@@ -97,7 +100,7 @@ def headline(models: Sequence[Model], pairs: Sequence[Pair], refused: int) -> tu
         head, after = f"{len(models)} models, not compared", []
     shaky = [model for model in models if model.timed and not model.stable]
     if shaky:
-        reasons = "; ".join(f"{_short(model.label)} ({why_unstable(model)})" for model in shaky)
+        reasons = "; ".join(f"{model.label} ({why_unstable(model)})" for model in shaky)
         after.append(f"Unstable, no figure to act on: {reasons}.")
     if refused:
         after.append(f"{_count(refused, 'model was', 'models were')} refused; see below.")
@@ -106,7 +109,7 @@ def headline(models: Sequence[Model], pairs: Sequence[Pair], refused: int) -> tu
 
 def sentence(pair: Pair) -> tuple[str, str]:
     """One comparison in words: what, and how sure."""
-    a, b, sure = _short(pair.a), _short(pair.b), _sure(pair)
+    a, b, sure = pair.a, pair.b, _sure(pair)
     if pair.ratio is None:
         return f"{b} could not be compared with {a}", sure
     if pair.verdict == "no difference":
@@ -132,17 +135,20 @@ def why_unstable(model: Model) -> str:
 def _of_many(pairs: Sequence[Pair]) -> tuple[str, list[str]]:
     reference = Counter((pair.a_key, pair.a) for pair in pairs).most_common(1)[0][0]
     against = [pair for pair in pairs if (pair.a_key, pair.a) == reference]
-    counts = Counter(pair.verdict for pair in against)
-    words = ["faster", "slower", "no difference", "unclear"]
-    name = _short(reference[1])
+    counts = Counter(pair.said for pair in against)
+    words = ["faster", "slower", "fewer", "more", "no difference", "unclear"]
+    name = reference[1]
     tally = f"Against {name}: " + ", ".join(f"{counts[word]} {word}" for word in words if counts[word]) + "."
     faster = [pair for pair in against if pair.verdict == "faster" and pair.ratio is not None]
     if not faster:
-        return f"No model is clearly {'smaller in work' if against[0].exact else 'faster'} than {name}", [tally]
+        return (
+            f"No model {'needs clearly fewer instructions' if against[0].exact else 'is clearly faster'} than {name}",
+            [tally],
+        )
     best = min(faster, key=lambda pair: pair.ratio or 0.0)
     rivals = [pair for pair in faster if pair is not best and _overlap(pair, best)]
     head, sure = sentence(best)
-    near = [f"Its interval overlaps that of {', '.join(_short(pair.b) for pair in rivals)}."] if rivals else []
+    near = [f"Its interval overlaps that of {', '.join(pair.b for pair in rivals)}."] if rivals else []
     return head, [sure, *near, tally]
 
 
@@ -179,7 +185,7 @@ def _sure(pair: Pair) -> str:
 
 
 def _alone(model: Model) -> tuple[str, list[str]]:
-    name = _short(model.label)
+    name = model.label
     if model.kind == "instructions":
         total = count_text(model.cost, 4)
         said = "Counted under emulation, which says nothing about time."
@@ -196,10 +202,6 @@ def _alone(model: Model) -> tuple[str, list[str]]:
     sure = f"95{GAP}% interval {span_text(low, high)}" if low is not None and high is not None else "no interval"
     said = f"Isolated median of {calls} calls in {processes}, {sure}. As experienced: {seen}."
     return f"{name} takes {time_text(model.p50)} per call", [said]
-
-
-def _short(name: str) -> str:
-    return shortened(name, NAME_ROOM, 13)
 
 
 def _count(number: int, one: str, more: str) -> str:

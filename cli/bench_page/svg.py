@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 
 from markupsafe import Markup, escape
 
 from mlpack_edge.cli.bench_page.labels import text_width
-from mlpack_edge.cli.bench_page.scales import Scale
+from mlpack_edge.cli.bench_page.scales import Scale, labelled, linear_ticks, log_ticks
 
 TEXT, SMALL = 13.0, 12.0
 
@@ -59,15 +60,29 @@ class Drawing:
 
 def axis_below(drawing: Drawing, scale: Scale, ticks: Sequence[tuple[float, str]], top: float, bottom: float) -> None:
     """Grid lines from `top` to `bottom` and their labels under them, held inside the drawing."""
-    end = -1e9
     for value, text in ticks:
         x = scale(value)
         drawing.line(x, top, x, bottom, "grid")
-        half = text_width(text, SMALL) / 2
-        middle = min(max(x, half), drawing.width - half)
-        if middle - half > end + 4:
-            drawing.text(middle, bottom + 17, text, class_="tick", text_anchor="middle")
-            end = middle + half
+        left, right = _label_span(x, text, drawing.width)
+        drawing.text((left + right) / 2, bottom + 17, text, class_="tick", text_anchor="middle")
+
+
+def fitting_ticks(scale: Scale, most: int, text: Callable[[float, int], str], width: float) -> list[tuple[float, str]]:
+    """Ticks for an axis under a drawing of `width`, as many as `most`, or as have labels that keep clear of each other."""
+    choose = log_ticks if scale.log else linear_ticks
+    for number in range(most, 0, -1):
+        ticks = labelled(choose(scale.low, scale.high, number), text)
+        spans = [_label_span(scale(value), label, width) for value, label in ticks]
+        if ticks and all(one[1] + 8 <= other[0] for one, other in pairwise(spans)):
+            return ticks
+    return []
+
+
+def _label_span(x: float, text: str, width: float) -> tuple[float, float]:
+    """Where a label centred at x begins and ends, held inside the drawing."""
+    half = text_width(text, SMALL) / 2
+    middle = min(max(x, half), width - half)
+    return middle - half, middle + half
 
 
 def mark(shape: str, x: float, y: float, size: float, class_: str, note: str | None = None) -> Markup:

@@ -16,7 +16,6 @@ from mlpack_edge.cli.bench_page.units import (
     count_text,
     known,
     number_text,
-    ratio_text,
     share_text,
     span_text,
     time_text,
@@ -26,7 +25,10 @@ from mlpack_edge.cli.outcome import printable
 
 Json = dict[str, Any]
 
-CLASSES = ("total", "simd", "multiply_add", "dot_product", "loads", "stores")
+CLASSES = {
+    "total": "Total", "simd": "SIMD", "multiply_add": "Multiply-add", "dot_product": "Dot product", "loads": "Loads",
+    "stores": "Stores",
+}  # fmt: skip
 # Rows of operators on a page, over all models: what keeps ten models of hundreds of operators each under 300 kB.
 OPERATOR_ROWS = 600
 TOP = 15
@@ -89,11 +91,11 @@ def instruction_bars(model: Model) -> list[Bar]:
     """The classes as shares of the total; an instruction may be of several classes."""
     total = model.number("instructions", "total")
     bars = []
-    for name in CLASSES[1:]:
+    for name in list(CLASSES)[1:]:
         count = model.number("instructions", name)
         share = None if count is None or not total else count / total
         text = f"{100 * min(share or 0.0, 1.0):.1f}"
-        bars.append(Bar(name.replace("_", "-"), count_text(count, 4), share_text(share, 1), text))
+        bars.append(Bar(CLASSES[name], count_text(count, 4), share_text(share, 1), text))
     return bars
 
 
@@ -107,7 +109,7 @@ def calibrated(model: Model) -> str:
     told += [f"on {_clean(record['board'])}"] if record.get("board") else []
     told += [f"from a calibration made there on {_clean(record['date'])}"] if record.get("date") else []
     if spread is not None:
-        told.append(f"whose models differ by a factor of {ratio_text(spread)} in what an instruction costs")
+        told.append(f"whose models differ by a factor of {spread:.3g} in what an instruction costs")
     return ", ".join(told) + "."
 
 

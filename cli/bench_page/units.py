@@ -87,8 +87,10 @@ def whole_text(count: float | None) -> str:
 
 
 def number_text(value: float | None) -> str:
-    """A number of no known unit, to four significant digits."""
-    return NONE if value is None else _significant(value, 4)
+    """A number of no known unit: whole, or to four significant digits."""
+    if value is None:
+        return NONE
+    return f"{value:,.0f}" if value == round(value) else _significant(value, 4)
 
 
 def _scaled(value: float | None, units: tuple[tuple[float, str], ...], digits: int) -> str:

@@ -19,7 +19,7 @@ OPERATORS = ("Conv", "MatMul", "Gemm", "Add", "Relu", "BatchNormalization", "Sof
 
 
 def digest(text: str) -> str:
-    return hashlib.sha256(text.encode()).hexdigest()
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
 
 
 def bench_document(
@@ -153,3 +153,29 @@ def emulated_document(models: Sequence[str] = NAMES[:2], calibrated: bool = Fals
         "command": "bench", "ok": True, "schema": 1, "results": results, "comparison": comparison, "gate": None,
         "refused": [],
     }  # fmt: skip
+
+
+def tool_document() -> Json:
+    """What a tool that prints summaries gives: no samples, no isolated figures, never stable."""
+    document = bench_document(NAMES[2:4], samples=20, processes=3)
+    for one in document["results"]:
+        one |= {"target": "adb:serial", "clean_share": None, "ci95_ns": None, "verdict": "unstable",
+                "isolated_ns": {"p50": None, "p99": None}, "verdict_why": "the tool prints summaries, not samples"}  # fmt: skip
+        one["latency_ns"] |= {"p90": None, "p99": None}
+        for launch in one["launches"]:
+            middle = one["latency_ns"]["p50"] * (1 + 0.01 * launch["round"])
+            launch["blocks"] = []
+            launch["summary_ns"] = {"count": 50, "p5": middle * 0.98, "p50": middle, "p90": None, "p95": middle * 1.3}
+    for pair in document["comparison"]:
+        pair |= {"view": "experienced", "verdict": "unclear"}
+    return document
+
+
+def estimated_document() -> Json:
+    """What a simulator of an accelerator gives."""
+    document = emulated_document(NAMES[2:3])
+    for one in document["results"]:
+        one |= {"target": "ethos-u:ethos-u55-128", "instructions": None, "left_on_cpu": ["Softmax"], "covers": "the part on the NPU",
+                "estimate": {"cycles": 812_345, "sram_bytes": 91_136, "macs": 2_650_000, "cpu_share": 0.0213}}  # fmt: skip
+        one["environment"] |= {"emulated": "vela", "system_config": "Ethos_U55_High_End_Embedded"}
+    return document

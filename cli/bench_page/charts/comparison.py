@@ -6,10 +6,10 @@ from collections.abc import Sequence
 
 from markupsafe import Markup
 
-from mlpack_edge.cli.bench_page.labels import shortened
-from mlpack_edge.cli.bench_page.scales import Scale, labelled, log_range, log_ticks
+from mlpack_edge.cli.bench_page.labels import shortened, text_width
+from mlpack_edge.cli.bench_page.scales import Scale, log_range
 from mlpack_edge.cli.bench_page.sentences import Pair
-from mlpack_edge.cli.bench_page.svg import SMALL, TEXT, Drawing, axis_below, mark
+from mlpack_edge.cli.bench_page.svg import SMALL, TEXT, Drawing, axis_below, fitting_ticks, mark
 from mlpack_edge.cli.bench_page.units import GAP, ratio_span_text, ratio_text, share_text
 from mlpack_edge.runtimes.measuring.comparison import MARGIN
 
@@ -31,7 +31,7 @@ def draw(pairs: Sequence[Pair], variant: str, width: float) -> Markup:
     drawing = Drawing(width, bottom + 24)
     band = scale(1 / (1 + MARGIN)), scale(1 + MARGIN)
     drawing.add("rect", x=band[0], y=HEAD, width=band[1] - band[0], height=bottom - HEAD, class_="band")
-    axis_below(drawing, scale, labelled(log_ticks(low, high, 7 if wide else 5), _times), HEAD, bottom)
+    axis_below(drawing, scale, fitting_ticks(scale, 7 if wide else 5, _times, width), HEAD, bottom)
     drawing.line(scale(1.0), HEAD, scale(1.0), bottom, "one")
     _directions(drawing, pairs, start, end)
     for index, pair in enumerate(pairs):
@@ -41,7 +41,7 @@ def draw(pairs: Sequence[Pair], variant: str, width: float) -> Markup:
         else:
             _over(drawing, pair, middle - 28, width, several)
         _interval(drawing, pair, scale, middle)
-    told = "; ".join(f"{pair.second} against {pair.first}: {pair.verdict}, {_figure(pair)}" for pair in pairs)
+    told = "; ".join(f"{pair.second} against {pair.first}: {pair.said}, {_figure(pair)}" for pair in pairs)
     title = f"Ratios with 95 % intervals; the band is the margin of {share_text(MARGIN)} around 1"
     return drawing.figure(f"comparison-{variant}", title, told, variant)
 
@@ -64,22 +64,26 @@ def _directions(drawing: Drawing, pairs: Sequence[Pair], start: float, end: floa
 def _figure(pair: Pair) -> str:
     if pair.ratio is None:
         return "no ratio"
-    if pair.low is None or pair.high is None:
+    if pair.spread is None:
         return f"{ratio_text(pair.ratio)}×"
-    return f"{ratio_text(pair.ratio, pair.high - pair.low)}× ({ratio_span_text(pair.low, pair.high)})"
+    return f"{ratio_text(pair.ratio, pair.spread)}× ({ratio_span_text(pair.low, pair.high)})"
 
 
 def _beside(drawing: Drawing, pair: Pair, middle: float, several: bool, right: float, width: float) -> None:
     drawing.text(0.0, middle + (-2 if several else 5), shortened(pair.second, 238, TEXT), class_="name")
     if several:
         drawing.text(0.0, middle + 14, shortened(f"against {pair.first}", 238, SMALL), class_="small")
-    drawing.text(right, middle - 2, shortened(pair.verdict, width - right, TEXT), class_="name")
-    drawing.text(right, middle + 14, shortened(_figure(pair), width - right, SMALL), class_="small")
+    drawing.text(right, middle - 2, shortened(pair.said, width - right, TEXT), class_="name")
+    # A figure is never cut: where the interval has no room it is left to the table.
+    figure = _figure(pair)
+    if text_width(figure, SMALL) > width - right:
+        figure = f"{ratio_text(pair.ratio)}×"
+    drawing.text(right, middle + 14, figure, class_="small")
 
 
 def _over(drawing: Drawing, pair: Pair, line: float, width: float, several: bool) -> None:
     names = f"{pair.second} against {pair.first}" if several else pair.second
-    figure = f"{pair.verdict}{GAP}{'' if pair.ratio is None else ratio_text(pair.ratio) + '×'}"
+    figure = f"{pair.said}{GAP}{'' if pair.ratio is None else ratio_text(pair.ratio) + '×'}"
     drawing.text(0.0, line, shortened(names, width - 148, TEXT), class_="name")
     drawing.text(width, line, figure, class_="small", text_anchor="end")
 
@@ -94,5 +98,5 @@ def _interval(drawing: Drawing, pair: Pair, scale: Scale, y: float) -> None:
             drawing.line(end, y - 5, end, y + 5, f"interval {shade}")
     if pair.ratio is not None:
         shape = SHAPES.get(pair.verdict, "ring")
-        note = f"{pair.verdict}: {_figure(pair)}"
+        note = f"{pair.said}: {_figure(pair)}"
         drawing.parts.append(mark(shape, scale(pair.ratio), y, 5.0, f"m {shape} {shade}", note))

@@ -7,8 +7,8 @@ from markupsafe import Markup
 
 from mlpack_edge.cli.bench_page.histogram import log_counts, log_edges, outline
 from mlpack_edge.cli.bench_page.models import Launch, Model
-from mlpack_edge.cli.bench_page.scales import Scale, labelled, log_range, log_ticks
-from mlpack_edge.cli.bench_page.svg import Drawing, axis_below, mark
+from mlpack_edge.cli.bench_page.scales import Scale, log_range
+from mlpack_edge.cli.bench_page.svg import Drawing, axis_below, fitting_ticks, mark
 from mlpack_edge.cli.bench_page.units import share_text, time_text, whole_text
 from mlpack_edge.runtimes.measuring.comparison import MARGIN
 
@@ -31,7 +31,7 @@ def draw(model: Model, variant: str, width: float) -> Markup:
     if model.p50 is not None:
         band = scale(model.p50 / (1 + MARGIN)), scale(model.p50 * (1 + MARGIN))
         drawing.add("rect", x=band[0], y=top - 4, width=band[1] - band[0], height=bottom - top + 4, class_="band")
-    ticks = labelled(log_ticks(scale.low, scale.high, 8 if wide else 4), time_text)
+    ticks = fitting_ticks(scale, 8 if wide else 4, time_text, width)
     axis_below(drawing, scale, ticks, 2, bottom)
     if rise:
         _shapes(drawing, model, scale)

@@ -10,8 +10,8 @@ from markupsafe import Markup
 from mlpack_edge.cli.bench_page.histogram import log_counts, log_edges, outline
 from mlpack_edge.cli.bench_page.labels import shortened
 from mlpack_edge.cli.bench_page.models import Model
-from mlpack_edge.cli.bench_page.scales import Scale, labelled, log_range, log_ticks
-from mlpack_edge.cli.bench_page.svg import SMALL, TEXT, Drawing, axis_below, mark
+from mlpack_edge.cli.bench_page.scales import Scale, log_range
+from mlpack_edge.cli.bench_page.svg import SMALL, TEXT, Drawing, axis_below, fitting_ticks, mark
 from mlpack_edge.cli.bench_page.units import time_text
 
 BINS = 130
@@ -31,7 +31,7 @@ def draw(models: Sequence[Model], variant: str, width: float) -> Markup:
     low, high = log_range([*ends, *(value for model in shown for value in _percentiles(model).values())])
     scale = Scale(low, high, left, width - 12, log=True)
     drawing = Drawing(width, row * len(shown) + 26)
-    ticks = labelled(log_ticks(low, high, 10 if wide else 5), time_text)
+    ticks = fitting_ticks(scale, 10 if wide else 5, time_text, width)
     axis_below(drawing, scale, ticks, 4, row * len(shown))
     for index, model in enumerate(shown):
         base = row * index + above + RISE

@@ -10,7 +10,7 @@ from markupsafe import Markup
 from mlpack_edge.cli.bench_page.labels import Box, place_labels, shortened
 from mlpack_edge.cli.bench_page.models import Model
 from mlpack_edge.cli.bench_page.scales import Scale, labelled, linear_range, linear_ticks, log_range, log_ticks
-from mlpack_edge.cli.bench_page.svg import SMALL, Drawing, axis_below, mark
+from mlpack_edge.cli.bench_page.svg import SMALL, Drawing, axis_below, fitting_ticks, mark
 from mlpack_edge.cli.bench_page.units import bytes_tick, count_text, known, time_text
 
 Tick = Callable[[float, int], str]
@@ -84,7 +84,9 @@ def _panel(
     upward = Scale(low, high, bottom, top, log=log)
     timed = all(model.timed for model, _, _ in points)
     room = 6 if frame.right - frame.left > 500 else 4
-    axis_below(drawing, across, labelled(log_ticks(*costs, room), time_text if timed else count_text), top, bottom)
+    axis_below(
+        drawing, across, fitting_ticks(across, room, time_text if timed else count_text, drawing.width), top, bottom
+    )
     ticks = log_ticks(low, high, 5) if log else linear_ticks(low, high, 6)
     for value, text in labelled(ticks, bytes_tick if log else _plain):
         drawing.line(left, upward(value), across.end, upward(value), "grid")
