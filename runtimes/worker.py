@@ -31,8 +31,9 @@ Report = Callable[[str], None]
 
 _CHILD = "from mlpack_edge.runtimes.worker import child_main; child_main()"
 #: One thread, for sums in one order; and freed memory goes back at once (glibc mallopt(3)): a conversion holds the
-#: model in several forms one after the other, not all at once.
+#: model in several forms one after the other, not all at once. ONNX Runtime reports to Microsoft unless it is told not to.
 _CHILD_ENVIRONMENT = {
+    "ORT_DISABLE_TELEMETRY": "1",
     "OMP_NUM_THREADS": "1",
     "OPENBLAS_NUM_THREADS": "1",
     "PYTHONHASHSEED": "0",
