@@ -20,6 +20,10 @@ SHORT = Plan(processes=2, seconds=0.2, time_limit=30.0)
 
 
 def onnx_layer(path: Path, width: int = 16) -> PreparedModel:
+    return prepare(write_layer(path, width))
+
+
+def write_layer(path: Path, width: int) -> Path:
     """tanh(x w), x float32 [batch, width]; its outputs depend on every bit of how a sum is made."""
     weights = np.random.default_rng(0).normal(size=(width, width)).astype(np.float32)
     values = [helper.make_tensor_value_info(name, TensorProto.FLOAT, ["batch", width]) for name in "xy"]
@@ -27,7 +31,7 @@ def onnx_layer(path: Path, width: int = 16) -> PreparedModel:
     graph = helper.make_graph(nodes, "layer", values[:1], values[1:], [numpy_helper.from_array(weights, "w")])
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 21)], ir_version=10)
     path.write_bytes(model.SerializeToString())
-    return prepare(path)
+    return path
 
 
 def tflite_layers(path: Path) -> PreparedModel:

@@ -13,10 +13,11 @@ from pathlib import Path
 import pytest
 
 from tests.devices.targets.loopback import PYTHON, Loopback, processes, wait_until
-from tests.devices.targets.models import onnx_layer
+from tests.devices.targets.models import write_layer
 
-#: Measures for a minute, telling what it does; the error it ends with is its last line.
+#: Measures for minutes, telling what it does; the error it ends with is its last line.
 _BENCH = """
+import os
 import sys
 from pathlib import Path
 from mlpack_edge.core.errors import MlpackError
@@ -25,10 +26,11 @@ from mlpack_edge.runtimes.measuring.plan import Plan
 from mlpack_edge.runtimes.measuring.prepared import prepare
 
 model = prepare(Path(sys.argv[3]))
+os.environ["TMPDIR"] = sys.argv[4]
 options = TargetOptions(python=sys.argv[2], stage=lambda stage: print(stage, flush=True))
 target = open_target(sys.argv[1], options)
 try:
-    target.bench([model, model], Plan(processes=30, seconds=60))
+    target.bench([model, model], Plan(processes=200, seconds=20))
 except MlpackError as fault:
     print("error:", fault.message, "|", fault.why)
 except KeyboardInterrupt:
@@ -61,10 +63,10 @@ def ssh_killed(bench: subprocess.Popen[str], machine: Loopback) -> None:
 
 def run(machine: Loopback, target: str, stage: str, kill: Killing, delay: float = 0.0) -> str:
     """What it printed, after `kill` when it had said `stage`; all of it must be gone soon."""
-    model = onnx_layer(machine.folder / "layer.onnx", 600)
-    environment = {**os.environ, "PATH": machine.path, "TMPDIR": str(machine.tmp)}
+    model = write_layer(machine.folder / "layer.onnx", 600)
+    environment = {**os.environ, "PATH": machine.path}
     with subprocess.Popen(
-        [sys.executable, "-c", _BENCH, target, PYTHON, str(model.path)], env=environment, text=True,
+        [sys.executable, "-c", _BENCH, target, PYTHON, str(model), str(machine.tmp)], env=environment, text=True,
         stdout=subprocess.PIPE, stderr=subprocess.STDOUT, start_new_session=True,
     ) as bench:  # fmt: skip
         assert bench.stdout is not None
@@ -125,3 +127,72 @@ def test_an_agent_that_is_told_to_end_cleans_up(loopback: Loopback, number: sign
 
     printed = run(loopback, "ssh://board", "measuring: process 2", tell)
     assert "error: the agent on ssh://board ended in the middle" in printed
+
+
+#: Runs a command on a terminal of its own, types a text where a question ends in a colon, and prints what it said.
+_ON_A_TERMINAL = """
+import os, pty, sys
+child, terminal = pty.fork()
+if child == 0:
+    os.execvp(sys.argv[2], sys.argv[2:])
+said, typed = b"", False
+while True:
+    try:
+        block = os.read(terminal, 4096)
+    except OSError:
+        break
+    if not block:
+        break
+    said += block
+    if not typed and said.rstrip().endswith(b":"):
+        os.write(terminal, eval(sys.argv[1]))
+        typed = True
+os.write(1, said)
+os.waitpid(child, 0)
+"""
+_DESCRIBE = """
+import sys
+from mlpack_edge.core.errors import MlpackError
+from mlpack_edge.devices.targets.target import TargetOptions, open_target
+target = open_target("ssh://board", TargetOptions(python=sys.argv[1]))
+try:
+    print("python", target.describe()["python"])
+except MlpackError as fault:
+    print("error:", fault.message, "|", fault.why, "|", fault.hint)
+except KeyboardInterrupt:
+    print("interrupted")
+finally:
+    target.close()
+"""
+
+
+def with_passphrase(machine: Loopback, typed: bytes | None) -> str:
+    """What describing the target prints where the key has a passphrase; typed: on a terminal, None: without one."""
+    machine.start()
+    change = ["ssh-keygen", "-q", "-p", "-P", "", "-N", "secret", "-f", str(machine.folder / "user")]
+    subprocess.run(change, check=True, stdout=subprocess.DEVNULL)
+    command = [sys.executable, "-c", _DESCRIBE, PYTHON]
+    if typed is not None:
+        command = [sys.executable, "-c", _ON_A_TERMINAL, repr(typed), *command]
+    environment = {**os.environ, "PATH": machine.path}
+    done = subprocess.run(
+        command, env=environment, capture_output=True, text=True, timeout=30, check=True, start_new_session=True
+    )
+    machine.must_be_clean()
+    assert "Traceback" not in done.stdout + done.stderr
+    return done.stdout
+
+
+def test_a_passphrase_is_asked_for_on_a_terminal(loopback: Loopback) -> None:
+    said = with_passphrase(loopback, b"secret\n")
+    assert "Enter passphrase for key" in said and "python 3." in said and "secret" not in said
+
+
+def test_ctrl_c_at_a_question_ends_it(loopback: Loopback) -> None:
+    said = with_passphrase(loopback, b"\x03")
+    assert "Enter passphrase for key" in said and "interrupted" in said and "error:" not in said
+
+
+def test_nobody_is_asked_without_a_terminal(loopback: Loopback) -> None:
+    said = with_passphrase(loopback, None)
+    assert "error: ssh://board does not let this user in" in said and "ssh-add" in said

@@ -87,7 +87,7 @@ def test_a_machine_that_goes_down_in_a_measurement(loopback: Loopback, tmp_path:
 
     target = board(stage=down)
     with pytest.raises(WorkerFault, match="lost in the middle") as caught:
-        target.bench([model], Plan(processes=30, seconds=60))
+        target.bench([model], Plan(processes=50, seconds=20))
     assert "closed" in caught.value.why or "reset" in caught.value.why or "disconnect" in caught.value.why
     target.close()
     wait_until(lambda: not loopback.running(), 5, "processes stay")
