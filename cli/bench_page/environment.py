@@ -149,7 +149,7 @@ SHOWN: dict[str, tuple[str, Callable[[object], str]]] = {
     "governor": ("Governor", _or_unreadable),
     "frequency_mhz": ("Frequency", _megahertz),
     "temperature_before_c": ("Temperature before", _celsius),
-    "temperature_c": ("Temperature after", _celsius),
+    "temperature_c": ("Temperature", _celsius),
     "throttled": ("Throttled", _or_unreadable),
     "load_before": ("Load before", _load),
     "load_after": ("Load after", _load),

@@ -204,7 +204,14 @@ def notes(records: Sequence[object]) -> list[str]:
 
 def _words(name: str) -> str:
     words = name.replace("_", " ")
-    return (words[:1].upper() + words[1:]).replace("Sram", "SRAM").replace("Dram", "DRAM").replace("Macs", "MACs")
+    return (
+        (words[:1].upper() + words[1:])
+        .replace("Sram", "SRAM")
+        .replace("Dram", "DRAM")
+        .replace("Macs", "MACs")
+        .replace("Cpu", "CPU")
+        .replace("Npu", "NPU")
+    )
 
 
 def _clean(value: object) -> str:

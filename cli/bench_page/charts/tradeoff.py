@@ -38,7 +38,7 @@ def draw(models: Sequence[Model], variant: str, width: float) -> Markup:
     for index, (name, points, log) in enumerate(panels):
         left = index * (across + 40) if wide else 0.0
         top = 0.0 if wide else index * step
-        _panel(drawing, name, points, log, log_range(costs, 0.1, 1.2), Box(left, top, left + across, top + step), wide)
+        _panel(drawing, name, points, log, log_range(costs, 0.1, 1.06), Box(left, top, left + across, top + step), wide)
     told = "; ".join(f"{model.key} {model.label}: {model.told}" for model in models)
     title = f"Trade-off of {_cost_name(models)} and {' and '.join(name for name, _, _ in panels)}"
     return drawing.figure(f"tradeoff-{variant}", title, told, variant)
