@@ -3,28 +3,29 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from mlpack_edge.cli.bench_request import Request
-from mlpack_edge.cli.bench_run import run_bench
-from mlpack_edge.cli.bench_text import bench_text
 from mlpack_edge.cli.options import Duration, data_option, limit_options, shape_option, target_options
 from mlpack_edge.cli.outcome import Outcome, answers, note
 from mlpack_edge.core.errors import BadInput, CheckFailed, MlpackError
 from mlpack_edge.core.files import publish
-from mlpack_edge.runtimes.measuring.gate import Gate, gate_from_text
+
+if TYPE_CHECKING:  # help texts come without numpy
+    from mlpack_edge.runtimes.measuring.gate import Gate
 
 Json = dict[str, Any]
 
 
-class Percentage(click.ParamType[Gate]):
+class Percentage(click.ParamType["Gate"]):
     """A share as people write it: `10%`."""
 
     name = "percentage"
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Gate:
+        from mlpack_edge.runtimes.measuring.gate import Gate, gate_from_text
+
         if isinstance(value, Gate):
             return value
         try:
@@ -130,6 +131,10 @@ def command(models: tuple[Path, ...], html: Path | None, calibrate: Path | None,
       mlpack bench model.tflite --target emulated:pi4 --gate 1% --baseline counts.json
       mlpack bench model.tflite --target adb:R58M123ABCD --benchmark-model ./benchmark_model
     """  # fmt: skip
+    from mlpack_edge.cli.bench_request import Request
+    from mlpack_edge.cli.bench_run import run_bench
+    from mlpack_edge.cli.bench_text import bench_text
+
     request = Request(models=models, **options)
     if calibrate is not None:
         from mlpack_edge.cli.calibrate import calibrate_board

@@ -11,7 +11,6 @@ from mlpack_edge.cli.options import reaching_options
 from mlpack_edge.cli.outcome import Outcome, answers, note, show_stage, size_text, table
 from mlpack_edge.core.errors import BadInput
 from mlpack_edge.core.extensions import TARGETS, extensions
-from mlpack_edge.devices.targets.target import TargetOptions, open_target
 
 Json = dict[str, Any]
 _EMULATED = "emulated"
@@ -125,6 +124,8 @@ def check_command(name: str, target_python: str, **options: Any) -> Outcome:
       mlpack target check ssh://pi@raspberrypi --target-python '~/venv/bin/python'
       mlpack target check emulated:pi4
     """
+    from mlpack_edge.devices.targets.target import TargetOptions, open_target
+
     with closing(open_target(name, TargetOptions(python=target_python, stage=show_stage, **options))) as opened:
         found = opened.describe()
         gives = sorted(opened.gives)

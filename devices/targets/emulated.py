@@ -21,6 +21,8 @@ from mlpack_edge.runtimes.measuring.result import BenchResult
 Json = dict[str, Any]
 #: Sets of inputs whose calls are counted: a count has no noise, only branches that depend on the input move it.
 _CALLS = 5
+#: What QEMU's Haswell has of the features that are reported.
+_HASWELL = frozenset({"avx", "avx2", "f16c", "fma", "sse4_2"})
 
 
 class EmulatedTarget(AgentTarget):
@@ -85,7 +87,10 @@ class EmulatedTarget(AgentTarget):
 
     def describe(self) -> Json:
         found = super().describe()
-        return {**found, "environment": {**found["environment"], "cpu": self.machine.describes, "machine_id": None}}
+        place = {**found["environment"], "cpu": self.machine.describes, "machine_id": None}
+        if self.machine.board is None:  # such a guest reads the /proc/cpuinfo of the machine that emulates
+            place["features"] = [name for name in place["features"] if name in _HASWELL]
+        return {**found, "environment": place}
 
     def _explained(self, code: int | None, printed: str) -> MlpackError:
         return WorkerFault(
