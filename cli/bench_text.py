@@ -22,7 +22,7 @@ def bench_text(document: Json) -> str:
         _counts(results)
         if results[0]["instructions"]
         else _estimates(results)
-        if "estimate" in results[0]
+        if results[0]["estimate"]
         else _times(results)
     ]
     parts += [_comparison(one) for one in document["comparison"]]
@@ -95,16 +95,12 @@ def _counts(results: list[Json]) -> str:
 
 
 def _estimates(results: list[Json]) -> str:
+    names = [name for name, value in results[0]["estimate"].items() if isinstance(value, int | float)]
     rows = [
-        (
-            result["model"],
-            *(f"{value:,}" if isinstance(value, int) else str(value) for value in result["estimate"].values()),
-        )
+        (result["model"], *(f"{result['estimate'][name]:,}" for name in names), result["estimate"]["covers"])
         for result in results
     ]
-    return "estimates of a simulator\n" + table(
-        rows, ("model", *(name.replace("_", " ") for name in results[0]["estimate"]))
-    )
+    return "estimates of a simulator\n" + table(rows, ("model", *(name.replace("_", " ") for name in names), "covers"))
 
 
 def _comparison(one: Json) -> str:
@@ -112,8 +108,8 @@ def _comparison(one: Json) -> str:
     if one["ratio"] is None:
         return said + "unclear, there is no figure"
     low, high = one["ci95"]
-    if one["view"] == "instructions":
-        words = {"slower": "more instructions", "faster": "fewer instructions"}
+    if one["view"] in ("instructions", "cycles"):
+        words = {"slower": f"more {one['view']}", "faster": f"fewer {one['view']}"}
         return said + f"{words.get(one['verdict'], one['verdict'])}, {one['ratio']:.4f} times as many"
     seen = "" if one["view"] == "isolated" else ", as experienced"
     spread = "" if low is None or high is None else f" [{low:.3f}, {high:.3f}]"

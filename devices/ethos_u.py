@@ -10,7 +10,6 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -30,37 +29,20 @@ Json = dict[str, Any]
 _LIMITED = 'ulimit -c 0; ulimit -d "$1"; shift; exec "$@"'
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class EstimateResult(BenchResult):
-    """A result that no clock and no counter made. `launches` is empty, and no key speaks of time."""
-
-    estimated: Estimate | None = None
-
-    @property
-    def verdict(self) -> None:
-        """Nothing was timed."""
-        return None
-
-    def to_json(self) -> Json:
-        found = self.estimated
-        assert found is not None
-        return {
-            **BenchResult.to_json(self),
-            "samples": None,
-            "processes": None,
-            "estimate": {
-                "cycles": found.cycles,
-                "sram_bytes": found.sram_bytes,
-                "dram_bytes": found.dram_bytes,
-                "flash_bytes": found.flash_bytes,
-                "macs": found.macs,
-                "npu_operators": found.npu_operators,
-                "cpu_operators": found.cpu_operators,
-                "cpu_share": round(found.cpu_share, 4),
-            },
-            "left_on_cpu": list(found.left_on_cpu),
-            "covers": "the part on the NPU" if found.cpu_operators else "the whole model",
-        }
+def estimate_to_json(found: Estimate) -> Json:
+    """`estimate` of a result: no clock and no counter made it."""
+    return {
+        "cycles": found.cycles,
+        "sram_bytes": found.sram_bytes,
+        "dram_bytes": found.dram_bytes,
+        "flash_bytes": found.flash_bytes,
+        "macs": found.macs,
+        "npu_operators": found.npu_operators,
+        "cpu_operators": found.cpu_operators,
+        "cpu_share": round(found.cpu_share, 4),
+        "covers": "the part on the NPU" if found.cpu_operators else "the whole model",
+        "left_on_cpu": list(found.left_on_cpu),
+    }
 
 
 class EthosUTarget:
@@ -84,7 +66,7 @@ class EthosUTarget:
         return {"environment": self._environment(), "runtimes": {"ethos-u-vela": self._version}, "python": None}
 
     def bench(self, models: Sequence[PreparedModel], plan: Plan) -> list[BenchResult | Refused]:
-        """One EstimateResult a model, or Refused with the operators that an Ethos-U does not take."""
+        """One BenchResult a model, or Refused with the operators that an Ethos-U does not take."""
         self.describe()
         made: list[BenchResult | Refused] = []
         for model in models:
@@ -138,14 +120,14 @@ class EthosUTarget:
             "runtime": {"name": "ethos-u-vela", "version": self._version},
         }  # fmt: skip
 
-    def _result(self, model: PreparedModel, plan: Plan, estimate: Estimate) -> EstimateResult:
+    def _result(self, model: PreparedModel, plan: Plan, estimate: Estimate) -> BenchResult:
         assumed = {
             "frequency_mhz": estimate.clock_hz / 1e6, "system_config": estimate.system, "memory_mode": estimate.memory_mode,
         }  # fmt: skip
-        return EstimateResult(
+        return BenchResult(
             model=model.name, format=model.format, model_sha256=model.sha256, bytes=model.bytes, target=self.name, threads=1,
             batch=model.batch, launches=(), harness_floor_ns=None, environment=self._environment() | assumed,
-            input_digest="", output_digest="", io="none", estimated=estimate,
+            input_digest="", output_digest="", io="none", estimate=estimate_to_json(estimate),
         )  # fmt: skip
 
 
@@ -159,7 +141,8 @@ def _vela(given: Path | None) -> Path:
     found = str(beside) if beside.is_file() else shutil.which("vela")
     if found is None:
         raise MissingExtra(
-            "Ethos-U needs vela, Arm's compiler for it", "pip install 'mlpack-edge[ethos-u]', or give it with --vela FILE"
+            "Ethos-U needs vela, Arm's compiler for it",
+            "pip install 'mlpack-edge[ethos-u]', or give it with --vela FILE",
         )
     return Path(found)
 

@@ -116,10 +116,19 @@ def calibrated(model: Model) -> str:
 def estimates(model: Model) -> list[tuple[str, str]]:
     """What a simulator made of the model, in its own terms, and what it covers."""
     record = model.facts.get("estimate") or {}
-    rows = [(_words(name), _estimate(name, known(value))) for name, value in record.items()]
-    left = ", ".join(_clean(name) for name in model.facts.get("left_on_cpu") or [])
-    covers = _clean(model.facts.get("covers"))
+    texts = ("covers", "left_on_cpu")
+    rows = [(_words(name), _estimate(name, known(value))) for name, value in record.items() if name not in texts]
+    left = "; ".join(_left(one) for one in record.get("left_on_cpu") or [])
+    covers = _clean(record.get("covers"))
     return rows + ([("Covers", covers)] if covers else []) + ([("Left on the CPU", left)] if left else [])
+
+
+def _left(record: Any) -> str:
+    """`SOFTMAX, 2 (why)`, as far as it is told."""
+    if not isinstance(record, dict):
+        return _clean(record)
+    count = f", {record['count']}" if (known(record.get("count")) or 1) > 1 else ""
+    return f"{_clean(record.get('op'))}{count}" + (f" ({_clean(record['reason'])})" if record.get("reason") else "")
 
 
 def _estimate(name: str, value: float | None) -> str:

@@ -12,11 +12,9 @@ _CONDITIONS = {"governor": "frequency governor", "kernel": "kernel", "python": "
 
 
 def why_other_quantity(a: BenchResult, b: BenchResult) -> str | None:
-    """Why a time cannot stand beside a count of instructions; None where both are the same."""
-    if (a.instructions is None) == (b.instructions is None):
-        return None
-    timed, counted = (a, b) if a.instructions is None else (b, a)
-    return f"{timed.model} was timed, {counted.model} had its instructions counted"
+    """Why a time cannot stand beside a count of instructions or cycles; None where both are the same."""
+    kinds = [one.counted[0] if one.counted else "time" for one in (a, b)]
+    return None if kinds[0] == kinds[1] else f"of {a.model} there is {kinds[0]}, of {b.model} {kinds[1]}"
 
 
 def why_not_comparable(a: BenchResult, b: BenchResult) -> str | None:
@@ -31,7 +29,7 @@ def why_not_comparable(a: BenchResult, b: BenchResult) -> str | None:
     found = [_differ("target", *(_target(one) for one in (a, b)))]
     found += [_differ(label, a.environment.get(key), b.environment.get(key)) for key, label in _MACHINE.items()]
     found.append(_differ("emulation", *(one.environment.get("emulated") or "none" for one in (a, b))))
-    if a.instructions is None:
+    if a.counted is None:
         found.append(_machine(a.environment.get("machine_id"), b.environment.get("machine_id")))
     found += [_differ(name, getattr(a, name), getattr(b, name)) for name in _OPTIONS]
     return "; ".join(one for one in found if one) or None
@@ -67,7 +65,7 @@ def _weaknesses(one: BenchResult) -> list[str]:
 
 def _target(one: BenchResult) -> str:
     """The kind; under emulation with the profile, which is the machine there."""
-    return one.target.partition(":")[0] if one.instructions is None else one.target
+    return one.target.partition(":")[0] if one.counted is None else one.target
 
 
 def _runtime(one: BenchResult) -> str | None:

@@ -18,7 +18,7 @@ What is compared:
   beyond twice the margin. Side by side both met the same load. Against a stored result they did not, and no resampling
   of either can tell load from model: the interval is then widened until it covers that of the few clean samples as well,
   and where there are none, the verdict is "unclear".
-- "instructions": counts under emulation, which do not vary; the interval is the ratio itself.
+- "instructions", "cycles": counts under emulation and of a simulator, which do not vary; the interval is the ratio itself.
 """
 
 from __future__ import annotations
@@ -69,11 +69,11 @@ def compare(a: BenchResult, b: BenchResult, *, paired: bool, margin: float = MAR
             why=why,
         )
     notes = comparable.notes(a, b)
-    if a.instructions is not None and b.instructions is not None:
-        counts = a.instructions["total"], b.instructions["total"]
+    if a.counted is not None and b.counted is not None:
+        counts = a.counted[1], b.counted[1]
         ratio = counts[1] / counts[0] if min(counts) > 0 else math.nan
         verdict = judge((ratio, ratio), margin)
-        return Comparison(a.model, b.model, ratio, (ratio, ratio), verdict, "instructions", paired, 1, notes)
+        return Comparison(a.model, b.model, ratio, (ratio, ratio), verdict, a.counted[0], paired, 1, notes)
     view, found = _view_and_estimate(a, b, paired)
     interval = _exp(found.interval)
     verdict = judge(interval, margin)

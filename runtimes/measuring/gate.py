@@ -73,8 +73,8 @@ def _reason(gate: Gate, one: Comparison) -> str:
     low = one.ci95[0]
     if math.isnan(low):
         return f"{pair}: no interval, and so no proof of anything; at least 2 processes of each with samples are needed"
-    if one.view == "instructions":
-        return f"{pair}: {100 * (low - 1):.2f} % more instructions, and {_percent(gate)} is the limit"
+    if one.view in ("instructions", "cycles"):
+        return f"{pair}: {100 * (low - 1):.2f} % more {one.view}, and {_percent(gate)} is the limit"
     return f"{pair}: slower by {100 * (low - 1):.1f} % at least ({_span(one)}), and {_percent(gate)} is the limit"
 
 

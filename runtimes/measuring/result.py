@@ -117,6 +117,15 @@ class BenchResult:
     spinning: bool | None = None
     metric: Json | None = None
     calibrated_ns: Json | None = None
+    #: A simulator's figures: {cycles, ...}; with them, too, nothing speaks of time.
+    estimate: Json | None = None
+
+    @property
+    def counted(self) -> tuple[Literal["instructions", "cycles"], int] | None:
+        """What stands in the place of time, and does not vary; None where time was measured."""
+        if self.instructions is not None:
+            return "instructions", int(self.instructions["total"])
+        return None if self.estimate is None else ("cycles", int(self.estimate["cycles"]))
 
     def samples(self, view: View) -> NDArray[np.float64]:
         """All samples of all launches, float64 [n], ns."""
@@ -151,7 +160,7 @@ class BenchResult:
     @property
     def verdict(self) -> Stability | None:
         """ "unstable" under 20 % clean samples or fewer than 2 launches; None where nothing was timed by design."""
-        if self.instructions is not None:
+        if self.counted is not None:
             return None
         enough = len(self.launches) >= statistics.STABLE_LAUNCHES
         return "stable" if enough and (self.clean_share or 0.0) >= statistics.STABLE_SHARE else "unstable"
@@ -177,6 +186,7 @@ class BenchResult:
             "metric": self.metric,
             "profile": self.profile,
             "instructions": self.instructions,
+            "estimate": self.estimate,
             "calibrated_ns": self.calibrated_ns,
             "environment": self.environment,
             "launches": [launch.to_json() for launch in self.launches],
@@ -221,7 +231,7 @@ class BenchResult:
 class Comparison:
     """`b` against `a`: `ratio` of their latencies, b over a (above 1: b is slower), and its 95 % interval.
 
-    `view`: what was compared; with "instructions" the ratio is of counts, and exact. `paired`: round by round, since
+    `view`: what was compared; with "instructions" and "cycles" the ratio is of counts, and exact. `paired`: round by round, since
     the two ran side by side. `rounds`: how many pairs, or launches of the one with fewer. NaN where there is no figure.
     `notes`: what a reader should know of, and what does not forbid the comparison.
     """
@@ -231,7 +241,7 @@ class Comparison:
     ratio: float
     ci95: tuple[float, float]
     verdict: Difference
-    view: View | Literal["instructions"]
+    view: View | Literal["instructions", "cycles"]
     paired: bool
     rounds: int
     notes: tuple[str, ...] = ()
@@ -272,6 +282,9 @@ def result_from_json(record: Json) -> BenchResult:
     instructions = fields.table_or_none("instructions")
     if instructions is not None:
         Fields(instructions, f"{where}, instructions").whole("total")
+    estimate = fields.table_or_none("estimate")
+    if estimate is not None:
+        Fields(estimate, f"{where}, estimate").whole("cycles")
     profile = fields.optional("profile", list)
     return BenchResult(
         model=fields.text("model"),
@@ -295,6 +308,7 @@ def result_from_json(record: Json) -> BenchResult:
         spinning=fields.optional("spinning", bool),
         metric=fields.table_or_none("metric"),
         calibrated_ns=fields.table_or_none("calibrated_ns"),
+        estimate=estimate,
     )
 
 

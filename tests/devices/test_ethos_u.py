@@ -12,11 +12,12 @@ import onnx
 import pytest
 
 from mlpack_edge.core.errors import BadInput, MissingExtra, MlpackError, Unsupported, WorkerFault
-from mlpack_edge.devices.ethos_u import EstimateResult, EthosUTarget
+from mlpack_edge.devices.ethos_u import EthosUTarget
 from mlpack_edge.devices.targets.target import Refused, TargetOptions
 from mlpack_edge.runtimes.measuring.comparison import compare
 from mlpack_edge.runtimes.measuring.plan import Plan
 from mlpack_edge.runtimes.measuring.prepared import PreparedModel, prepare
+from mlpack_edge.runtimes.measuring.result import BenchResult, result_from_json
 from tests.converters.tflite_from_onnx.lowered import lower
 from tests.converters.tflite_from_onnx.quantized_nets import NETS, quantized
 
@@ -64,7 +65,7 @@ def _file(folder: Path, name: str = "net.tflite", format: str = "tflite") -> Pre
 @needs_vela
 def test_an_int8_model_has_cycles_memory_and_the_share_left_on_the_cpu(files: dict[str, Path]) -> None:
     (result,) = _benched(EthosUTarget("", TargetOptions()), prepare(files["mlp int8"]))
-    assert isinstance(result, EstimateResult)
+    assert isinstance(result, BenchResult)
     record = result.to_json()
     assert record["target"] == "ethos-u:ethos-u55-128"
     estimate = record["estimate"]
@@ -74,8 +75,8 @@ def test_an_int8_model_has_cycles_memory_and_the_share_left_on_the_cpu(files: di
     )  # a byte a weight
     # The model's ends are float32 in the source; from float to codes and back runs on the CPU.
     assert estimate["cpu_operators"] >= 2 and 0 < estimate["cpu_share"] < 1
-    assert {"QUANTIZE", "DEQUANTIZE"} <= {one["op"] for one in record["left_on_cpu"]}
-    assert record["covers"] == "the part on the NPU"
+    assert {"QUANTIZE", "DEQUANTIZE"} <= {one["op"] for one in record["estimate"]["left_on_cpu"]}
+    assert record["estimate"]["covers"] == "the part on the NPU"
     assert (
         record["environment"]["frequency_mhz"] == 500.0 and record["environment"]["runtime"]["name"] == "ethos-u-vela"
     )
@@ -118,8 +119,11 @@ def test_a_float_model_is_unsupported_and_the_others_go_on(files: dict[str, Path
     assert isinstance(floating, Refused) and isinstance(floating.error, Unsupported)
     assert "CONV_2D" in floating.error.message and "Float32" in floating.error.why and "int8" in floating.error.hint
     assert isinstance(graph, Refused) and "mlpack convert" in graph.error.hint
-    assert isinstance(good, EstimateResult) and isinstance(other, EstimateResult)
-    assert compare(good, other, paired=True).verdict == "unclear"  # neither was timed
+    assert isinstance(good, BenchResult) and isinstance(other, BenchResult)
+    compared = compare(good, other, paired=True)
+    cycles = [one.to_json()["estimate"]["cycles"] for one in (good, other)]
+    assert compared.view == "cycles" and compared.ratio == cycles[1] / cycles[0]
+    assert result_from_json(good.to_json()).to_json() == good.to_json()
 
 
 @needs_vela

@@ -24,7 +24,9 @@ class Child:
         self._host, self._job, self.label = host, job, job["label"]
         self._noise = tempfile.TemporaryFile()  # noqa: SIM115 - closed with the child
         environment = {**os.environ, "OMP_NUM_THREADS": str(job["threads"]), "PYTHONHASHSEED": "0", "TMPDIR": folder}
-        environment["ORT_DISABLE_TELEMETRY"] = "1"  # it reports to Microsoft from a thread of its own, also while it is timed
+        environment["ORT_DISABLE_TELEMETRY"] = (
+            "1"  # it reports to Microsoft from a thread of its own, also while it is timed
+        )
         # A group of its own: a launcher that stays above Python ends with it.
         self._process = subprocess.Popen(
             command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self._noise, env=environment, cwd=folder,
