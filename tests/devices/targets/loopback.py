@@ -94,7 +94,9 @@ class Loopback:
 
     def left(self) -> list[str]:
         """What there is on the far side of us: files in its temporary folder and processes that were started there."""
-        return [*(str(path) for path in self.tmp.rglob("*")), *(f"process {pid}" for pid in self.running())]
+        # os.walk passes over what goes while it looks.
+        files = [str(Path(folder, name)) for folder, folders, names in os.walk(self.tmp) for name in (*folders, *names)]
+        return [*files, *(f"process {pid}" for pid in self.running())]
 
     def running(self) -> list[int]:
         """Processes that the connection started; their environment tells them."""

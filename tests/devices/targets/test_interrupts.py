@@ -15,6 +15,8 @@ import pytest
 from tests.devices.targets.loopback import PYTHON, Loopback, processes, wait_until
 from tests.devices.targets.models import write_layer
 
+pytestmark = pytest.mark.long
+
 #: Measures for minutes, telling what it does; the error it ends with is its last line.
 _BENCH = """
 import os
