@@ -52,8 +52,8 @@ Json = dict[str, Any]
     "--target-python",
     default="python3",
     show_default=True,
-    metavar="COMMAND",
-    help="What starts Python on a target over SSH, e.g. '~/venv/bin/python'.",
+    metavar="PROGRAM",
+    help="Python on a target over SSH, e.g. '~/venv/bin/python'.",
 )
 @limit_options
 @answers("check")

@@ -159,8 +159,8 @@ def target_options(function: Function) -> Function:
 def reaching_options(function: Function) -> Function:
     """What some targets need to be reached."""
     for option in (
-        click.option("--target-python", default="python3", show_default=True, metavar="COMMAND",
-                     help="What starts Python on a target over SSH, e.g. '~/venv/bin/python'."),
+        click.option("--target-python", default="python3", show_default=True, metavar="PROGRAM",
+                     help="Python on a target over SSH, e.g. '~/venv/bin/python'."),
         click.option("--benchmark-model", type=click.Path(path_type=Path, readable=False), metavar="FILE",
                      help="TensorFlow Lite's benchmark_model for the Android device."),
         click.option("--vela", type=click.Path(path_type=Path, readable=False), metavar="FILE",

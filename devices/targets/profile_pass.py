@@ -11,7 +11,6 @@ import numpy as np
 from mlpack_edge.core.errors import MissingExtra
 from mlpack_edge.devices.targets.agent.arrays import packed
 from mlpack_edge.runtimes.litert.cut_out_job import cut_isolated
-from mlpack_edge.runtimes.measuring.fused import fused
 from mlpack_edge.runtimes.measuring.prepared import PreparedModel
 from mlpack_edge.runtimes.measuring.profile import (
     clock_too_coarse,
@@ -22,6 +21,8 @@ from mlpack_edge.runtimes.measuring.profile import (
 from mlpack_edge.runtimes.worker import Limits, run_isolated
 
 Json = dict[str, Any]
+#: It imports ONNX Runtime, which this process does without.
+_FUSED = "mlpack_edge.runtimes.measuring.fused:fused"
 
 
 def profile_rows_of(
@@ -60,5 +61,5 @@ def profile_rows_of(
 def _with_origins(
     rows: list[Json], path: Path, limits: Limits | None, on_stage: Callable[[str], None] | None
 ) -> list[Json]:
-    origins = run_isolated(f"{fused.__module__}:{fused.__name__}", {"path": str(path)}, limits, str(path), on_stage)
+    origins = run_isolated(_FUSED, {"path": str(path)}, limits, str(path), on_stage)
     return [{**row, "stands_for": origins[row["name"]]} if row["name"] in origins else row for row in rows]

@@ -25,7 +25,7 @@ def _silent(stage: str) -> None:
 
 @dataclass(frozen=True, slots=True)
 class TargetOptions:
-    """python: the command that starts Python on a target that is another machine. benchmark_model: the tool that runs
+    """python: the program that is Python on a target that is another machine. benchmark_model: the tool that runs
     TFLite files on Android. time_limit: seconds for a target to answer at all. stage: told what is being done.
     """
 
