@@ -135,6 +135,7 @@ def repeat(folder: Path, options: argparse.Namespace) -> Json:
                 for kind in ("experienced", "clean", "quiet")
             }
             record = {"model": Path(model.name).stem, "isolated_by": result.isolation, **kinds}
+            record["quiet_within"] = result.environment["quiet_within"]
             record["isolated"] = record[result.isolation]
             record |= {"clean_share": result.clean_share, "quiet_share": result.quiet_share}
             found["runs"].append(record)

@@ -15,13 +15,14 @@ from typing import Dict, List, Optional, Tuple
 from mlpack_edge.devices.targets.agent.frames import Json, Refusal
 from mlpack_edge.devices.targets.agent.process import Child
 
-#: Of the probe's time on an undisturbed core. Fixed work varies by 1 to 2 % there. The first that leaves enough counts.
+#: Of the probe's time on an undisturbed core. Fixed work varies by 1 to 2 % there.
 QUIET = (1.03, 1.06, 1.12)
 #: A launch goes on until it has so many samples that are quiet by the first and clean, up to so many times its seconds.
 LEAST_QUIET = 20
 PATIENCE = 4
-#: The share of launches that has to have them.
-ENOUGH_LAUNCHES = 0.8
+#: What the samples are marked by: the first that leaves so many in this share of launches. A few that were undisturbed
+#: repeat better than many that were not quite.
+ENOUGH, ENOUGH_LAUNCHES = 10, 0.6
 #: Where one call is longer than a launch should take: how often the wanted seconds may be overrun for its least calls.
 OVERRUN = 10
 Alive = Dict[int, Tuple[Child, Json]]
@@ -55,7 +56,7 @@ class ProbeFloor:
     def mark(self, launches: List[Json]) -> float:
         """Put `quiet` into the blocks of all launches, in place of their probes: by which of QUIET."""
         for within in QUIET:
-            enough = sum(self.undisturbed(launch["blocks"], within) >= LEAST_QUIET for launch in launches)
+            enough = sum(self.undisturbed(launch["blocks"], within) >= ENOUGH for launch in launches)
             if enough >= ENOUGH_LAUNCHES * len(launches):
                 break
         for block in (block for launch in launches for block in launch["blocks"]):
