@@ -26,7 +26,9 @@ from mlpack_edge.runtimes.measuring.statistics import STABLE_LAUNCHES, STABLE_SH
 
 Json = dict[str, Any]
 
-VIEWS = {"isolated": "isolated medians", "experienced": "medians as experienced", "instructions": "instructions"}
+VIEWS = {"isolated": "isolated medians", "experienced": "medians as experienced"}
+#: Views that are counts -> what a model does so many of.
+COUNTS = {"instructions": "executes", "cycles": "is estimated at"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,8 +57,8 @@ class Pair:
 
     @property
     def exact(self) -> bool:
-        """Counted, not sampled: there is no interval to give."""
-        return self.view == "instructions"
+        """Counted or estimated, not sampled: there is no interval to give."""
+        return self.view in COUNTS
 
     @property
     def said(self) -> str:
@@ -142,7 +144,7 @@ def _of_many(pairs: Sequence[Pair]) -> tuple[str, list[str]]:
     faster = [pair for pair in against if pair.verdict == "faster" and pair.ratio is not None]
     if not faster:
         return (
-            f"No model {'needs clearly fewer instructions' if against[0].exact else 'is clearly faster'} than {name}",
+            f"No model {f'needs clearly fewer {against[0].view}' if against[0].exact else 'is clearly faster'} than {name}",
             [tally],
         )
     best = min(faster, key=lambda pair: pair.ratio or 0.0)
@@ -163,8 +165,8 @@ def _cost(pair: Pair) -> str:
     near = 0.5 < ratio < 2
     if pair.exact:
         if near:
-            return f"executes {share_text(abs(ratio - 1), 1)} {'fewer' if ratio < 1 else 'more'} instructions than"
-        return f"executes {ratio_text(ratio)} times the instructions of"
+            return f"{COUNTS[pair.view]} {share_text(abs(ratio - 1), 1)} {'fewer' if ratio < 1 else 'more'} {pair.view} than"
+        return f"{COUNTS[pair.view]} {ratio_text(ratio)} times the {pair.view} of"
     if near:
         return f"takes {share_text(abs(ratio - 1), 1)} {'less' if ratio < 1 else 'more'} time than"
     if ratio >= 2:
@@ -178,7 +180,7 @@ def _sure(pair: Pair) -> str:
         return f"There is no ratio of their {view}."
     figure = f"Ratio of {view}: {ratio_text(pair.ratio, pair.spread)}"
     if pair.exact:
-        return f"{figure}; counted, not sampled."
+        return f"{figure}; {'counted' if pair.view == 'instructions' else 'estimated'}, not sampled."
     if pair.spread is None:
         return f"{figure}, without an interval."
     return f"{figure}, 95{GAP}% interval {ratio_span_text(pair.low, pair.high)}."

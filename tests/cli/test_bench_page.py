@@ -251,6 +251,13 @@ def test_what_was_not_timed_shows_no_time(browser: Browser, name: str) -> None:
     assert not re.search(r"faster|slower|latency|p50", text, re.IGNORECASE)
 
 
+def test_estimated_cycles_are_compared_as_cycles() -> None:
+    """They are no time: a ratio of them must not be told as one."""
+    page = html.unescape(render(estimated_document()))
+    assert re.search(r"is estimated at 12\.3\s% fewer cycles than", page)
+    assert "estimated, not sampled" in page and "time than" not in page and "faster</" not in page
+
+
 @browsing
 @pytest.mark.parametrize("name", MADE)
 def test_the_page_can_be_read_without_seeing_it(browser: Browser, name: str) -> None:
