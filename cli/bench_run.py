@@ -11,11 +11,12 @@ from typing import Any
 from mlpack_edge.cli.bench_request import Request
 from mlpack_edge.cli.options import limits_of
 from mlpack_edge.cli.outcome import show_stage
-from mlpack_edge.core.errors import BadInput, MlpackError, Unsupported
+from mlpack_edge.core.errors import BadInput, CheckFailed, MlpackError, Unsupported
 from mlpack_edge.devices.targets.target import Refused, Target, open_target
 from mlpack_edge.runtimes.measuring.baseline import partner_of, read_baseline
 from mlpack_edge.runtimes.measuring.comparable import why_not_comparable
 from mlpack_edge.runtimes.measuring.comparison import compare
+from mlpack_edge.runtimes.measuring.feeds import MADE
 from mlpack_edge.runtimes.measuring.gate import gate_to_json
 from mlpack_edge.runtimes.measuring.plan import Plan
 from mlpack_edge.runtimes.measuring.prepared import PreparedModel, prepare
@@ -26,6 +27,21 @@ Json = dict[str, Any]
 
 def run_bench(request: Request) -> Json:
     """The document: results, comparison, gate, refused, notes. Raises MlpackError where nothing could be measured."""
+    try:
+        return _run(request)
+    except CheckFailed as fault:
+        raise could_not(fault) from fault
+
+
+def could_not(fault: MlpackError, made: bool = False) -> MlpackError:
+    """What a runtime refuses could not be measured (exit code 1): 3 is for a gate that says no. made: nobody gave inputs."""
+    if not isinstance(fault, CheckFailed):
+        return fault
+    hint = "its inputs were made from the signature: --data gives it rows of yours; or " if made else ""
+    return Unsupported(fault.message, hint + fault.hint, why=fault.why, **fault.data)
+
+
+def _run(request: Request) -> Json:
     stored = read_baseline(request.baseline) if request.baseline else ()
     notes: list[str] = []
     prepared, refused = _prepared(request, notes)
@@ -34,7 +50,8 @@ def run_bench(request: Request) -> Json:
         _refuse_ungiven(target, request)
         for item in target.bench(prepared, request.plan()) if prepared else ():
             if isinstance(item, Refused):
-                refused.append(item)
+                made = any(MADE in model.notes for model in prepared if model.name == item.model)
+                refused.append(Refused(item.model, could_not(item.error, made)))
             else:
                 results.append(_with_metric(item, request))
         if request.profile:

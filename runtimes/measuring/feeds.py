@@ -22,6 +22,8 @@ Array = NDArray[Any]
 Json = dict[str, Any]
 #: Different calls, so that branches and caches see more than one row; fewer where inputs are large.
 SETS, MOST_BYTES = 16, 64_000_000
+#: The note on inputs that nobody gave.
+MADE = "inputs were made from the signature; --data gives it rows of yours"
 
 
 def make_feeds(payload: Json, stage: Callable[[str], None]) -> Json:
@@ -31,18 +33,19 @@ def make_feeds(payload: Json, stage: Callable[[str], None]) -> Json:
     """
     path = Path(payload["path"])
     stage(f"opening {path}")
-    signature, beside, tensors = (_onnx if payload["kind"] == "onnx" else _tflite)(path)
+    shapes = {name: tuple(sizes) for name, sizes in payload["shapes"].items()}
+    signature, beside, tensors = _onnx(path, shapes) if payload["kind"] == "onnx" else _tflite(path)
     notes: list[str] = []
     stage(f"making inputs for {path}")
-    shapes = {name: tuple(sizes) for name, sizes in payload["shapes"].items()}
     sized = sized_signature(signature, shapes, payload["batch"] or None)
     batch = batch_of(sized, signature)
-    if payload["data"]:
+    if payload["data"] and signature.inputs:
         rows = feeds_from_table(read_table(Path(payload["data"])), _batch_open(sized, signature))
-        sets = _cut(rows, batch, payload["rows"], notes)
+        check_sizes(rows, sized, signature, payload["data"])
+        sets = _cut(rows, by_row(sized, signature), batch, payload["rows"], notes)
     else:
         sets = _made(sized, signature, batch, payload["rows"])
-        notes.append("inputs were made from the signature; --data gives it rows of yours")
+        notes.append(MADE if signature.inputs else "the model has no inputs: every call is the same")
     ready = [tensors(feeds) for feeds in sets]
     arrays = {f"{place}:{name}": array for place, feeds in enumerate(ready) for name, array in feeds.items()}
     return {
@@ -66,15 +69,15 @@ def digest_of(arrays: Mapping[str, Array]) -> str:
 Tensors = Callable[[Mapping[str, Array]], dict[str, Array]]
 
 
-def _onnx(path: Path) -> tuple[Signature, list[str], Tensors]:
-    """The signature, the names of the files with weights, and the feeds as they are."""
+def _onnx(path: Path, shapes: Mapping[str, tuple[Dimension, ...]]) -> tuple[Signature, list[str], Tensors]:
+    """The inputs, the names of the files with weights, and the feeds as they are. Outputs may be anything."""
     from mlpack_edge.runtimes.onnx_files.external import external_tensors
     from mlpack_edge.runtimes.onnx_files.file import open_onnx
-    from mlpack_edge.runtimes.onnx_files.signature import signature_from_onnx
+    from mlpack_edge.runtimes.onnx_files.signature import inputs_from_onnx
 
     model = open_onnx(path)
     beside = dict.fromkeys(str(item.path.relative_to(path.parent)) for item in external_tensors(model, path.parent))
-    return signature_from_onnx(model), list(beside), dict
+    return inputs_from_onnx(model, shapes), list(beside), dict
 
 
 def _tflite(path: Path) -> tuple[Signature, list[str], Tensors]:
@@ -166,17 +169,47 @@ def _batch_open(sized: Signature, signature: Signature) -> Signature:
     )  # fmt: skip
 
 
-def _cut(rows: Mapping[str, Array], batch: int, wanted: int | None, notes: list[str]) -> list[dict[str, Array]]:
-    """Sets of `batch` rows; from the start again where there are fewer."""
-    count = min(len(array) for array in rows.values())
-    sets = _sets(batch, wanted, sum(array.nbytes for array in rows.values()) / max(count, 1))
+def by_row(sized: Signature, signature: Signature) -> frozenset[str]:
+    """The inputs that have a part for each row: of open first size; where there is none, of the batch's. Others (a state
+    of [layers, batch, units], a sampling rate) are fed whole to every call."""
+    opened = {spec.name for spec in signature.inputs if spec.shape and isinstance(spec.shape[0], str)}
+    batch = batch_of(sized, signature)
+    return frozenset(opened or {spec.name for spec in sized.inputs if spec.shape and spec.shape[0] == batch})
+
+
+def check_sizes(rows: Mapping[str, Array], sized: Signature, signature: Signature, data: str) -> None:
+    """Raise BadInput, naming the input, where rows of data are not of the sizes that the model takes."""
+    counts = {name: len(rows[name]) for name in sorted(by_row(sized, signature)) if rows[name].ndim}
+    for spec in sized.inputs:
+        found, wanted = rows[spec.name].shape, spec.shape
+        if spec.name in by_row(sized, signature):
+            wanted = (counts.get(spec.name, "rows"), *wanted[1:])
+        if found != wanted:
+            raise BadInput(
+                f"{data}: {spec.name!r} has the shape {list(found)}, the model takes {list(wanted)} there",
+                "give an array of that shape, or other sizes with --shape",
+            )
+    if len(set(counts.values())) > 1:
+        said = ", ".join(f"{name!r} {count}" for name, count in counts.items())
+        raise BadInput(f"{data} has different numbers of rows: {said}", "give each input the same number of rows")
+
+
+def _cut(
+    rows: Mapping[str, Array], named: frozenset[str], batch: int, wanted: int | None, notes: list[str]
+) -> list[dict[str, Array]]:
+    """Sets of `batch` rows of the inputs `named`, the others whole; from the start again where there are fewer."""
+    counts = [len(array) for name, array in rows.items() if name in named]
+    if not counts:
+        return [dict(rows)]
+    count = min(counts)
+    sets = _sets(batch, wanted, sum(rows[name].nbytes for name in named) / count)
     if wanted is None:
         sets = max(1, min(sets, count // batch))
     places = np.arange(sets * batch) % count
     if count < batch:
         notes.append(f"the data has {count} rows, a batch {batch}: its rows are repeated")
     return [
-        {name: array[places[start : start + batch]] for name, array in rows.items()}
+        {name: array[places[start : start + batch]] if name in named else array for name, array in rows.items()}
         for start in range(0, sets * batch, batch)
     ]
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import onnx
 from onnx import NodeProto, ValueInfoProto, helper
@@ -28,6 +28,10 @@ _REGRESSORS = {"TreeEnsembleRegressor", "LinearRegressor", "SVMRegressor"}
 _CHOOSING = {"ArgMax", "ArrayFeatureExtractor", "LabelEncoder"}
 #: Names that exporters give: skl2onnx and onnxmltools, XGBoost, LightGBM, CatBoost.
 _PROBABILITY_NAMES = {"probabilities", "probability", "output_probability", "proba", "probs"}
+#: Element types of arrays that ONNX Runtime takes from Python.
+FED = {
+    "bool", "int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64", "float16", "float32", "float64", "string",
+}  # fmt: skip
 _LABEL_NAMES = {"label", "output_label", "labels"}
 
 
@@ -43,6 +47,29 @@ def signature_from_onnx(model: onnx.ModelProto) -> Signature:
         if entry.key == METADATA_KEY:
             return signature_from_text(entry.value)
     return derived_signature(model)
+
+
+def inputs_from_onnx(model: onnx.ModelProto, shapes: Mapping[str, tuple[Dimension, ...]]) -> Signature:
+    """As `signature_from_onnx`; without one in the metadata the inputs alone, for who looks at no output's meaning.
+
+    shapes: of inputs whose rank the graph leaves open. Raises Unsupported for inputs that are no tensors, or of element
+    types that numpy has not (bfloat16); BadInput where the metadata is damaged.
+    """
+    for entry in model.metadata_props:
+        if entry.key == METADATA_KEY:
+            return signature_from_text(entry.value)
+    specs = []
+    for value in real_inputs(model.graph):
+        if shape_of(value) is None and dtype_of(value) in FED and value.name in shapes:
+            specs.append(TensorSpec(value.name, dtype_of(value), shapes[value.name]))
+            continue
+        specs.append(_spec(value, "", "input"))
+        if specs[-1].dtype not in FED:
+            raise Unsupported(
+                f"the input {value.name!r} is {specs[-1].dtype}, of which ONNX Runtime takes no array from Python",
+                "export the model with float32 inputs that it casts itself", tensor=value.name,
+            )  # fmt: skip
+    return Signature(tuple(specs), ())
 
 
 def derived_signature(model: onnx.ModelProto) -> Signature:
@@ -94,12 +121,17 @@ def shape_of(value: ValueInfoProto) -> tuple[Dimension | None, ...] | None:
 
 def _spec(value: ValueInfoProto, role: str, what: str) -> TensorSpec:
     dtype, shape = dtype_of(value), shape_of(value)
+    if shape is None and value.type.WhichOneof("value") == "tensor_type":
+        raise Unsupported(
+            f"the {what} {value.name!r} is a {dtype} of unknown rank",
+            f"give its shape: --shape {value.name}=batchx...", tensor=value.name,
+        )  # fmt: skip
     if shape is None:
         raise Unsupported(
-            f"the {what} {value.name!r} is a {dtype} of unknown rank"
-            if value.type.WhichOneof("value") == "tensor_type"
-            else f"the {what} {value.name!r} is a {dtype}, not a tensor",
-            f"give its shape: --shape {value.name}=batchx...", tensor=value.name,
+            f"the {what} {value.name!r} is a {dtype}, not a tensor",
+            "export the model with plain tensors as inputs" if what == "input"
+            else "mlpack convert makes plain tensors of ZipMap's maps; other sequences: export the model without them",
+            tensor=value.name,
         )  # fmt: skip
     named = tuple(
         size if size is not None else "batch" if index == 0 else f"{value.name}_dim{index}"

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from onnx import TensorProto, helper, numpy_helper
 
-from mlpack_edge.core.errors import BadInput
+from mlpack_edge.core.errors import BadInput, Unsupported
 from mlpack_edge.core.signature import Signature, TensorSpec
 from mlpack_edge.runtimes.measuring.feeds import SETS, batch_of, digest_of, sized_signature
 from mlpack_edge.runtimes.measuring.plan import MOST_SAMPLES, Plan
@@ -52,6 +52,80 @@ def test_rows_of_data_are_fed_in_their_order_and_again_where_they_are_few(tmp_pa
     assert many.feeds[0]["a"][:, 0].tolist() == [0, 2, 4, 6, 8, 0, 2] and "repeated" in many.notes[0]
     whole = prepare(path, tmp_path / "rows.npz", rows=5)
     assert len(whole.feeds) == 5
+
+
+def _graph(path: Path, node: onnx.NodeProto, inputs: list[Any], outputs: list[Any]) -> Path:
+    graph = helper.make_graph([node], "g", inputs, outputs)
+    sets = [helper.make_opsetid("", 17), helper.make_opsetid("ai.onnx.ml", 3)]
+    onnx.save(helper.make_model(graph, opset_imports=sets, ir_version=8), path)
+    return path
+
+
+def _value(name: str, shape: list[Any] | None, dtype: int = TensorProto.FLOAT) -> onnx.ValueInfoProto:
+    return helper.make_tensor_value_info(name, dtype, shape)
+
+
+def test_inputs_without_rows_are_fed_whole_to_each_call(tmp_path: Path) -> None:
+    """A rate that is one number, and a state whose first size is not the batch, as recurrent nets have them."""
+    path = _graph(
+        tmp_path / "state.onnx", helper.make_node("Sum", ["x", "rate", "state"], ["y"]),
+        [_value("x", ["batch", 2]), _value("rate", []), _value("state", [3, 1, 2])], [_value("y", [3, "batch", 2])],
+    )  # fmt: skip
+    rows = np.arange(10, dtype=np.float32).reshape(5, 2)
+    state = np.ones((3, 1, 2), np.float32)
+    np.savez(tmp_path / "rows.npz", x=rows, rate=np.float32(16), state=state)
+    made = prepare(path, tmp_path / "rows.npz")
+    assert [feeds["x"].tolist() for feeds in made.feeds] == [[row] for row in rows.tolist()]
+    assert all(feeds["rate"] == 16 and np.array_equal(feeds["state"], state) for feeds in made.feeds)
+    np.savez(tmp_path / "rows.npz", x=rows, rate=np.ones(5, np.float32), state=state)
+    with pytest.raises(BadInput, match=r"'rate' has the shape \[5\], the model takes \[\]"):
+        prepare(path, tmp_path / "rows.npz")
+
+
+def test_data_of_other_sizes_are_refused_with_the_sizes(tmp_path: Path) -> None:
+    path = _sum(tmp_path / "sum.onnx", ["batch", 2])
+    np.savez(tmp_path / "wide.npz", a=np.zeros((5, 4), np.float32), b=np.zeros((5, 4), np.float32))
+    with pytest.raises(BadInput, match=r"'a' has the shape \[5, 4\], the model takes \[5, 2\]"):
+        prepare(path, tmp_path / "wide.npz")
+    np.savez(tmp_path / "uneven.npz", a=np.zeros((5, 2), np.float32), b=np.zeros((4, 2), np.float32))
+    with pytest.raises(BadInput, match="different numbers of rows: 'a' 5, 'b' 4"):
+        prepare(path, tmp_path / "uneven.npz")
+
+
+def test_a_model_without_inputs_takes_no_rows(tmp_path: Path) -> None:
+    node = helper.make_node("Constant", [], ["y"], value=numpy_helper.from_array(np.ones(3, np.float32)))
+    path = _graph(tmp_path / "constant.onnx", node, [], [_value("y", [3])])
+    np.save(tmp_path / "rows.npy", np.zeros((5, 2), np.float32))
+    made = prepare(path, tmp_path / "rows.npy")
+    assert not any(made.feeds) and "no inputs" in made.notes[0]
+
+
+def test_outputs_may_be_what_no_tensor_is(tmp_path: Path) -> None:
+    """ZipMap's, as skl2onnx makes it unless told otherwise: measured as it is used."""
+    rows = helper.make_map_type_proto(TensorProto.STRING, helper.make_tensor_type_proto(TensorProto.FLOAT, []))
+    output = helper.make_value_info("y", helper.make_sequence_type_proto(rows))
+    node = helper.make_node("ZipMap", ["x"], ["y"], domain="ai.onnx.ml", classlabels_strings=["a", "b"])
+    path = _graph(tmp_path / "zipmap.onnx", node, [_value("x", ["batch", 2])], [output])
+    assert prepare(path).feeds[0]["x"].shape == (1, 2)
+
+
+def test_an_input_of_unknown_rank_has_the_shape_it_is_given(tmp_path: Path) -> None:
+    path = _graph(
+        tmp_path / "any.onnx", helper.make_node("Relu", ["x"], ["y"]), [_value("x", None)], [_value("y", None)]
+    )
+    with pytest.raises(Unsupported, match="unknown rank") as caught:
+        prepare(path)
+    assert "--shape x=" in caught.value.hint
+    made = prepare(path, shapes={"x": (3, 5)})
+    assert made.batch == 3 and made.feeds[0]["x"].shape == (3, 5)
+
+
+@pytest.mark.parametrize("dtype", [TensorProto.BFLOAT16, TensorProto.FLOAT8E4M3FN])
+def test_element_types_that_python_has_no_arrays_of_are_refused(dtype: int, tmp_path: Path) -> None:
+    node = helper.make_node("Cast", ["x"], ["y"], to=TensorProto.FLOAT)
+    path = _graph(tmp_path / "cast.onnx", node, [_value("x", ["batch", 4], dtype)], [_value("y", ["batch", 4])])
+    with pytest.raises(Unsupported, match="float"):
+        prepare(path)
 
 
 def test_a_tflite_file_is_fed_by_place_in_its_own_types(tmp_path: Path) -> None:
