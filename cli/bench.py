@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -45,9 +46,12 @@ class Metric(click.ParamType[tuple[str, str, float]]):
         where, equals, number = str(value).rpartition("=")
         file, colon, name = where.rpartition(":")
         try:
-            return file, name, float(number) if equals and colon and file and name else float("")
+            found = float(number) if equals and colon and file and name else math.nan
         except ValueError:
+            found = math.nan
+        if not math.isfinite(found):
             self.fail(f"{value!r} is not FILE:NAME=VALUE; write for example small.onnx:accuracy=0.981", param, ctx)
+        return file, name, found
 
 
 @click.command("bench", short_help="Measure how long models take, here or on a device, and whether they differ.")
@@ -146,6 +150,9 @@ def command(models: tuple[Path, ...], html: Path | None, calibrate: Path | None,
         raise click.UsageError("Missing argument 'MODEL...'.")
     if request.gate is not None and request.baseline is None and len(models) < 2:
         raise click.UsageError("--gate needs something to compare with: --baseline FILE.json, or several MODELs")
+    for file, name, _ in request.metrics:
+        if file not in {part for path in models for part in (str(path), path.name)}:
+            raise click.UsageError(f"--metric {file}:{name}=...: no MODEL is called {file!r}")
     if html is None:
         document = run_bench(request)
     else:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import os
 import signal
 import sys
 from types import FrameType
@@ -58,6 +59,7 @@ def cli() -> None:
 
 def main() -> None:
     """The console script."""
+    _open_closed_streams()
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, _stop)
     as_json = "--json" in sys.argv[1:]
@@ -101,6 +103,17 @@ def main() -> None:
         if as_json:
             print_error(name, Defect(f"{type(bug).__name__}: {bug}", "report it with the traceback"), as_json)
         raise
+
+
+def _open_closed_streams() -> None:
+    """`mlpack ... >&-`: the next file to be opened would get the stream's number, and be printed into."""
+    for number, name in enumerate(("stdin", "stdout", "stderr")):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)  # takes the lowest number that is free
+        if getattr(sys, name) is None:
+            setattr(sys, name, os.fdopen(number, "w" if number else "r", closefd=False))
 
 
 class Usage(MlpackError):

@@ -12,7 +12,7 @@ from typing import Any
 
 import click
 
-from mlpack_edge.core.errors import CheckFailed, MlpackError
+from mlpack_edge.core.errors import CheckFailed, IoFault, MlpackError
 
 Json = dict[str, Any]
 
@@ -45,7 +45,7 @@ def answers(name: str) -> Callable[[Callable[..., Outcome]], Callable[..., None]
             if as_json:
                 print_json({"command": name, "ok": True, "schema": SCHEMA, **outcome.result})
             else:
-                click.echo(printable(outcome.text))
+                _say(printable(outcome.text))
 
         return command
 
@@ -60,19 +60,39 @@ def print_error(name: str, error: MlpackError, as_json: bool) -> None:
         print_json({"command": name, "ok": False, "schema": SCHEMA, **facts, "error": record})
         return
     if error.data.get("text"):
-        click.echo(printable(error.data["text"]))
+        _say(printable(error.data["text"]))
+    click.echo(_error_text(error), err=True)
+
+
+def _error_text(error: MlpackError) -> str:
     lines = [paint("error: ", "red") + printable(error.message)]
     if error.why:
         lines.append(f"  why:  {printable(error.why)}")
     if error.hint:
         lines.append(f"  next: {printable(error.hint)}")
-    click.echo("\n".join(lines), err=True)
+    return "\n".join(lines)
+
+
+def _say(text: str) -> None:
+    """On standard output. Where that takes nothing more (a full disk), standard error says so: there is no other place."""
+    try:
+        click.echo(text)
+    except BrokenPipeError:
+        raise
+    except OSError as fault:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # for what its buffer still holds
+        error = IoFault(
+            "standard output could not be written", "make room there, or print to another place",
+            why=fault.strerror or str(fault),
+        )  # fmt: skip
+        click.echo(_error_text(error), err=True)
+        raise SystemExit(COULD_NOT) from None
 
 
 def print_json(document: Json) -> None:
     """Strict JSON: what is not finite becomes null, never `NaN`, which no other reader takes."""
     # ASCII escapes: file names may hold bytes that are no UTF-8, and the document must be read all the same.
-    click.echo(json.dumps(_finite(document), allow_nan=False, default=str))
+    _say(json.dumps(_finite(document), allow_nan=False, default=str))
 
 
 def _finite(item: Any) -> Any:
@@ -118,6 +138,7 @@ def note(text: str) -> None:
 
 def table(rows: Sequence[Sequence[str]], head: Sequence[str] = ()) -> str:
     """Columns of text, numbers to the right."""
+    rows = [[cell.replace("\n", "\\n") for cell in row] for row in rows]  # names come from foreign files
     everything = [tuple(head), *rows] if head else list(rows)
     widths = [max(len(row[i]) for row in everything) for i in range(len(everything[0]))]
     right = [all(_is_number(row[i]) for row in rows) for i in range(len(widths))]

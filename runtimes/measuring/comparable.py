@@ -41,7 +41,7 @@ def notes(a: BenchResult, b: BenchResult) -> tuple[str, ...]:
     if a.format == b.format:
         found.append(_differ("runtime", _runtime(a), _runtime(b)))
         found.append(_differ("io", a.io, b.io))
-        found.append(_differ("input", a.input_digest[:12], b.input_digest[:12]))
+        found.append(_differ("inputs differ: digest", a.input_digest[:12], b.input_digest[:12]))
     if None not in (a.spinning, b.spinning):
         found.append(_differ("spinning", a.spinning, b.spinning))
     for one in (a, b):

@@ -51,6 +51,11 @@ def prepare(
     rows there should be in all; by default a few different calls. Raises BadInput (what is neither ONNX nor TFLite,
     an open size nobody named, another batch than the model is fixed to), and what opening the file raises.
     """
+    if any("\ud800" <= letter <= "\udfff" for letter in str(path)):
+        raise BadInput(
+            f"the name of {path} is not in the encoding of this locale, and runtimes take no other names",
+            "rename the file, or set LC_ALL=C.UTF-8",
+        )
     kind = str(sniff(path))
     if kind not in ("onnx", "tflite"):
         raise BadInput(

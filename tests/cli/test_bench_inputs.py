@@ -8,7 +8,7 @@ import numpy as np
 import onnx
 from onnx import helper
 
-from tests.cli.mlpack import mlpack_json
+from tests.cli.mlpack import mlpack, mlpack_json
 
 QUICK = ("--seconds", "0.2", "--processes", "2")
 
@@ -43,3 +43,16 @@ def test_maps_are_measured_as_they_are_given_out(tmp_path: Path) -> None:
     onnx.save(helper.make_model(graph, opset_imports=sets, ir_version=8), tmp_path / "zipmap.onnx")
     code, document = mlpack_json("bench", "zipmap.onnx", *QUICK, cwd=tmp_path)
     assert code == 0 and document["results"][0]["io"] == "run" and document["results"][0]["latency_ns"]["p50"] > 0
+
+
+def test_a_metric_of_no_model_is_refused_before_anything_is_measured(tmp_path: Path) -> None:
+    done = mlpack("bench", "net.onnx", "--metric", "other.onnx:accuracy=0.9", cwd=tmp_path)
+    assert done.returncode == 2 and "'other.onnx'" in done.stderr
+    for value in ("nan", "inf", "1e999"):
+        assert mlpack("bench", "net.onnx", "--metric", f"net.onnx:accuracy={value}", cwd=tmp_path).returncode == 2
+
+
+def test_a_name_that_is_no_text_is_refused_by_name(tmp_path: Path) -> None:
+    (tmp_path / "a\udcff.onnx").write_bytes(b"whatever")
+    code, document = mlpack_json("bench", "a\udcff.onnx", cwd=tmp_path)
+    assert code == 1 and "rename" in document["error"]["hint"]

@@ -28,7 +28,7 @@ def _on(machine: dict[str, Any] | None = None, **fields: Any) -> BenchResult:
         (_on(target="ssh://pi@board"), "target local against ssh"),
         (_on(threads=2), "threads 1 against 2"),
         (_on(batch=8), "batch 1 against 8"),
-        (_on(instructions={"total": 5}), "net.onnx was timed, net.onnx had its instructions counted"),
+        (_on(instructions={"total": 5}), "of net.onnx there is time, of net.onnx instructions"),
     ],
 )
 def test_results_that_are_not_compared(other: BenchResult, why: str) -> None:
@@ -66,7 +66,7 @@ def test_counts_do_not_depend_on_who_emulates_but_on_what() -> None:
             "runtime onnxruntime 1.31.1 against onnxruntime 1.32.0",
         ),
         (_on(io="run"), "io binding against run"),
-        (_on(input_digest="99" * 32), "input cdcdcdcdcdcd against 999999999999"),
+        (_on(input_digest="99" * 32), "inputs differ: digest cdcdcdcdcdcd against 999999999999"),
         (_on({"throttled": True}), "net.onnx ran while the machine was throttled"),
         (_on({"runtime": None}), "runtime onnxruntime 1.31.1 against unknown"),
     ],
