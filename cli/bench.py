@@ -153,6 +153,10 @@ def command(models: tuple[Path, ...], html: Path | None, calibrate: Path | None,
     for file, name, _ in request.metrics:
         if file not in {part for path in models for part in (str(path), path.name)}:
             raise click.UsageError(f"--metric {file}:{name}=...: no MODEL is called {file!r}")
+    if html is not None and html.resolve() in {
+        path.resolve() for path in (*models, request.data, request.baseline) if path
+    }:
+        raise click.UsageError(f"--html {html} is a file that this run reads: name another")
     if html is None:
         document = run_bench(request)
     else:

@@ -11,7 +11,7 @@ from typing import Any
 from mlpack_edge.cli.bench_request import Request
 from mlpack_edge.cli.options import limits_of
 from mlpack_edge.cli.outcome import show_stage
-from mlpack_edge.core.errors import BadInput, CheckFailed, MlpackError, Unsupported
+from mlpack_edge.core.errors import BadInput, CheckFailed, Interrupted, MlpackError, Unsupported
 from mlpack_edge.devices.targets.target import Refused, Target, open_target
 from mlpack_edge.runtimes.measuring.baseline import partner_of, read_baseline
 from mlpack_edge.runtimes.measuring.comparable import why_not_comparable
@@ -55,7 +55,7 @@ def _run(request: Request) -> Json:
             else:
                 results.append(_with_metric(item, request))
         if request.profile:
-            results = [_with_profile(target, result, prepared, request.plan()) for result in results]
+            results = [_with_profile(target, result, prepared, request.plan(), refused) for result in results]
         if request.calibration is not None:
             from mlpack_edge.cli.calibrate import with_calibration
 
@@ -109,9 +109,18 @@ def _with_metric(result: BenchResult, request: Request) -> BenchResult:
     return replace(result, metric={"name": found[-1][0], "value": found[-1][1]}) if found else result
 
 
-def _with_profile(target: Target, result: BenchResult, models: Sequence[PreparedModel], plan: Plan) -> BenchResult:
+def _with_profile(
+    target: Target, result: BenchResult, models: Sequence[PreparedModel], plan: Plan, refused: list[Refused]
+) -> BenchResult:
+    """Where it fails, what was measured before is kept, and the failure is among those refused."""
     model = next(model for model in models if model.name == result.model)
-    return replace(result, profile=target.profile(model, plan))
+    try:
+        return replace(result, profile=target.profile(model, plan))
+    except Interrupted:
+        raise
+    except MlpackError as fault:
+        refused.append(Refused(result.model, could_not(fault)))
+        return result
 
 
 def _compared(results: Sequence[BenchResult], stored: Sequence[BenchResult]) -> list[Comparison]:

@@ -16,19 +16,19 @@ def refuse_existing(path: Path, force: bool) -> None:
     """Raise before any work is done where the output could not be put (OutputExists, BadInput, IoFault)."""
     try:
         if path.is_dir():
-            raise BadInput(f"{path} is a directory", "name a file with -o")
+            raise BadInput(f"{path} is a directory", "name a file")
         if os.path.lexists(path) and not force:
-            raise OutputExists(f"{path} exists", "name another file with -o, or overwrite it with --force")
+            raise OutputExists(f"{path} exists", "name another file, or overwrite it with --force")
         if path.exists() and not path.is_file():
-            raise BadInput(f"{path} is no regular file", "name another file with -o")
+            raise BadInput(f"{path} is no regular file", "name another file")
         if path.parent.exists() and not path.parent.is_dir():
-            raise BadInput(f"{path.parent} is a file, no directory", "name another file with -o")
+            raise BadInput(f"{path.parent} is a file, no directory", "name another file")
         if not path.parent.is_dir():
             raise IoFault(f"the directory {path.parent} does not exist", f"mkdir -p {path.parent}")
     except OSError as fault:  # a name that is too long, a folder that may not be entered
         raise io_fault(fault, f"{path} could not be written") from fault
     if not os.access(path.parent, os.W_OK):
-        raise IoFault(f"the directory {path.parent} cannot be written to", "name another directory with -o")
+        raise IoFault(f"the directory {path.parent} cannot be written to", "name a file in another directory")
 
 
 @contextmanager
@@ -50,7 +50,7 @@ def publish(path: Path, force: bool) -> Iterator[Path]:
             _rename_to_free_name(draft, path)
         _sync_directory(path.parent)
     except FileExistsError as fault:
-        raise OutputExists(f"{path} appeared meanwhile", "name another file with -o, or use --force") from fault
+        raise OutputExists(f"{path} appeared meanwhile", "name another file, or use --force") from fault
     except OSError as fault:
         raise io_fault(fault, f"{path} could not be written") from fault
     finally:
@@ -60,12 +60,12 @@ def publish(path: Path, force: bool) -> Iterator[Path]:
 def io_fault(fault: OSError, message: str) -> MlpackError:
     """The clear form of an operating-system error."""
     hints = {
-        errno.ENOSPC: "free some space on that file system, or write elsewhere with -o",
-        errno.EDQUOT: "the quota is used up: free some space, or write elsewhere with -o",
+        errno.ENOSPC: "free some space on that file system, or write elsewhere",
+        errno.EDQUOT: "the quota is used up: free some space, or write elsewhere",
         errno.EACCES: "check the permissions of the file and its directory",
         errno.EPERM: "check the permissions of the file and its directory",
         errno.ENAMETOOLONG: "choose a shorter name",
-        errno.EROFS: "the file system is read-only: write elsewhere with -o",
+        errno.EROFS: "the file system is read-only: write elsewhere",
         errno.ENOENT: "check the path",
     }
     why = fault.strerror or str(fault)

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mlpack_edge.core.errors import BadInput
+from mlpack_edge.core.files import io_fault
 
 Array = NDArray[Any]
 
@@ -17,9 +18,13 @@ Array = NDArray[Any]
 def save_arrays(path: Path, arrays: Mapping[str, Array]) -> list[str]:
     """Write arrays in their order, and give their names: a name in a zip file could be anything.
 
-    Texts go as numpy strings. Raises BadInput for objects that are no texts, OSError.
+    Texts go as numpy strings. Raises BadInput for objects that are no texts, IoFault where there is no room.
     """
-    np.savez(path, *[_plain(name, array) for name, array in arrays.items()], allow_pickle=False)
+    plain = [_plain(name, array) for name, array in arrays.items()]
+    try:
+        np.savez(path, *plain, allow_pickle=False)
+    except OSError as fault:
+        raise io_fault(fault, f"{path.parent} takes no {sum(array.nbytes for array in plain):,} bytes") from fault
     return list(arrays)
 
 

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import json
+import subprocess
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import onnx
+import pytest
 from onnx import helper
 
 from tests.cli.mlpack import mlpack, mlpack_json
@@ -56,3 +60,49 @@ def test_a_name_that_is_no_text_is_refused_by_name(tmp_path: Path) -> None:
     (tmp_path / "a\udcff.onnx").write_bytes(b"whatever")
     code, document = mlpack_json("bench", "a\udcff.onnx", cwd=tmp_path)
     assert code == 1 and "rename" in document["error"]["hint"]
+
+
+@pytest.fixture
+def tiny_disk(tmp_path: Path) -> Iterator[Path]:
+    """A file system of 200 kB."""
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    made = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=200k", "tmpfs", folder], capture_output=True, check=False
+    )
+    if made.returncode:
+        pytest.skip("a tmpfs needs root")
+    yield folder
+    subprocess.run(["umount", "-l", folder], check=True)
+
+
+def _relu(path: Path, width: int) -> Path:
+    values = [helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, ["batch", width]) for name in "xy"]
+    graph = helper.make_graph([helper.make_node("Relu", ["x"], ["y"])], "g", values[:1], values[1:])
+    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8), path)
+    return path
+
+
+def test_a_profile_that_a_full_disk_cuts_off_is_refused_and_what_was_measured_is_kept(
+    tiny_disk: Path, tmp_path: Path
+) -> None:
+    """ONNX Runtime says nothing when it cannot write: its events would add up to a part of the time."""
+    _relu(tmp_path / "net.onnx", 4)
+    done = mlpack("bench", "net.onnx", *QUICK, "--profile", "--json", cwd=tmp_path, TMPDIR=str(tiny_disk))
+    document = json.loads(done.stdout)
+    assert done.returncode == 1 and "cut off" in document["error"]["message"] and "full" in document["error"]["why"]
+    assert document["results"][0]["latency_ns"] and document["results"][0]["profile"] is None
+    assert not list(tiny_disk.iterdir())
+
+
+def test_inputs_that_find_no_room_are_one_clear_message(tiny_disk: Path, tmp_path: Path) -> None:
+    _relu(tmp_path / "net.onnx", 4096)
+    done = mlpack("bench", "net.onnx", *QUICK, cwd=tmp_path, TMPDIR=str(tiny_disk))
+    assert done.returncode == 1 and "No space left" in done.stderr and not list(tiny_disk.iterdir())
+
+
+def test_the_page_never_replaces_what_is_measured(tmp_path: Path) -> None:
+    path = _relu(tmp_path / "net.onnx", 4)
+    before = path.read_bytes()
+    done = mlpack("bench", "net.onnx", "--html", "./net.onnx", "--force", cwd=tmp_path)
+    assert done.returncode == 2 and path.read_bytes() == before

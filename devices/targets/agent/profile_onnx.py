@@ -97,9 +97,11 @@ def _profiling(
 def _onnx_events(path: str) -> List[OnnxEvent]:
     """Each operator and each run of the model, as they ended. Read by the line: parsed whole it would not fit a board."""
     found: List[OnnxEvent] = []
+    last = ""
     with open(path, encoding="utf-8", errors="replace") as stream:
         for line in stream:
-            match = _EVENT.match(line.strip())
+            last = line.strip() or last
+            match = _EVENT.match(last)
             if match is None:
                 continue
             kind, took, start, quoted, rest = match.groups()
@@ -111,6 +113,11 @@ def _onnx_events(path: str) -> List[OnnxEvent]:
                 if op is None or node is None:
                     raise _unread("an event of an operator names none")
                 found.append((name[: -len(_SUFFIX)], op.group(1), int(start), int(took), int(node.group(1))))
+    if last != "]":  # ONNX Runtime does not tell when it could not write: half the events would be half the time
+        raise Refusal(
+            "io", "the profile that ONNX Runtime wrote on the target is cut off", "the file system that holds %s may be full" % os.path.dirname(path),
+            "free some space there, or have TMPDIR name another folder",
+        )  # fmt: skip
     if not found:
         raise _unread("no line of it is an event as ONNX Runtime 1.31 writes it")
     return found
