@@ -11,7 +11,8 @@ from mlpack_edge.core.errors import BadInput
 from mlpack_edge.core.files import io_fault
 from mlpack_edge.runtimes.measuring.comparable import why_not_comparable
 from mlpack_edge.runtimes.measuring.fields import MEASURE_AGAIN, Fields
-from mlpack_edge.runtimes.measuring.result import SCHEMA, BenchResult, result_from_json
+from mlpack_edge.runtimes.measuring.result import SCHEMA, BenchResult
+from mlpack_edge.runtimes.measuring.stored import result_from_json
 from mlpack_edge.runtimes.measuring.summaries import is_summarised, tool_result_from_json
 
 Results = tuple[BenchResult, ...]

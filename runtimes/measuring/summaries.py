@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 
 from mlpack_edge.core.errors import BadInput
 from mlpack_edge.runtimes.measuring.fields import MEASURE_AGAIN, Fields
-from mlpack_edge.runtimes.measuring.result import BenchResult, Launch, result_from_json
+from mlpack_edge.runtimes.measuring.result import BenchResult, Launch
+from mlpack_edge.runtimes.measuring.stored import result_from_json
 
 Json = dict[str, Any]
 

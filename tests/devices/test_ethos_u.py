@@ -17,7 +17,8 @@ from mlpack_edge.devices.targets.target import Refused, TargetOptions
 from mlpack_edge.runtimes.measuring.comparison import compare
 from mlpack_edge.runtimes.measuring.plan import Plan
 from mlpack_edge.runtimes.measuring.prepared import PreparedModel, prepare
-from mlpack_edge.runtimes.measuring.result import BenchResult, result_from_json
+from mlpack_edge.runtimes.measuring.result import BenchResult
+from mlpack_edge.runtimes.measuring.stored import result_from_json
 from tests.converters.tflite_from_onnx.lowered import lower
 from tests.converters.tflite_from_onnx.quantized_nets import NETS, quantized
 

@@ -11,8 +11,8 @@ from mlpack_edge.runtimes.measuring.result import (
     QUIET_SAMPLES,
     BenchResult,
     Launch,
-    result_from_json,
 )
+from mlpack_edge.runtimes.measuring.stored import result_from_json
 from tests.runtimes.measuring.simulated import launch, result
 
 

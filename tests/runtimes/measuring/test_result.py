@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 
 from mlpack_edge.core.errors import BadInput
-from mlpack_edge.runtimes.measuring.result import Comparison, Launch, result_from_json
+from mlpack_edge.runtimes.measuring.result import Comparison, Launch
+from mlpack_edge.runtimes.measuring.stored import result_from_json
 from tests.runtimes.measuring.simulated import BUSY, launch, result, side_by_side
 
 Json = dict[str, Any]
