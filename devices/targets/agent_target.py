@@ -6,22 +6,27 @@ import hashlib
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import numpy as np
 from numpy.typing import NDArray
 
-from mlpack_edge.core.errors import BadInput, CheckFailed, MlpackError, Unsupported, WorkerFault, error_from_json
-from mlpack_edge.devices.targets.agent.arrays import packed, unpacked
+from mlpack_edge.core.errors import BadInput, CheckFailed, MlpackError, Unsupported, WorkerFault
+from mlpack_edge.devices.targets.agent.arrays import packed
+from mlpack_edge.devices.targets.answers import (
+    Measured,
+    hello_from_answer,
+    measured_from_answer,
+    rows_from_answer,
+    sets_from_answer,
+)
 from mlpack_edge.devices.targets.profile_pass import profile_rows_of
 from mlpack_edge.devices.targets.session import AgentSession
 from mlpack_edge.devices.targets.target import Refused, TargetOptions
 from mlpack_edge.runtimes.measuring.plan import Plan
 from mlpack_edge.runtimes.measuring.prepared import PreparedModel, digest_of_files
-from mlpack_edge.runtimes.measuring.result import BenchResult, Launch
+from mlpack_edge.runtimes.measuring.result import BenchResult
 from mlpack_edge.runtimes.worker import Limits
 
 Array = NDArray[Any]
 Json = dict[str, Any]
-_DISTRIBUTIONS = {"onnx": ("onnxruntime",), "tflite": ("ai-edge-litert", "tflite-runtime")}
 
 
 class AgentTarget:
@@ -46,12 +51,15 @@ class AgentTarget:
         if self._session is None:
             self.options.stage(f"reaching {self.name}")
             self._session = self._start()
-            self._hello = self._session.ask("hello", within=self.options.time_limit)[0]
+            self._hello = self._greeted(self._session)
         return self._session
 
     def describe(self) -> Json:
-        self._hello = self.session.ask("hello", within=self.options.time_limit)[0]
+        self._hello = self._greeted(self.session)
         return self._hello
+
+    def _greeted(self, session: AgentSession) -> Json:
+        return hello_from_answer(session.ask("hello", within=self.options.time_limit)[0], self.name)
 
     def bench(self, models: Sequence[PreparedModel], plan: Plan) -> list[BenchResult | Refused]:
         before = self.describe()["environment"]
@@ -62,24 +70,21 @@ class AgentTarget:
             except MlpackError as refusal:
                 early[place] = refusal
         answer, _ = self.session.ask("measure", models=jobs, plan=plan.to_json())
-        launches, faults, floors = iter(answer["launches"]), iter(answer["faults"]), answer["floors"]
+        found, floors, after = measured_from_answer(answer, len(jobs), self.name)
+        measured, environment = iter(found), between(before, after)
         made: list[BenchResult | Refused] = []
         for place, model in enumerate(models):
-            if place in early:
-                made.append(Refused(model.name, early[place]))
-                continue
-            own, fault = next(launches), next(faults)
-            if fault is not None:
-                made.append(Refused(model.name, of_model(model, error_from_json({"data": {}, **fault}))))
+            one = early[place] if place in early else next(measured)
+            if isinstance(one, MlpackError):
+                made.append(Refused(model.name, one if place in early else of_model(model, one)))
             else:
-                floor = floors.get(f"{model.format} {own[0]['io']}")
-                made.append(self._result(model, plan, own, floor, between(before, answer["environment"])))
+                made.append(self._result(model, plan, one, floors.get(f"{model.format} {one.io}"), environment))
         return made
 
     def outputs(self, model: PreparedModel, plan: Plan) -> list[Mapping[str, Array]]:
         job = {**plan.to_json(), **self._job(model)}
         try:
-            return list(unpacked(self.session.ask("outputs", **job)[1]))
+            return list(sets_from_answer(self.session.ask("outputs", **job)[1], self.name))
         except MlpackError as fault:
             raise of_model(model, fault) from fault
 
@@ -93,8 +98,7 @@ class AgentTarget:
 
         def time_models(blob: bytes) -> list[Json]:
             feeds = self._put(f"{hashlib.sha256(blob).hexdigest()[:20]}.feeds", blob)
-            timed: list[Json] = self.session.ask("cut_outs", **{**job, "feeds": feeds})[0]["timed"]
-            return timed
+            return rows_from_answer(self.session.ask("cut_outs", **{**job, "feeds": feeds})[0], "timed", self.name)
 
         limits = Limits(plan.time_limit, plan.memory_bytes)
         try:
@@ -109,18 +113,15 @@ class AgentTarget:
         self._placed.clear()
 
     def _result(
-        self, model: PreparedModel, plan: Plan, launches: list[Json], floor: float | None, environment: Json
+        self, model: PreparedModel, plan: Plan, measured: Measured, floor: float | None, environment: Json
     ) -> BenchResult:
-        digests = {launch["output_digest"] for launch in launches}
-        name, version = launches[0]["runtime"]
         return BenchResult(
             model=model.name, format=model.format, model_sha256=model.sha256, bytes=model.bytes, target=self.name,
-            threads=plan.threads, batch=model.batch, launches=tuple(_launch(launch) for launch in launches),
+            threads=plan.threads, batch=model.batch, launches=measured.launches,
             harness_floor_ns=floor,
-            environment={**environment, "runtime": {"name": name, "version": version}},
-            input_digest=model.input_digest,
-            output_digest=digests.pop() if len(digests) == 1 else "differs between processes",
-            io=launches[0]["io"], spinning=plan.spinning if model.format == "onnx" else None,
+            environment={**environment, "runtime": measured.runtime}, input_digest=model.input_digest,
+            output_digest=measured.output_digest, io=measured.io,
+            spinning=plan.spinning if model.format == "onnx" else None,
         )  # fmt: skip
 
     def _job(self, model: PreparedModel) -> Json:
@@ -150,26 +151,17 @@ def between(before: Json, after: Json) -> Json:
     """The environment of a measurement from what was read before and after it."""
     made = {name: value for name, value in after.items() if name not in ("load", "steal")}
     made |= {
-        "load_before": before["load"],
-        "load_after": after["load"],
-        "temperature_before_c": before["temperature_c"],
+        "load_before": before.get("load"),
+        "load_after": after.get("load"),
+        "temperature_before_c": before.get("temperature_c"),
+        "stolen_share": None,
     }
-    if before["throttled"] != after["throttled"]:
-        made["throttled"] = f"{before['throttled']} became {after['throttled']}"
-    made["stolen_share"] = None
-    if before["steal"] and after["steal"] and after["steal"][1] > before["steal"][1]:
+    throttled = [one.get("throttled") or "none" for one in (before, after)]
+    if throttled[0] != throttled[1]:
+        made["throttled"] = f"{throttled[0]} became {throttled[1]}"
+    if before.get("steal") and after.get("steal") and after["steal"][1] > before["steal"][1]:
         made["stolen_share"] = (after["steal"][0] - before["steal"][0]) / (after["steal"][1] - before["steal"][1])
     return made
-
-
-def _launch(record: Json) -> Launch:
-    return Launch(
-        tuple(np.array(block["samples_ns"], np.uint64) for block in record["blocks"]),
-        tuple(np.frombuffer(block["clean"].encode(), np.uint8) == ord("1") for block in record["blocks"]),
-        record["load_ns"], record["first_call_ns"], record["peak_rss_bytes"], record["warm_up_calls"],
-        record["settled"], record["round"],
-        tuple(np.frombuffer(block["quiet"].encode(), np.uint8) == ord("1") for block in record["blocks"]),
-    )  # fmt: skip
 
 
 def _refuse_changed(model: PreparedModel) -> None:

@@ -12,6 +12,7 @@ from mlpack_edge.devices.emulation.boards import profile_named
 from mlpack_edge.devices.emulation.counts import read_regions
 from mlpack_edge.devices.emulation.launch import launcher
 from mlpack_edge.devices.targets.agent_target import AgentTarget, of_model
+from mlpack_edge.devices.targets.answers import counted_from_answer
 from mlpack_edge.devices.targets.session import AgentSession, bootstrap
 from mlpack_edge.devices.targets.target import Refused, TargetOptions
 from mlpack_edge.runtimes.measuring.plan import Plan
@@ -58,23 +59,26 @@ class EmulatedTarget(AgentTarget):
         self._counts.unlink(missing_ok=True)
         try:
             answer = self.session.ask("count", **{**plan.to_json(), **self._job(model), "calls": _CALLS})[0]
+            marked, told = counted_from_answer(answer, self.name)
             regions = read_regions(self._counts)
         except MlpackError as fault:
             return Refused(model.name, of_model(model, fault))
-        if len(regions) != len(answer["regions"]):
-            said = f"{model.name}: {len(regions)} regions were counted, not {len(answer['regions'])}"
+        if len(regions) != marked:
+            said = f"{model.name}: {len(regions)} regions were counted, not {marked}"
             return Refused(model.name, WorkerFault(said, "run it again"))
         nothing, calls = regions[0::2], regions[1::2]
         counts = {
             name: max(0, round((sum(one[name] for one in calls) - sum(one[name] for one in nothing)) / len(calls)))
             for name in calls[0]
         }
-        name, version = answer["runtime"]
+        if not counts["total"]:
+            said = f"{model.name}: no instruction was counted beside those of the measuring itself"
+            return Refused(model.name, WorkerFault(said, "run it again"))
         return BenchResult(
             model=model.name, format=model.format, model_sha256=model.sha256, bytes=model.bytes, target=self.name,
             threads=1, batch=model.batch, launches=(), harness_floor_ns=None,
-            environment={**place, "runtime": {"name": name, "version": version}}, input_digest=model.input_digest,
-            output_digest=answer["output_digest"], io=answer["io"], instructions=counts,
+            environment={**place, "runtime": told.runtime}, input_digest=model.input_digest,
+            output_digest=told.output_digest, io=told.io, instructions=counts,
             spinning=False if model.format == "onnx" else None,
         )  # fmt: skip
 

@@ -12,8 +12,9 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NoReturn
 
-from mlpack_edge.core.errors import Interrupted, IoFault, MlpackError, WorkerFault, error_from_json
+from mlpack_edge.core.errors import Interrupted, IoFault, MlpackError, WorkerFault
 from mlpack_edge.devices.targets.agent.source import agent_source
+from mlpack_edge.devices.targets.answers import error_from_answer
 
 Json = dict[str, Any]
 #: How long an agent may take to clean up once its input has ended; one that never answered has nothing to clean.
@@ -22,8 +23,9 @@ _LEAVE_S, _LEAVE_EARLY_S = 10.0, 1.0
 _TERMINATE_S = 3.0
 #: Something takes no bytes at all for so long: it hangs.
 _STALL_S = 120.0
-#: The longest line of an answer; before the first answer, which is short, it is not our agent that talks so much.
-_LONGEST, _LONGEST_FIRST = 1 << 30, 1 << 16
+#: The longest line of an answer; before the first answer, which is short, it is not our agent that talks so much. And the
+#: most bytes behind one: what a target sends is held in this machine's memory.
+_LONGEST, _LONGEST_FIRST, _MOST_BYTES = 1 << 30, 1 << 16, 1 << 33
 _BLOCK = 1 << 20
 #: The text for `python -c`: it runs what comes on its input up to an @. No newline, quote, backslash or exclamation
 #: mark, which not all shells leave alone, and nothing that Python 2 does not know.
@@ -115,8 +117,7 @@ class AgentSession:
                 self._answered = True
                 if isinstance(found.get("stage"), str):
                     self._stage(found["stage"])
-                elif isinstance(found.get("error"), dict):
-                    refusal = self._refusal(found["error"])
+                elif (refusal := error_from_answer(found.get("error"))) is not None:
                     break
                 elif isinstance(found.get("ok"), dict):
                     return found["ok"], block
@@ -200,7 +201,7 @@ class AgentSession:
             wanted = int(record.get("bytes", 0))
         except (ValueError, TypeError, AttributeError, OverflowError, RecursionError):
             wanted = -1
-        if wanted < 0:
+        if not 0 <= wanted <= _MOST_BYTES:
             self._babble(line[:200].decode("utf-8", "replace"))
         pieces = []
         while wanted:
@@ -244,12 +245,6 @@ class AgentSession:
         """What the command printed beside its answers, the last part of it."""
         self._noise.seek(max(0, self._noise.seek(0, os.SEEK_END) - 100_000))
         return self._noise.read().decode("utf-8", "replace").strip()
-
-    def _refusal(self, record: Json) -> MlpackError:
-        texts = {name: record.get(name, "") for name in ("kind", "message", "why", "hint")}
-        if not all(isinstance(text, str) for text in texts.values()):
-            self._babble(json.dumps(record))
-        return error_from_json({"data": {}, **texts})
 
     def _babble(self, said: str) -> NoReturn:
         """A shell that greets on standard output spoils the conversation."""
