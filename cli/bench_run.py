@@ -86,7 +86,7 @@ def _prepared(request: Request, notes: list[str]) -> tuple[list[PreparedModel], 
                 limits=limits_of(request.time_limit, request.memory_limit), on_stage=show_stage,
             )  # fmt: skip
         except MlpackError as fault:
-            if len(request.models) == 1:
+            if len(request.models) == 1 or isinstance(fault, Interrupted):
                 raise
             refused.append(Refused(name, fault))
             continue

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import replace
@@ -15,6 +14,7 @@ from mlpack_edge.cli.bench_text import bench_text
 from mlpack_edge.cli.outcome import Outcome, show_stage
 from mlpack_edge.core.errors import BadInput, Unsupported
 from mlpack_edge.core.files import publish, refuse_existing
+from mlpack_edge.core.scratch import scratch_folder
 from mlpack_edge.devices.calibration import (
     calibration_from_results,
     read_calibration,
@@ -92,7 +92,7 @@ def _all(target: Target, models: Sequence[PreparedModel], plan: Plan) -> list[Be
 @contextmanager
 def calibration_models(formats: Sequence[str]) -> Iterator[list[PreparedModel]]:
     """The models in these formats, made in a child process and kept while the context lasts."""
-    with tempfile.TemporaryDirectory() as folder:
+    with scratch_folder() as folder:
         run_isolated(
             "mlpack_edge.cli.calibrate:make_models",
             {"folder": folder},

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import tempfile
 from collections.abc import Sequence
 from contextlib import closing
 from dataclasses import dataclass
@@ -12,6 +11,7 @@ from typing import Any
 
 from mlpack_edge.cli.outcome import show_stage
 from mlpack_edge.core.errors import BadInput, CheckFailed, MlpackError, Unsupported
+from mlpack_edge.core.scratch import scratch_folder
 from mlpack_edge.devices.targets.target import Target, TargetOptions, open_target
 from mlpack_edge.runtimes.array_sets import load_sets, save_sets
 from mlpack_edge.runtimes.measuring.plan import Plan
@@ -71,7 +71,7 @@ def check_on_targets(
     Raises MlpackError where a target cannot be reached, with the items so far in `data["result"]`.
     """
     done: list[Json] = []
-    with tempfile.TemporaryDirectory(prefix="mlpack-check-") as folder:
+    with scratch_folder() as folder:
         made = run_isolated(
             "mlpack_edge.converters.machine_jobs:make_rows",
             {**payload, "names": list(subject.names), "file": subject.place, "folder": folder},

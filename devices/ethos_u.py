@@ -16,6 +16,7 @@ from typing import Any
 from numpy.typing import NDArray
 
 from mlpack_edge.core.errors import BadInput, Interrupted, MissingExtra, MlpackError, Unsupported, WorkerFault
+from mlpack_edge.core.scratch import scratch_folder
 from mlpack_edge.devices.targets.target import Refused, TargetOptions
 from mlpack_edge.devices.vela import Estimate, config_from_address, estimate_from_vela
 from mlpack_edge.runtimes.measuring.plan import Plan
@@ -94,7 +95,7 @@ class EthosUTarget:
                 f"{model.name} is an ONNX model, and vela compiles TFLite",
                 f"mlpack convert {model.path} -o {model.path.with_suffix('.tflite')}",
             )
-        with tempfile.TemporaryDirectory() as folder:
+        with scratch_folder() as folder:
             # A name of ours: the model's could begin with a dash, and vela writes it into its table.
             shutil.copyfile(model.path, Path(folder, "model.tflite"))
             words = [
@@ -149,7 +150,7 @@ def _vela(given: Path | None) -> Path:
 
 def _version(command: list[str], seconds: float) -> str:
     """Other programs are called vela too; Arm's prints nothing but its version."""
-    with tempfile.TemporaryDirectory() as folder:
+    with scratch_folder() as folder:
         code, printed = _run([*command, "--version"], Path(folder), seconds, None, "vela --version")
     version = printed.strip()
     if code or not re.fullmatch(r"\d+\.\d+\.\d+\S*", version):

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import re
-import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
 from mlpack_edge.core.errors import Json, Unsupported
+from mlpack_edge.core.scratch import scratch_folder
 from mlpack_edge.devices.emulation.boards import Profile
 from mlpack_edge.devices.emulation.debian import Apt, Package
 from mlpack_edge.devices.emulation.wheels import Pip, wanted
@@ -54,7 +54,7 @@ def select(profile: Profile, apt: Apt, keep_open: tuple[int, ...] = ()) -> Selec
             f"emulated:{profile.name} needs Python {profile.python}, and this Debian's is {python}",
             "run mlpack in a container made from debian:bookworm", why=f"there are no wheels of {pinned} for it",
         )  # fmt: skip
-    with tempfile.TemporaryDirectory() as scratch:
+    with scratch_folder() as scratch:
         wheels = Pip(profile.machine, python, found[0], keep_open).resolve(wanted(profile.wheels), Path(scratch))
     return Selection(debian, wheels, python, found[0])
 

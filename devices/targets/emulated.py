@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from mlpack_edge.core.errors import BadInput, MlpackError, WorkerFault
+from mlpack_edge.core.scratch import scratch_folder
 from mlpack_edge.devices.emulation.boards import profile_named
 from mlpack_edge.devices.emulation.counts import read_regions
 from mlpack_edge.devices.emulation.launch import launcher
@@ -45,7 +45,7 @@ class EmulatedTarget(AgentTarget):
         if plan.threads != 1:
             raise BadInput("instructions are counted at one thread", "leave --threads away")
         self.close()
-        with tempfile.TemporaryDirectory() as folder:
+        with scratch_folder() as folder:
             self._counts = Path(folder, "counts")
             try:
                 place = self.describe()["environment"]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -10,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from mlpack_edge.core.scratch import scratch_folder
 from mlpack_edge.runtimes.array_files import load_arrays, save_arrays
 from mlpack_edge.runtimes.litert.cut_out import Cut, CutOut, cut
 from mlpack_edge.runtimes.worker import Limits, run_isolated
@@ -23,7 +23,7 @@ def cut_isolated(
     on_stage: Callable[[str], None] | None = None,
 ) -> Cut:  # fmt: skip
     """As `cut`. Raises what it raises, and WorkerFault where the child dies of the file."""
-    with tempfile.TemporaryDirectory() as folder:
+    with scratch_folder() as folder:
         given, made = Path(folder, "feeds.npz"), Path(folder, "made.npz")
         names = save_arrays(given, {str(place): array for place, array in enumerate(feeds)})
         payload = {

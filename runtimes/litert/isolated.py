@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -11,6 +10,7 @@ from typing import Any
 from numpy.typing import NDArray
 
 from mlpack_edge.core.errors import WorkerFault
+from mlpack_edge.core.scratch import scratch_folder
 from mlpack_edge.runtimes.array_files import load_arrays, save_arrays
 from mlpack_edge.runtimes.litert.library import library
 from mlpack_edge.runtimes.litert.runner import DEFAULTS, LitertOptions, LitertRunner
@@ -50,7 +50,7 @@ def run_file(
 
     Raises what the runner raises, and WorkerFault where the child died, hung or ran out of memory.
     """
-    with tempfile.TemporaryDirectory() as folder:
+    with scratch_folder() as folder:
         given, made = Path(folder, "feeds.npz"), Path(folder, "outputs.npz")
         names = save_arrays(given, feeds)
         payload = {

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -11,6 +10,7 @@ import onnx
 import onnxruntime
 
 from mlpack_edge.core.errors import CheckFailed
+from mlpack_edge.core.scratch import scratch_folder
 from mlpack_edge.runtimes.onnxruntime import FAULTS
 
 Json = dict[str, Any]
@@ -33,7 +33,7 @@ def stands_for(path: Path) -> dict[str, list[str]]:
 
     Raises CheckFailed where ONNX Runtime does not open the file.
     """
-    with tempfile.TemporaryDirectory() as folder:
+    with scratch_folder() as folder:
         made = Path(folder, "optimized.onnx")
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads, options.log_severity_level = 1, 4

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +12,7 @@ from numpy.typing import NDArray
 
 from mlpack_edge.core.errors import BadInput
 from mlpack_edge.core.files import io_fault
+from mlpack_edge.core.scratch import scratch_folder
 from mlpack_edge.runtimes.array_files import load_arrays
 from mlpack_edge.runtimes.recognise.sniff import sniff
 from mlpack_edge.runtimes.worker import Limits, run_isolated
@@ -62,7 +62,7 @@ def prepare(
             f"{path} is a {kind} model, which no target runs as it is",
             f"mlpack convert {path} -o model.onnx, and measure that",
         )
-    with tempfile.TemporaryDirectory() as folder:
+    with scratch_folder() as folder:
         made = Path(folder, "feeds.npz")
         answer = run_isolated(
             "mlpack_edge.runtimes.measuring.feeds:make_feeds",

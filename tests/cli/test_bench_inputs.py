@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import signal
 import subprocess
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,7 +14,7 @@ import onnx
 import pytest
 from onnx import helper
 
-from tests.cli.mlpack import mlpack, mlpack_json
+from tests.cli.mlpack import LINE, mlpack, mlpack_json
 
 QUICK = ("--seconds", "0.2", "--processes", "2")
 
@@ -106,3 +108,15 @@ def test_the_page_never_replaces_what_is_measured(tmp_path: Path) -> None:
     before = path.read_bytes()
     done = mlpack("bench", "net.onnx", "--html", "./net.onnx", "--force", cwd=tmp_path)
     assert done.returncode == 2 and path.read_bytes() == before
+
+
+def test_an_interrupt_while_one_of_several_models_is_opened_ends_the_run(tmp_path: Path) -> None:
+    """It is no refusal of that model: nothing is measured any more."""
+    for name in "abcdefgh":
+        _relu(tmp_path / f"{name}.onnx", 4)
+    models = [f"{name}.onnx" for name in "abcdefgh"]
+    with subprocess.Popen([*LINE, "bench", *models, "--json"], cwd=tmp_path, stdout=subprocess.PIPE) as running:
+        time.sleep(1.5)  # each takes some .3 s to open
+        running.send_signal(signal.SIGINT)
+        document = json.loads(running.communicate(timeout=60)[0])
+    assert running.returncode == 1 and document["error"]["kind"] == "interrupted" and "results" not in document
