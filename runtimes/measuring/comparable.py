@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from mlpack_edge.runtimes.measuring.result import BenchResult
@@ -58,9 +59,19 @@ def _weaknesses(one: BenchResult) -> list[str]:
     unsettled = sum(not launch.settled for launch in one.launches)
     if unsettled:
         found.append(f"{one.model} had not settled after warming up in {unsettled} of {len(one.launches)} launches")
-    if one.environment.get("throttled"):
+    if _throttled(one.environment.get("throttled")):
         found.append(f"{one.model} ran while the machine was throttled")
     return found
+
+
+def _throttled(said: Any) -> bool:
+    """Whether it was so while it measured. What targets say: bits of a Raspberry Pi's firmware (0x50000), of which the low
+    four are now and the others since boot; how often since boot (12); a word of Android's; `... became ...` where it changed.
+    """
+    text = str(said or "")
+    if re.fullmatch(r"0x[0-9a-f]+", text):
+        return bool(int(text, 16) & 0xF)
+    return bool(text) and not text.isdecimal()
 
 
 def _target(one: BenchResult) -> str:

@@ -93,10 +93,12 @@ def environment() -> Json:
 
 
 def _throttled() -> Optional[str]:
-    """What a Raspberry Pi's firmware says (bit 0 under-voltage, 1 capped, 2 throttled, 3 soft limit; 16 to 19 since boot)."""
+    """0x and what a Raspberry Pi's firmware says (bit 0 under-voltage, 1 capped, 2 throttled, 3 soft limit; 16 to 19 the
+    same since boot); else how often the cores of an x86 were throttled since boot.
+    """
     said = _text("/sys/devices/platform/soc/soc:firmware/get_throttled")
     if said:
-        return said
+        return "0x" + said
     counts = [_text("/sys/devices/system/cpu/cpu%d/thermal_throttle/core_throttle_count" % cpu) for cpu in range(256)]
     numbers = [int(count) for count in counts if count.isdigit()]
     return str(sum(numbers)) if numbers else None

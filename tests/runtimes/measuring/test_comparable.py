@@ -68,12 +68,21 @@ def test_counts_do_not_depend_on_who_emulates_but_on_what() -> None:
         (_on(io="run"), "io binding against run"),
         (_on(input_digest="99" * 32), "inputs differ: digest cdcdcdcdcdcd against 999999999999"),
         (_on({"throttled": True}), "net.onnx ran while the machine was throttled"),
+        (_on({"throttled": "0x50005"}), "net.onnx ran while the machine was throttled"),
+        (_on({"throttled": "3 became 4"}), "net.onnx ran while the machine was throttled"),
+        (_on({"throttled": "severe"}), "net.onnx ran while the machine was throttled"),
         (_on({"runtime": None}), "runtime onnxruntime 1.31.1 against unknown"),
     ],
 )
 def test_what_is_noted_and_compared_all_the_same(other: BenchResult, note: str) -> None:
     assert why_not_comparable(_on(), other) is None
     assert notes(_on(), other) == (note,)
+
+
+@pytest.mark.parametrize("said", [None, False, "0", "12", "0x0", "0x50000"])
+def test_a_machine_that_was_throttled_before_or_never_was_not_while_it_measured(said: object) -> None:
+    """Counters and a Raspberry Pi's upper bits are of the time since boot."""
+    assert notes(_on({"throttled": said}), _on({"throttled": said})) == ()
 
 
 def test_spinning_is_noted_where_both_say_it() -> None:
