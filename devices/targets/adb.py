@@ -145,7 +145,7 @@ class AdbTarget:
         if self._keeper is None:
             self._keeper = self._adb.hold(["-s", self._serial, "shell", android.KEEPER], self._options.time_limit)
             word, _, folder = self._keeper.line.partition(" ")
-            if word != android.FOLDER or not folder:
+            if word != android.FOLDER or not android.FOLDER_NAME.fullmatch(folder):
                 raise IoFault(
                     f"no temporary folder could be made on {self.name}",
                     f"look at it: adb -s {self._serial} shell df {android.TEMPORARY}", why=self._keeper.line,

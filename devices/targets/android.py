@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from pathlib import Path
 
 from mlpack_edge.core.errors import BadInput, IoFault, MlpackError, Unsupported
@@ -12,6 +13,8 @@ GUIDE = "docs/how-to/bench-android.md"
 TEMPORARY = "/data/local/tmp"
 #: What the keeper says once its folder is there.
 FOLDER = "mlpack-folder"
+#: It comes back into lines for a shell, some of which people are told to type on their own machine.
+FOLDER_NAME = re.compile(r"/[\w./-]*/mlpack-\w+", re.ASCII)
 
 #: Holds a folder as long as its input is open. The end of the input, of the connection or of the shell kills what runs
 #: there and removes it: also where the computer that asked for it is gone. `read`, not `cat`: the shell's own commands

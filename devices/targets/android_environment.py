@@ -69,7 +69,7 @@ def environment_from_text(text: str, serial: str) -> Json:
     machine, _, kernel = parts["kernel"].partition("\n")
     chip = " ".join(parts[name] for name in ("ro.soc.manufacturer", "ro.soc.model") if parts[name])
     device = " ".join(parts[name] for name in ("ro.product.manufacturer", "ro.product.model") if parts[name])
-    load = re.match(r"([\d.]+) ([\d.]+) ([\d.]+)", parts["load"])
+    load = re.match(r"(\d+\.\d+) (\d+\.\d+) (\d+\.\d+)", parts["load"])
     status = _thermal_status(parts["thermal"])
     emulator = "1" in (parts["ro.kernel.qemu"], parts["ro.boot.qemu"])
     identity = f"mlpack android {parts['ro.serialno'] or serial} {device}"
@@ -81,7 +81,7 @@ def environment_from_text(text: str, serial: str) -> Json:
         "device": device or None,
         "board": parts["ro.board.platform"] or None,
         "android": parts["ro.build.version.release"] or None,
-        "android_sdk": int(parts["ro.build.version.sdk"]) if parts["ro.build.version.sdk"].isdigit() else None,
+        "android_sdk": int(parts["ro.build.version.sdk"]) if parts["ro.build.version.sdk"].isdecimal() else None,
         "build": parts["ro.build.fingerprint"] or None,
         "abis": parts["ro.product.cpu.abilist"] or parts["ro.product.cpu.abi"],
         "governor": ", ".join(dict.fromkeys(parts["governors"].split())) or None,
@@ -128,14 +128,14 @@ def _cpuinfo(text: str) -> Json:
 
 def _megahertz(text: str) -> list[float]:
     """Of each core; the files have kHz."""
-    return [int(word) / 1000 for word in text.split() if word.isdigit()]
+    return [int(word) / 1000 for word in text.split() if word.isdecimal()]
 
 
 def _temperature(service: str, zones: str) -> float | None:
     """Of the CPU's sensors (mType 0, android.hardware.thermal TemperatureType.CPU), else of zones named after it."""
     _, now, body = service.rpartition("Current temperatures from HAL:")
     body = body.split("Current cooling devices")[0] if now else service
-    found = [float(value) for value in re.findall(r"Temperature\{mValue=(-?[\d.]+), mType=0,", body)]
+    found = [float(value) for value in re.findall(r"Temperature\{mValue=(-?\d+(?:\.\d+)?), mType=0,", body)]
     if not found:
         named = re.findall(r"(?mi)^(\S*(?:cpu|soc|tsens)\S*) (-?\d+)$", zones)
         found = [int(value) / 1000 if abs(int(value)) > 1000 else float(value) for _, value in named]
@@ -160,4 +160,4 @@ def _battery(text: str) -> Json | None:
 def _free_bytes(text: str) -> int | None:
     """From POSIX's or toybox's `df -k`: the fourth column of the last line."""
     words = text.splitlines()[-1].split() if text else []
-    return int(words[3]) * 1024 if len(words) > 3 and words[3].isdigit() else None
+    return int(words[3]) * 1024 if len(words) > 3 and words[3].isdecimal() else None

@@ -18,6 +18,7 @@ It times whole microseconds. Its percentile p of n samples is the one at place n
 
 from __future__ import annotations
 
+import math
 import re
 import shlex
 import signal
@@ -34,8 +35,8 @@ END = "mlpack-exit"
 _KIB = 1024
 _LEVEL = re.compile(r"^(?:native : \S+ )?(?:(INFO|WARN|WARNING|ERROR|FATAL): ?)?(.*)$")
 _STATISTICS = re.compile(r"^count=(\d+)\b")
-_PAIR = re.compile(r"(\w+)=(-?[\d.]+(?:e[+-]?\d+)?)")
-_NUMBER = r"(-?[\d.]+(?:e[+-]?\d+)?|-?nan)"
+_PAIR = re.compile(r"(\w+)=(-?\d+(?:\.\d+)?(?:e[+-]?\d+)?)")
+_NUMBER = r"(-?\d+(?:\.\d+)?(?:e[+-]?\d+)?|-?nan)"
 _TIMINGS = re.compile(rf"^Inference timings in us: Init: {_NUMBER}, First inference: {_NUMBER},")
 _OLD_TIMINGS = re.compile(rf"^Average inference timings in us: Warmup: {_NUMBER}, Init: {_NUMBER}, no stats: {_NUMBER}")
 _THREADS = re.compile(r"^(?:#threads used for CPU inference|Num threads): \[(-?\d+)\]")
@@ -122,26 +123,22 @@ def launch_from_output(text: str, threads: int, subject: str, round_: int = 0) -
     statistics = [line for line in plain if _STATISTICS.match(line)]
     timings = next((found for line in plain if (found := _TIMINGS.match(line) or _OLD_TIMINGS.match(line))), None)
     if timings is None or len(statistics) != 2:
-        raise WorkerFault(
-            f"{subject}: benchmark_model ended well, but what it printed is in no form known here",
-            "use the benchmark_model of TensorFlow Lite 2.x or LiteRT: docs/how-to/bench-android.md",
-            why=f"{len(statistics)} lines of statistics where two belong"
-            if timings
-            else "no line of inference timings",
-            output=text[-4000:],
-        )
+        why = f"{len(statistics)} lines of statistics where two belong" if timings else "no line of inference timings"
+        raise _unknown_form(subject, why, text)
     warm_up, timed = (_statistics(line, subject) for line in statistics)
-    old = timings.re is _OLD_TIMINGS
+    load = float(timings[2 if timings.re is _OLD_TIMINGS else 1])
+    if math.isnan(load):
+        raise _unknown_form(subject, "its time of loading is no number", text)
     return ToolLaunch(
         count=int(timed["count"]),
         min_ns=timed["min"],
         max_ns=timed["max"],
         avg_ns=timed["avg"],
-        std_ns=timed["std"],
+        std_ns=timed.get("std"),
         p5_ns=timed.get("p5"),
         p50_ns=timed.get("median"),
         p95_ns=timed.get("p95"),
-        load_ns=round(float(timings[2 if old else 1]) * 1000),
+        load_ns=round(load * 1000),
         first_call_ns=round(warm_up["first"]),
         warm_up_calls=int(warm_up["count"]),
         warm_up_avg_ns=warm_up["avg"],
@@ -219,16 +216,29 @@ def _check_flags(plain: list[str], subject: str) -> None:
 
 
 def _statistics(line: str, subject: str) -> dict[str, float]:
-    """The numbers of a line of counts, times in ns. One value in all samples is every statistic of them."""
+    """The numbers of a line of counts, times in ns. One value in all samples is every statistic of them.
+
+    "std" is not there where rounding makes it "-nan": the tool takes the root of a difference of large sums.
+    """
     found = {name: float(value) for name, value in _PAIR.findall(line)}
     if not found["count"]:
         raise WorkerFault(
             f"{subject}: benchmark_model ran nothing", "give it more seconds", why=line,
         )  # fmt: skip
-    if "min" not in found:
+    if "min" not in found and "curr" in found:
         only = found["curr"]
         found = {"first": only, "min": only, "max": only, "avg": only, "std": 0.0, **found}
+    if lacking := [name for name in ("first", "min", "max", "avg") if name not in found]:
+        raise _unknown_form(subject, f"no {lacking[0]} in {line!r:.200}", line)
     return {name: value if name == "count" else value * 1000 for name, value in found.items()}
+
+
+def _unknown_form(subject: str, why: str, text: str) -> WorkerFault:
+    return WorkerFault(
+        f"{subject}: benchmark_model ended well, but what it printed is in no form known here",
+        "use the benchmark_model of TensorFlow Lite 2.x or LiteRT: docs/how-to/bench-android.md", why=why,
+        output=text[-4000:],
+    )  # fmt: skip
 
 
 def _mebibytes(plain: list[str], pattern: re.Pattern[str], group: int) -> int | None:

@@ -40,7 +40,7 @@ class ToolLaunch:
     min_ns: float
     max_ns: float
     avg_ns: float
-    std_ns: float
+    std_ns: float | None
     p5_ns: float | None
     p50_ns: float | None
     p95_ns: float | None
@@ -149,12 +149,13 @@ def tool_result_from_json(record: Json) -> ToolResult:
 def _launch_from_json(record: Any, where: str) -> ToolLaunch:
     outer = Fields(record, where)
     inner = Fields(outer.required("summary_ns", dict), f"{where}, summary_ns")
-    needed = {name: inner.number_or_none(name) for name in ("min", "max", "avg", "std")}
+    needed = {name: inner.number_or_none(name) for name in ("min", "max", "avg")}
     if None in needed.values() or not inner.whole("count"):
-        raise BadInput(f"{where}, is damaged: it has no count, min, max, avg or std", MEASURE_AGAIN)
+        raise BadInput(f"{where}, is damaged: it has no count, min, max or avg", MEASURE_AGAIN)
     return ToolLaunch(
         count=inner.whole("count"),
         **{f"{name}_ns": float(value) for name, value in needed.items() if value is not None},
+        std_ns=inner.number_or_none("std"),
         p5_ns=inner.number_or_none("p5"),
         p50_ns=inner.number_or_none("p50"),
         p95_ns=inner.number_or_none("p95"),

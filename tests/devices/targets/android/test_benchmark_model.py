@@ -224,3 +224,20 @@ def test_the_table_of_older_tools_has_a_column_more() -> None:
 def test_no_table_of_operators_is_an_error(text: str) -> None:
     with pytest.raises(WorkerFault, match="table of operators"):
         profile_rows(text)
+
+
+def test_a_deviation_that_rounding_makes_no_number_is_unknown() -> None:
+    found = launch_from_output(OF_2020.replace("std=450", "std=-nan"), 4, "m.tflite")
+    assert found.std_ns is None and found.avg_ns == 33_209_400
+    assert found.to_json()["summary_ns"]["std"] is None
+
+
+@pytest.mark.parametrize(
+    ("there", "instead"),
+    [("Init: 855,", "Init: nan,"), ("avg=33209.4", "avg=nan"), (" curr=33978 min=32641", "")],
+)
+def test_figures_that_are_no_numbers_are_one_error(there: str, instead: str) -> None:
+    text = OF_2020.replace(there, instead)
+    assert text != OF_2020
+    with pytest.raises(WorkerFault, match="in no form known here"):
+        launch_from_output(text, 4, "m.tflite")
