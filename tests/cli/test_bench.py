@@ -6,7 +6,6 @@ import json
 import os
 import signal
 import subprocess
-import tempfile
 import time
 from pathlib import Path
 from typing import Any
@@ -49,10 +48,6 @@ def nets(tmp_path_factory: pytest.TempPathFactory) -> Path:
     _mlp(folder / "large.onnx", 512)
     assert mlpack("convert", "small.onnx", "--to", "tflite", cwd=folder).returncode == 0
     return folder
-
-
-def _left_behind() -> set[str]:
-    return {path.name for path in Path(tempfile.gettempdir()).glob("mlpack-agent-*")}
 
 
 def test_the_document_holds_what_was_promised(nets: Path) -> None:
@@ -213,13 +208,15 @@ def _killing(path: Path) -> Path:
 
 
 def test_a_model_that_wants_all_memory_ends_alone(nets: Path, tmp_path: Path) -> None:
-    before = _left_behind()
+    scratch = tmp_path / "scratch"
+    scratch.mkdir()
     _killing(tmp_path / "killing.onnx")
     (tmp_path / "small.onnx").write_bytes((nets / "small.onnx").read_bytes())
-    code, document = mlpack_json("bench", "small.onnx", "killing.onnx", *QUICK, cwd=tmp_path)
-    assert code == 1 and [result["model"] for result in document["results"]] == ["small.onnx"]
+    done = mlpack("bench", "small.onnx", "killing.onnx", *QUICK, "--json", cwd=tmp_path, TMPDIR=str(scratch))
+    document = json.loads(done.stdout)
+    assert done.returncode == 1 and [result["model"] for result in document["results"]] == ["small.onnx"]
     assert "killing.onnx" in document["error"]["message"]
-    assert _left_behind() <= before
+    assert not list(scratch.iterdir())
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
