@@ -89,7 +89,7 @@ def _counts(results: list[Json]) -> str:
             found = result["calibrated_ns"]
             text += (
                 f"\n{result['model']}: {duration(found['low'])} to {duration(found['high'])} on {found['board']}, "
-                f"by its calibration of {found['date']}"
+                f"by its calibration of {found['date']} (spread {found['spread']:.3g})"
             )
     return text
 
@@ -120,7 +120,12 @@ def _profile(result: Json) -> str:
     """By operator type; the page and the document have each operator."""
     groups = grouped(result["profile"])
     rows = [
-        (f"{100 * group['share']:.1f}%", duration(group["ns"]), str(group["operators"]), group["op"])
+        (
+            "-" if group["share"] is None else f"{100 * group['share']:.1f}%",
+            duration(group["ns"]),
+            str(group["operators"]),
+            group["op"],
+        )
         for group in groups[:_PROFILE_ROWS]
     ]
     more = len(groups) - len(rows)
@@ -138,6 +143,6 @@ def _environment(result: Json) -> str:
     ]  # fmt: skip
     if result["harness_floor_ns"]:
         facts.append(f"measuring costs {duration(result['harness_floor_ns'])}")
-    if found.get("load_before") and not result["instructions"]:
+    if found.get("load_before") and found.get("load_after") and not result["instructions"]:
         facts.append(f"load {found['load_before'][0]:.2g} before, {found['load_after'][0]:.2g} after")
     return "on " + ", ".join(fact for fact in facts if fact)

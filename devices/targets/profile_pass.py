@@ -54,8 +54,7 @@ def profile_rows_of(
         {"model": np.frombuffer(content, np.uint8)} | {str(place): array for place, array in enumerate(inputs)}
         for content, inputs in timings_wanted(pieces)
     ]
-    made, _, _ = rows_from_cut_outs(pieces, time_models(packed(sets)))
-    return made
+    return rows_from_cut_outs(pieces, time_models(packed(sets)))[0]
 
 
 def _with_origins(

@@ -1,7 +1,8 @@
 """Tables of a profile: grouped by operator, held against the whole, and made from operators that were cut out.
 
 A row is {name, op, calls, ns, share, method}, the time of one inference; `seen_ns`, where there is one, is what the
-runtime's profiler said before it was made to agree with the plain call.
+runtime's profiler said before it was made to agree with the plain call. calls, ns and share are None of an operator that
+could not be timed; `why` says so, and shares are then of the others.
 """
 
 from __future__ import annotations
@@ -22,21 +23,22 @@ SEEN_ENOUGH, LEAST_NS = 0.7, 2000.0
 
 
 def grouped(rows: Iterable[Json]) -> list[Json]:
-    """One row an operator type, the longest first: {op, operators, calls, ns, share}."""
+    """One row an operator type, the longest first: {op, operators, calls, ns, share}; None where none of it was timed."""
     made: dict[str, Json] = {}
     for row in rows:
-        group = made.setdefault(row["op"], {"op": row["op"], "operators": 0, "calls": 0.0, "ns": 0.0, "share": 0.0})
+        group = made.setdefault(row["op"], {"op": row["op"], "operators": 0, "calls": None, "ns": None, "share": None})
         group["operators"] += 1
         for name in ("calls", "ns", "share"):
-            group[name] += row[name]
-    return sorted(made.values(), key=lambda group: -group["ns"])
+            if row[name] is not None:
+                group[name] = (group[name] or 0.0) + row[name]
+    return sorted(made.values(), key=lambda group: -(group["ns"] or 0.0))
 
 
 def coverage(rows: Iterable[Json], whole_ns: float) -> float:
     """The time of all operators over that of a plain call: below 1 by what a call takes around them, above where an
     operator alone takes longer than in its place. NaN where there is no whole.
     """
-    return math.fsum(row["ns"] for row in rows) / whole_ns if whole_ns > 0 else math.nan
+    return math.fsum(row["ns"] or 0.0 for row in rows) / whole_ns if whole_ns > 0 else math.nan
 
 
 def clock_too_coarse(answer: Json) -> bool:
@@ -59,8 +61,8 @@ def timings_wanted(cut: Cut) -> list[tuple[bytes, tuple[Any, ...]]]:
     return wanted
 
 
-def rows_from_cut_outs(cut: Cut, timed: Sequence[Json]) -> tuple[list[Json], float, list[str]]:
-    """(rows, what a call takes beside its operators [ns], notes), from {"ns", "why"} for each of `timings_wanted`.
+def rows_from_cut_outs(cut: Cut, timed: Sequence[Json]) -> tuple[list[Json], float]:
+    """(rows, what a call takes beside its operators [ns]), from {"ns", "why"} for each of `timings_wanted`.
 
     An operator takes (many - one) / (repeats - 1): what a call costs falls out. One that is too large to be repeated
     takes its call less the median of that cost over the others. Raises CheckFailed where nothing ran alone.
@@ -96,7 +98,8 @@ def rows_from_cut_outs(cut: Cut, timed: Sequence[Json]) -> tuple[list[Json], flo
     for row in rows:
         row["share"] = row["ns"] / total if total else 1 / len(rows)
     rows.sort(key=lambda row: -row["ns"])
-    return rows, cost, [f"{op} {name!r} is not in the table: {why}" for op, name, why in refused]
+    untimed = {"calls": None, "ns": None, "share": None, "method": CUT_OUT}
+    return rows + [{"name": name, "op": op, **untimed, "why": why} for op, name, why in refused], cost
 
 
 def runs_of_graphs(rows: Iterable[Json]) -> dict[int, float]:
