@@ -62,6 +62,7 @@ def _run(request: Request) -> Json:
             results = with_calibration(results, request.calibration, target, request.plan())
     if not results and len(refused) == 1:
         raise refused[0].error
+    notes += _crowded(results)
     compared = _compared(results, stored)
     return {
         "results": [result.to_json() for result in results],
@@ -93,6 +94,12 @@ def _prepared(request: Request, notes: list[str]) -> tuple[list[PreparedModel], 
         notes += model.notes
         made.append(replace(model, name=name))
     return made, refused
+
+
+def _crowded(results: Sequence[BenchResult]) -> list[str]:
+    """Threads that wait for each other's core are slower than fewer of them would be."""
+    found = {(one.threads, one.environment.get("cores")) for one in results}
+    return [f"{threads} threads share {cores} cores" for threads, cores in found if cores and threads > cores]
 
 
 def _refuse_ungiven(target: Target, request: Request) -> None:

@@ -41,6 +41,8 @@ _CHILD_ENVIRONMENT = {
     "MALLOC_TRIM_THRESHOLD_": "131072",
     "MALLOC_MMAP_THRESHOLD_": "65536",
 }
+#: With less memory the libraries themselves may not load.
+SMALLEST = 500_000_000
 #: Linux prctl(2) option: the signal a child gets when its parent ends.
 _PR_SET_PDEATHSIG = 1
 
@@ -112,6 +114,8 @@ def run_isolated(
             child.wait()
         if last is None:
             raise _fault(ended, stage, subject, limits, _tail(noise))
+    if "bug" in last and limits.memory < SMALLEST:
+        raise _too_small(subject, limits, last["bug"])
     if "result" in last:
         result: Json = last["result"]
         return result
@@ -161,10 +165,20 @@ def _fault(code: int | None, stage: str, subject: str, limits: Limits, tail: str
             else "the file is damaged, or the library that reads it has a defect; make the file again from its source",
             why=_last_words(tail), **data,
         )  # fmt: skip
+    if limits.memory < SMALLEST:
+        return _too_small(subject, limits, tail)
     return WorkerFault(
         f"{subject}: the child process ended with code {code}{doing} and gave no answer",
         "mlpack doctor shows whether the installed packages go together",
         why=_last_words(tail), **data,
+    )  # fmt: skip
+
+
+def _too_small(subject: str, limits: Limits, said: str) -> MlpackError:
+    """Libraries that find no memory while they are imported fail in any way."""
+    return WorkerFault(
+        f"{subject}: the child process could not work within the memory limit of {limits.memory:,} bytes",
+        f"give it {SMALLEST / 1e6:.0f}MB or more with --memory-limit", why=_last_words(said.strip()),
     )  # fmt: skip
 
 

@@ -120,3 +120,9 @@ def test_an_interrupt_while_one_of_several_models_is_opened_ends_the_run(tmp_pat
         running.send_signal(signal.SIGINT)
         document = json.loads(running.communicate(timeout=60)[0])
     assert running.returncode == 1 and document["error"]["kind"] == "interrupted" and "results" not in document
+
+
+def test_more_threads_than_cores_are_told(tmp_path: Path) -> None:
+    _relu(tmp_path / "net.onnx", 4)
+    code, document = mlpack_json("bench", "net.onnx", *QUICK, "--threads", "1000", cwd=tmp_path)
+    assert code == 0 and any(note.startswith("1000 threads share") for note in document["notes"])

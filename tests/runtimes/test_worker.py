@@ -57,6 +57,15 @@ def test_memory_is_limited() -> None:
         run_isolated(f"{TASKS}:eat", {}, Limits(seconds=60, memory_bytes=500_000_000))
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="RLIMIT_DATA is enforced on Linux")
+@pytest.mark.parametrize("memory", [1, 20_000_000, 40_000_000, 50_000_000])
+def test_a_limit_that_libraries_do_not_load_within_is_named(memory: int) -> None:
+    """They fail in any way then: an ImportError, a SystemError without a reason."""
+    with pytest.raises(WorkerFault, match=r"memory limit|died") as caught:
+        run_isolated("mlpack_edge.runtimes.measuring.feeds:make_feeds", {"kind": "onnx"}, Limits(60, memory))
+    assert "--memory-limit" in caught.value.hint
+
+
 def test_a_defect_keeps_its_traceback() -> None:
     with pytest.raises(WorkerBug, match="ZeroDivisionError"):
         run_isolated(f"{TASKS}:bug", {})
