@@ -73,7 +73,7 @@ class EthosUTarget:
         for model in models:
             self._options.stage(f"compiling {model.name} for {self._config}")
             try:
-                made.append(self._result(model, plan, self._estimate(model, plan)))
+                made.append(self._result(model, self._estimate(model, plan)))
             except (Unsupported, WorkerFault) as fault:
                 made.append(Refused(model.name, fault))
         return made
@@ -121,7 +121,7 @@ class EthosUTarget:
             "runtime": {"name": "ethos-u-vela", "version": self._version},
         }  # fmt: skip
 
-    def _result(self, model: PreparedModel, plan: Plan, estimate: Estimate) -> BenchResult:
+    def _result(self, model: PreparedModel, estimate: Estimate) -> BenchResult:
         assumed = {
             "frequency_mhz": estimate.clock_hz / 1e6, "system_config": estimate.system, "memory_mode": estimate.memory_mode,
         }  # fmt: skip

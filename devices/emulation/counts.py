@@ -46,10 +46,3 @@ def read_regions(path: Path) -> list[dict[str, int]]:
         why = "a line of the counts is cut" if regions else "the guest marked no region, or ended before its end"
         raise WorkerFault("instructions were not counted", _HINT, why=why)
     return regions
-
-
-def per_inference(region: dict[str, int], calls: int) -> dict[str, float]:
-    """A region's counts by call: what the caller itself runs around each call is in them. calls: 1 or more."""
-    if calls < 1:
-        raise ValueError(f"{calls} calls")
-    return {name: region[name] / calls for name in CLASSES}

@@ -40,7 +40,7 @@ def make_feeds(payload: Json, stage: Callable[[str], None]) -> Json:
     sized = sized_signature(signature, shapes, payload["batch"] or None)
     batch = batch_of(sized, signature)
     if payload["data"] and signature.inputs:
-        rows = feeds_from_table(read_table(Path(payload["data"])), _batch_open(sized, signature))
+        rows = feeds_from_table(read_table(Path(payload["data"])), _batch_open(sized))
         check_sizes(rows, sized, signature, payload["data"])
         sets = _cut(rows, by_row(sized, signature), batch, payload["rows"], notes)
     else:
@@ -158,7 +158,7 @@ def batch_of(sized: Signature, signature: Signature) -> int:
     return min(open_ones) if open_ones else firsts.pop() if len(firsts) == 1 else 1
 
 
-def _batch_open(sized: Signature, signature: Signature) -> Signature:
+def _batch_open(sized: Signature) -> Signature:
     """`sized`, any number of rows: what a table is read against."""
     return replace(
         sized,
@@ -224,7 +224,7 @@ def _made(sized: Signature, signature: Signature, batch: int, wanted: int | None
     row_bytes = sum(8.0 * math.prod(map(int, spec.shape)) for spec in sized.inputs) / max(batch, 1)
     sets = _sets(batch, wanted, row_bytes)
     if _is_table(signature):
-        opened = _batch_open(sized, signature)
+        opened = _batch_open(sized)
         rows = next(iter(make_groups(opened, Hints(), sets * batch))).feeds
         return [
             {name: array[start : start + batch] for name, array in rows.items()}

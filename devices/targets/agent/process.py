@@ -8,7 +8,6 @@ import select
 import signal
 import subprocess
 import tempfile
-import time
 from typing import List, Optional, Tuple
 
 from mlpack_edge.devices.targets.agent.frames import Frames, Json, Refusal
@@ -40,10 +39,7 @@ class Child:
         """Its answer. Raises Refusal for what it refuses, for its death, and for silence."""
         with contextlib.suppress(BrokenPipeError):
             self._frames.write(self._job if record is None else record)
-        deadline = time.monotonic() + self._limit
-        ready, _, _ = select.select(
-            [self._frames.reading, self._host.reading], [], [], max(0.0, deadline - time.monotonic())
-        )
+        ready, _, _ = select.select([self._frames.reading, self._host.reading], [], [], self._limit)
         if not ready:
             self.end()
             raise Refusal(

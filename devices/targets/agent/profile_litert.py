@@ -38,7 +38,7 @@ _UKERNEL = re.compile(r" (I?GEMM|GEMV|Reduce2?|VMulCAddC|(?<=\) )Transpose|[A-Za
 _CALLERS = ("WHILE", "IF", "CALL", "CALL_ONCE", "STABLEHLO_COMPOSITE")
 
 
-def profile_tflite(path: str, feeds: Feeds, threads: int, calls: int = 1000, floor_ns: float = 0.0) -> Json:
+def profile_tflite(path: str, feeds: Feeds, threads: int, calls: int = 1000) -> Json:
     """Profile a TFLite file with LiteRT's CompiledModel; the plain call is `Interpreter.invoke`. feeds: by place in the
     file. Rows: name, op, calls, ns, seen_ns, share, node, graph, delegate, part. Raises Refusal (missing-extra) where
     the target has no LiteRT whose profiler is known: cut-out operators are for those.
@@ -72,7 +72,7 @@ def profile_tflite(path: str, feeds: Feeds, threads: int, calls: int = 1000, flo
             events += _litert_events(library, model.profiler)
     finally:
         model.close()
-    return settled("LiteRT profiler", _litert_rows(events, len(profiled.ns)), profiled, plain, floor_ns)
+    return settled("LiteRT profiler", _litert_rows(events, len(profiled.ns)), profiled, plain)
 
 
 def _litert_events(library: LitertLibrary, profiler: Any) -> List[LitertEvent]:

@@ -36,11 +36,9 @@ _NODE = re.compile(r'"node_index" : "(\d+)"')
 _SUFFIX = "_kernel_time"
 
 
-def profile_onnx(
-    path: str, feeds: Feeds, threads: int, spinning: bool, prefix: str, calls: int = 1000, floor_ns: float = 0.0
-) -> Json:
-    """Profile an ONNX file. prefix: of the file that ONNX Runtime writes, which is removed. floor_ns: what a call of a
-    model that does nothing takes. Times are ns per inference; rows: name, op, calls, ns, seen_ns, share, node, parent.
+def profile_onnx(path: str, feeds: Feeds, threads: int, spinning: bool, prefix: str, calls: int = 1000) -> Json:
+    """Profile an ONNX file. prefix: of the file that ONNX Runtime writes, which is removed. Times are ns per inference;
+    rows: name, op, calls, ns, seen_ns, share, node, parent.
 
     name, op: as ONNX Runtime has them after its own fusing. parent: the If, Loop or Scan in whose body it ran, else "";
     an operator that holds others has their time taken off. Fewer than `calls` where they would fill the profiler.
@@ -66,7 +64,7 @@ def profile_onnx(
             plain.block(5, 100_000, BLOCK_S)
             profiled.block(5, most - len(profiled.ns), BLOCK_S)
         events = _onnx_events(end())
-    return settled("onnxruntime profiler", _onnx_rows(events, len(profiled.ns)), profiled, plain, floor_ns)
+    return settled("onnxruntime profiler", _onnx_rows(events, len(profiled.ns)), profiled, plain)
 
 
 def _onnx_call(path: str, feeds: Feeds, threads: int, spinning: bool, prefix: str) -> Tuple[Any, Call]:

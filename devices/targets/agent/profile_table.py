@@ -96,7 +96,7 @@ class Stopwatch:
         return sum(self.ns[place] for place in kept) / len(kept)
 
 
-def settled(method: str, rows: Rows, profiled: Stopwatch, plain: Stopwatch, floor_ns: float) -> Json:
+def settled(method: str, rows: Rows, profiled: Stopwatch, plain: Stopwatch) -> Json:
     """The table: for each operator the mean over the middle calls, made to agree with the plain call within its bounds."""
     kept, made = profiled.middle(), []
     for measured in rows.values():
@@ -104,17 +104,17 @@ def settled(method: str, rows: Rows, profiled: Stopwatch, plain: Stopwatch, floo
         counts = {"calls": round(events, 3), "seen_ns": seen, "ns": seen, "slack": slack}
         made.append({**measured.facts, **counts, "burdened": measured.burdened, "method": method})
     whole, seen = plain.middle_ns(), sum(row["seen_ns"] for row in made)
-    if whole - floor_ns > seen:
-        _share_out(made, whole - floor_ns - seen)
+    if whole > seen:
+        _share_out(made, whole - seen)
     else:
-        _take_off(made, seen - whole + floor_ns)
+        _take_off(made, seen - whole)
     total = sum(row["ns"] for row in made)
     for row in made:
         row["share"] = row["ns"] / total if total else 1 / len(made)
         del row["slack"], row["burdened"]
     made.sort(key=lambda row: -row["ns"])
     return {
-        "method": method, "calls": len(profiled.ns), "kept_calls": len(kept), "whole_ns": whole, "floor_ns": floor_ns,
+        "method": method, "calls": len(profiled.ns), "kept_calls": len(kept), "whole_ns": whole,
         "profiled_ns": profiled.middle_ns(), "seen_ns": seen, "operators_ns": total, "rows": made,
     }  # fmt: skip
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from mlpack_edge.core.errors import WorkerFault
-from mlpack_edge.devices.emulation.counts import CLASSES, per_inference, read_regions
+from mlpack_edge.devices.emulation.counts import CLASSES, read_regions
 
 LINE = "region " + " ".join(f"{name}={place * 10}" for place, name in enumerate(CLASSES)) + "\n"
 
@@ -17,13 +17,6 @@ def test_regions_are_read_in_their_order(tmp_path: Path) -> None:
     first, second = read_regions(tmp_path / "counts")
     assert first == {name: place * 10 for place, name in enumerate(CLASSES)}
     assert second == first | {"simd": 11}
-
-
-def test_counts_are_divided_by_the_calls() -> None:
-    region = dict.fromkeys(CLASSES, 30)
-    assert per_inference(region, 20) == dict.fromkeys(CLASSES, 1.5)
-    with pytest.raises(ValueError):
-        per_inference(region, 0)
 
 
 @pytest.mark.parametrize(

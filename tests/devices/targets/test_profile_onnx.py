@@ -98,7 +98,7 @@ def test_what_is_cut_off_is_shared_out_within_bounds_and_what_is_over_is_taken_o
         plain, profiled = profile_table.Stopwatch(lambda: None), profile_table.Stopwatch(lambda: None)
         for watch in (plain, profiled):
             watch.ns, watch.clean = [whole] * 10, [True] * 10
-        return profile_table.settled("test", rows, profiled, plain, 0.0)
+        return profile_table.settled("test", rows, profiled, plain)
 
     short = table(6_000, [3_000, 1_000], [1_000, 1_000], False)
     assert [row["ns"] for row in short["rows"]] == [4_000, 2_000]
