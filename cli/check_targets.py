@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from mlpack_edge.cli.outcome import show_stage
-from mlpack_edge.core.errors import BadInput, CheckFailed, MlpackError, Unsupported
+from mlpack_edge.core.errors import BadInput, CheckFailed, MlpackError, Unsupported, WorkerFault
 from mlpack_edge.core.scratch import scratch_folder
 from mlpack_edge.devices.targets.target import Target, TargetOptions, open_target
 from mlpack_edge.runtimes.array_sets import load_sets, save_sets
@@ -154,7 +154,7 @@ class _Run:
         show_stage(f"running {path} on {target.name}")
         made = target.outputs(model, plan)
         if len(made) != len(feeds):
-            raise MlpackError(f"{target.name} answered {len(made)} of {len(feeds)} sets of rows", "start again")
+            raise WorkerFault(f"{target.name} answered {len(made)} of {len(feeds)} sets of rows", "start again")
         chunk.setdefault("answers", {})[label] = save_sets(self._folder / f"{label}-{number}.npz", made)
 
 

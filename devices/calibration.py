@@ -26,7 +26,7 @@ _AGAIN = "calibrate again on the board: mlpack bench --calibrate FILE.json"
 
 @dataclass(frozen=True, slots=True)
 class Timed:
-    """A model made for calibrating, on the board: `p50_ns` of its clean samples."""
+    """A model made for calibrating, on the board: its isolated `p50_ns`."""
 
     name: str
     format: str
@@ -110,7 +110,7 @@ def refuse_other_board(calibration: Calibration, profile: Profile) -> None:
 
 
 def time_range(total: float, runtime: str, format: str, calibration: Calibration, counted: Mapping[str, float]) -> Json:
-    """{low, high (ns), spread, board, date, models} of `total` instructions.
+    """{low, high (ns), spread, board, date, ns_per_instruction {model: ns}} of `total` instructions.
 
     counted: instructions of the calibration's models by their SHA-256, under the same emulation. Raises BadInput where
     fewer than two of them fit the format and runtime: one gives no spread.

@@ -1,7 +1,7 @@
 """Run by a guest's Python: import the runtimes and run a model of y = x + x in each. Imports nothing of ours.
 
 usage: trial.py FOLDER, where the folder holds tiny.onnx and tiny.tflite (or one of them).
-Prints one line of JSON: {"python", "machine", "cpuinfo", "versions": {distribution: version}}.
+Prints one line of JSON: {"python", "machine", "part": [of the CPU], "versions": {distribution: version}}.
 """
 
 import json

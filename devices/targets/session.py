@@ -220,7 +220,7 @@ class AgentSession:
                 if self._held and not self._answered:
                     self._babble(self._held[:200].decode("utf-8", "replace"))
                 self._give_up(WorkerFault(
-                    f"the target gave no answer within {seconds:g} s", "see whether it is there, or give --time-limit",
+                    f"the target gave no answer within {seconds:g} s", "see whether it is up, and what it is busy with",
                     why=self._printed()[-400:],
                 ))  # fmt: skip
             self._take()

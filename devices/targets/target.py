@@ -26,7 +26,8 @@ def _silent(stage: str) -> None:
 @dataclass(frozen=True, slots=True)
 class TargetOptions:
     """python: the program that is Python on a target that is another machine. benchmark_model: the tool that runs
-    TFLite files on Android. time_limit: seconds for a target to answer at all. stage: told what is being done.
+    TFLite files on Android. vela: the command of Arm's compiler, None for the one installed. time_limit: seconds for a target
+    to answer at all. stage: told what is being done.
     """
 
     python: str = "python3"
@@ -69,7 +70,9 @@ class Target(Protocol):
         ...
 
     def profile(self, model: PreparedModel, plan: Plan) -> list[Json]:
-        """[{name, op, calls, ns, share, method}] of a pass of its own."""
+        """[{name, op, calls, ns, share, method}] of a pass of its own, the longest first; calls, ns and share are None, with
+        `why`, of an operator that could not be timed.
+        """
         ...
 
     def outputs(self, model: PreparedModel, plan: Plan) -> list[Mapping[str, Array]]:

@@ -93,8 +93,8 @@ class BenchResult:
     """Facts about one model on one target.
 
     `io`: "binding" | "run" | "invoke". `instructions` per inference: {total, simd, multiply_add, dot_product, loads,
-    stores}; with them `launches` is empty and nothing speaks of time, for emulation has none to tell. `profile`:
-    [{name, op, calls, ns, share}], from a pass of its own.
+    stores, ...}; with them `launches` is empty and nothing speaks of time, for emulation has none to tell. `profile`: the
+    rows of profile.py, from a pass of its own.
     """
 
     model: str
