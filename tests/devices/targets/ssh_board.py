@@ -27,7 +27,7 @@ def board(
     return target
 
 
-def refusal(target: SshTarget, kind: type[MlpackError], within: float = 15.0) -> MlpackError:
+def refusal(target: SshTarget, kind: type[MlpackError], within: float = 40.0) -> MlpackError:
     """The error of the first thing that is asked."""
     start = time.monotonic()
     try:

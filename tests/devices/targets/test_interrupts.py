@@ -82,7 +82,7 @@ def run(machine: Loopback, target: str, stage: str, kill: Killing, delay: float 
                 break
         printed += bench.stdout.read()
     assert stage in printed
-    assert time.monotonic() - start < 8
+    assert time.monotonic() - start < 30  # a busy machine takes its time; what hangs takes for ever
     machine.must_be_clean(5)
     wait_until(lambda: not [pid for pid, _, parent in processes() if parent == bench.pid], 5, "ours stay")
     return printed

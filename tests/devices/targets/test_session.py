@@ -122,7 +122,7 @@ def judged(session: AgentSession, within: float, limit: float) -> MlpackError:
 @settings(_SLOW, max_examples=25)
 @given(text=st.binary(max_size=3000) | st.binary(max_size=20).map(lambda one: one + b"\n" + one))
 def test_garbage_is_one_error(tmp_path: Path, text: bytes) -> None:
-    assert isinstance(judged(played(tmp_path, text), 20, 10), WorkerFault)
+    assert isinstance(judged(played(tmp_path, text), 20, 60), WorkerFault)
 
 
 @pytest.mark.parametrize("stay", [True, False])
@@ -134,7 +134,7 @@ def test_garbage_is_one_error(tmp_path: Path, text: bytes) -> None:
      b'{"ok": {}, "bytes": 1' + b"0" * 30 + b"}", b'{"ok": {}, "bytes": 9000000000}', b"9" * 5000, b"\xff\xfe", b"x" * 1_000_000],
 )  # fmt: skip
 def test_frames_of_no_known_form_are_one_error(tmp_path: Path, text: bytes, stay: bool) -> None:
-    found = judged(played(tmp_path, text + b"\n", stay=stay), 2, 8)
+    found = judged(played(tmp_path, text + b"\n", stay=stay), 10, 60)
     assert isinstance(found, MlpackError) and len(str(found)) < 500
 
 
@@ -159,7 +159,7 @@ def test_an_agent_that_takes_nothing_is_given_up(tmp_path: Path, monkeypatch: py
         with pytest.raises(WorkerFault, match="has taken nothing"):
             session.ask("put", bytes(10_000_000))
         session.close()
-        assert time.monotonic() - start < 5
+        assert time.monotonic() - start < 40  # not the 60 s that the command sleeps
 
 
 def test_a_command_that_ends_while_it_is_sent_something_is_judged_by_its_end(tmp_path: Path) -> None:
@@ -189,7 +189,7 @@ def test_both_sides_may_talk_at_once(tmp_path: Path) -> None:
 def test_a_real_agent_whose_words_are_cut_off_is_one_error(tmp_path: Path, count: int) -> None:
     """After any number of bytes; it notices, and its folder goes."""
     session = real(sys.executable, "-ISc", _CUTTER, str(count), environment={"TMPDIR": str(tmp_path)})
-    judged(session, 20, 20)
+    judged(session, 60, 60)
     wait_until(lambda: not list(tmp_path.iterdir()), 5, lambda: f"left: {list(tmp_path.iterdir())}")
     mark = f"TMPDIR={tmp_path}".encode()
     wait_until(lambda: not [pid for pid, words, _ in processes() if mark in words], 5, "processes stay")

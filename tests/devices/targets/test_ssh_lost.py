@@ -50,7 +50,7 @@ def test_a_connection_that_is_cut(loopback: Loopback, tmp_path: Path, after: int
         for _ in range(100):
             target.bench([model], SHORT)
     target.close()
-    assert time.monotonic() - start < 15
+    assert time.monotonic() - start < 60
     assert isinstance(caught.value, WorkerFault) and "ssh://board" in caught.value.message and caught.value.hint
     loopback.must_be_clean()
 
@@ -66,7 +66,7 @@ def test_a_machine_that_falls_silent_is_noticed(loopback: Loopback, tmp_path: Pa
     start = time.monotonic()
     with pytest.raises(WorkerFault) as caught:
         target.outputs(model, SHORT)
-    assert time.monotonic() - start < 10
+    assert time.monotonic() - start < 40  # the limits of the configuration, not those of TCP
     assert "lost in the middle" in caught.value.message and "not responding" in caught.value.why
     target.close()
     for pid in loopback.sessions():
