@@ -122,7 +122,7 @@ def paint(text: str, color: str) -> str:
 def show_stage(stage: str) -> None:
     """What is being done, on a terminal only, on one line that the next one replaces."""
     if sys.stderr.isatty():
-        click.echo(f"\r\x1b[K{stage} ...", nl=False, err=True)
+        click.echo(f"\r\x1b[K{printable(' '.join(stage.split()))} ...", nl=False, err=True)
 
 
 def clear_progress() -> None:
