@@ -8,7 +8,7 @@ from typing import Any
 
 from numpy.typing import NDArray
 
-from mlpack_edge.core.errors import BadInput, CheckFailed, MlpackError, Unsupported, WorkerFault
+from mlpack_edge.core.errors import BadInput, CheckFailed, IoFault, MlpackError, Unsupported, WorkerFault
 from mlpack_edge.devices.targets.agent.arrays import packed
 from mlpack_edge.devices.targets.answers import (
     Measured,
@@ -75,6 +75,9 @@ class AgentTarget:
         made: list[BenchResult | Refused] = []
         for place, model in enumerate(models):
             one = early[place] if place in early else next(measured)
+            # Each process opens the file anew where it lies: the figures of one replaced meanwhile are of two models.
+            if not self.copies and place not in early and not isinstance(one, MlpackError):
+                one = _changed(model) or one
             if isinstance(one, MlpackError):
                 made.append(Refused(model.name, one if place in early else of_model(model, one)))
             else:
@@ -166,8 +169,18 @@ def between(before: Json, after: Json) -> Json:
 
 def _refuse_changed(model: PreparedModel) -> None:
     """What is measured is what was opened and named by its digest: a file that was replaced meanwhile is not (BadInput)."""
-    if digest_of_files(model.path, model.beside)[0] != model.sha256:
-        raise BadInput(f"{model.name} changed after it was opened", "wait until it is written, and start again")
+    fault = _changed(model)
+    if fault is not None:
+        raise fault
+
+
+def _changed(model: PreparedModel) -> MlpackError | None:
+    try:
+        if digest_of_files(model.path, model.beside)[0] == model.sha256:
+            return None
+    except IoFault as fault:
+        return fault
+    return BadInput(f"{model.name} changed after it was opened", "wait until it is written, and start again")
 
 
 def of_model(model: PreparedModel, fault: MlpackError) -> MlpackError:

@@ -126,3 +126,33 @@ def test_more_threads_than_cores_are_told(tmp_path: Path) -> None:
     _relu(tmp_path / "net.onnx", 4)
     code, document = mlpack_json("bench", "net.onnx", *QUICK, "--threads", "1000", cwd=tmp_path)
     assert code == 0 and any(note.startswith("1000 threads share") for note in document["notes"])
+
+
+@pytest.mark.parametrize("replaced", [True, False], ids=["replaced", "removed"])
+def test_a_file_that_changes_while_it_is_measured_is_refused(replaced: bool, tmp_path: Path) -> None:
+    """Each process opens it anew: the figures would be those of two models."""
+    changing, kept, other = (_relu(tmp_path / name, width) for name, width in (("a.onnx", 4), ("b.onnx", 4), ("c", 8)))
+    line = [*LINE, "bench", changing.name, kept.name, "--processes", "3", "--seconds", "3s", "--json"]
+    with subprocess.Popen(line, cwd=tmp_path, stdout=subprocess.PIPE) as running:
+        while not (begun := children_of_agents(running.pid)) and running.poll() is None:
+            time.sleep(0.02)
+        if replaced:
+            other.replace(changing)
+        else:
+            changing.unlink()
+        document = json.loads(running.communicate(timeout=120)[0])
+    assert begun and running.returncode == 1
+    assert [one["model"] for one in document["refused"]] == ["a.onnx"]
+    assert [one["model"] for one in document["results"]] == ["b.onnx"]
+
+
+def children_of_agents(pid: int) -> list[int]:
+    """Processes below the children of `pid`: the agent's, each of which holds a model."""
+
+    def below(one: int) -> list[int]:
+        try:
+            return [int(word) for word in Path(f"/proc/{one}/task/{one}/children").read_text().split()]
+        except (FileNotFoundError, ProcessLookupError):
+            return []
+
+    return [grandchild for child in below(pid) for grandchild in below(child)]
