@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
@@ -23,6 +23,8 @@ from mlpack_edge.runtimes.measuring.prepared import PreparedModel, prepare
 from mlpack_edge.runtimes.measuring.result import BenchResult, Comparison
 
 Json = dict[str, Any]
+#: In the place of a digest, where processes differ (devices/targets).
+DIFFERS = "differs between processes"
 
 
 def run_bench(request: Request) -> Json:
@@ -48,6 +50,7 @@ def _run(request: Request) -> Json:
     results: list[BenchResult] = []
     with closing(open_target(request.target, request.target_options())) as target:
         _refuse_ungiven(target, request)
+        calibrated = _calibrated(target, request)
         for item in target.bench(prepared, request.plan()) if prepared else ():
             if isinstance(item, Refused):
                 made = any(MADE in model.notes for model in prepared if model.name == item.model)
@@ -56,14 +59,27 @@ def _run(request: Request) -> Json:
                 results.append(_with_metric(item, request))
         if request.profile:
             results = [_with_profile(target, result, prepared, request.plan(), refused) for result in results]
-        if request.calibration is not None:
-            from mlpack_edge.cli.calibrate import with_calibration
-
-            results = with_calibration(results, request.calibration, target, request.plan())
+        results = calibrated(results)
     if not results and len(refused) == 1:
         raise refused[0].error
     notes += _crowded(results)
-    compared = _compared(results, stored)
+    if any(one.output_digest == DIFFERS for one in results):
+        names = ", ".join(one.model for one in results if one.output_digest == DIFFERS)
+        notes.append(f"the same inputs do not give the same outputs in each process: {names}")
+    try:
+        compared = _compared(results, stored)
+    except BadInput as fault:  # what was measured is not lost with what it should have been compared with
+        from mlpack_edge.cli.bench_text import bench_text
+
+        document = _document(request, results, [], refused, notes)
+        fault.data |= {"result": document, "text": bench_text(document)}
+        raise
+    return _document(request, results, compared, refused, notes)
+
+
+def _document(
+    request: Request, results: list[BenchResult], compared: list[Comparison], refused: list[Refused], notes: list[str]
+) -> Json:
     return {
         "results": [result.to_json() for result in results],
         "comparison": [one.to_json() for one in compared],
@@ -109,6 +125,16 @@ def _refuse_ungiven(target: Target, request: Request) -> None:
         raise Unsupported(
             f"{target.name} gives no time of single operators", "leave --profile away, or measure on the device itself"
         )
+
+
+def _calibrated(target: Target, request: Request) -> Callable[[list[BenchResult]], list[BenchResult]]:
+    """What puts ranges of time to counts. Whatever is wrong with the calibration is said before anything is counted."""
+    if request.calibration is None:
+        return lambda results: results
+    from mlpack_edge.cli.calibrate import calibration_for, with_calibration
+
+    calibration = calibration_for(request.calibration, target)
+    return lambda results: with_calibration(results, calibration, target, request.plan())
 
 
 def _with_metric(result: BenchResult, request: Request) -> BenchResult:

@@ -156,3 +156,13 @@ def children_of_agents(pid: int) -> list[int]:
             return []
 
     return [grandchild for child in below(pid) for grandchild in below(child)]
+
+
+def test_a_baseline_that_does_not_fit_does_not_cost_what_was_measured(tmp_path: Path) -> None:
+    _relu(tmp_path / "net.onnx", 4)
+    code, stored = mlpack_json("bench", "net.onnx", *QUICK, cwd=tmp_path)
+    stored["results"][0]["threads"] = 7
+    (tmp_path / "base.json").write_text(json.dumps(stored))
+    code, document = mlpack_json("bench", "net.onnx", *QUICK, "--baseline", "base.json", "--gate", "10%", cwd=tmp_path)
+    assert code == 1 and "threads 7 against 1" in document["error"]["why"]
+    assert document["results"][0]["latency_ns"]["p50"] > 0 and not document["comparison"] and document["gate"] is None
