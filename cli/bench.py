@@ -143,8 +143,13 @@ def command(models: tuple[Path, ...], html: Path | None, calibrate: Path | None,
     if calibrate is not None:
         from mlpack_edge.cli.calibrate import calibrate_board
 
-        if models or html:
-            raise click.UsageError("--calibrate measures models of its own: leave MODEL and --html away")
+        without = {
+            "MODEL": models, "--html": html, "--data": request.data, "--shape": request.shapes, "--batch": request.batch,
+            "--profile": request.profile, "--metric": request.metrics, "--baseline": request.baseline, "--gate": request.gate,
+            "--calibration": request.calibration,
+        }  # fmt: skip
+        if given := [name for name, value in without.items() if value]:
+            raise click.UsageError(f"--calibrate measures models of its own: leave {' and '.join(given)} away")
         return calibrate_board(request, calibrate, force)
     if not models:
         raise click.UsageError("Missing argument 'MODEL...'.")

@@ -16,6 +16,7 @@ from mlpack_edge.core.errors import BadInput, Unsupported
 from mlpack_edge.core.files import publish, refuse_existing
 from mlpack_edge.core.scratch import scratch_folder
 from mlpack_edge.devices.calibration import (
+    Calibration,
     calibration_from_results,
     read_calibration,
     refuse_other_board,
@@ -54,10 +55,10 @@ def calibrate_board(request: Request, path: Path, force: bool) -> Outcome:
     return Outcome(document, f"{bench_text(document)}\n{path}: calibrated on {found.date}")
 
 
-def with_calibration(results: Sequence[BenchResult], path: Path, target: Target, plan: Plan) -> list[BenchResult]:
-    """The same results with the range of time that their instructions mean on the calibrated board.
+def calibration_for(path: Path, target: Target) -> Calibration:
+    """The calibration in the file at `path`, before anything is counted.
 
-    Raises BadInput for a calibration of another board, runtime or version, Unsupported where nothing is emulated.
+    Raises BadInput for a damaged one or that of another board, Unsupported where nothing is emulated, IoFault.
     """
     if not isinstance(target, EmulatedTarget):
         raise Unsupported(
@@ -65,6 +66,16 @@ def with_calibration(results: Sequence[BenchResult], path: Path, target: Target,
         )
     calibration = read_calibration(path)
     refuse_other_board(calibration, target.machine)
+    return calibration
+
+
+def with_calibration(
+    results: Sequence[BenchResult], calibration: Calibration, target: Target, plan: Plan
+) -> list[BenchResult]:
+    """The same results with the range of time that their instructions mean on the calibrated board.
+
+    Raises BadInput for a calibration made with another runtime or another version of it or of mlpack.
+    """
     with calibration_models(tuple({result.format for result in results})) as models:
         counted = {
             result.model_sha256: float(result.instructions["total"])

@@ -254,6 +254,8 @@ def _processes_below(pid: int) -> list[int]:
         (("--target", "local:here"), "--target local"),
         (("--baseline", "absent.json"), "absent.json"),
         (("--seconds", "never"), "duration"),
+        (("--calibrate", "board.json"), "leave MODEL away"),
+        (("--calibration", "absent.json"), "leave --calibration away"),
     ],
 )
 def test_wrong_options_are_told(nets: Path, words: tuple[str, ...], said: str) -> None:
@@ -271,3 +273,8 @@ def test_a_calibration_needs_a_board_that_times_and_fits(nets: Path, tmp_path: P
     assert {one["format"] for one in stored["models"]} == {"onnx", "tflite"} and len(stored["models"]) == 8
     done = mlpack("bench", "small.onnx", *QUICK, "--calibration", path, cwd=nets)
     assert done.returncode == 1 and "emulated" in done.stderr
+
+
+def test_calibrating_takes_no_gate_and_no_baseline(nets: Path) -> None:
+    done = mlpack("bench", "--calibrate", "board.json", "--baseline", "b.json", "--gate", "0%", cwd=nets)
+    assert done.returncode == 2 and "leave --baseline and --gate away" in done.stderr
