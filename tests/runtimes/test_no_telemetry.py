@@ -5,6 +5,9 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from pathlib import Path
+
+import pytest
 
 from mlpack_edge.devices.targets.agent.source import agent_source
 from mlpack_edge.runtimes.worker import run_isolated
@@ -24,7 +27,9 @@ def test_the_runtime_is_loaded_without_a_reporting_thread() -> None:
     assert _run(f"import mlpack_edge.runtimes.onnxruntime\n{_THREADS}") == silent
 
 
-def test_children_are_told_before_they_start() -> None:
+def test_children_are_told_before_they_start(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parents[2]))
+    monkeypatch.delenv("ORT_DISABLE_TELEMETRY", raising=False)
     assert run_isolated("tests.runtimes.test_no_telemetry:told", {})["told"] == "1"
     assert b"ORT_DISABLE_TELEMETRY" in agent_source()
 
