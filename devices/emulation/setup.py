@@ -132,11 +132,22 @@ def _build(qemu: Qemu, profile: Profile, root: Path, stage: Stage, lock: int) ->
                 "packages": chosen.to_json(), "tried": tried,
             }  # fmt: skip
             write_manifest(draft, facts)
-            if root.exists():
-                root.rename(draft.with_suffix(".old"))
-            draft.rename(root)
+            _put_in_place(draft, root)
     finally:
         _remove_leftovers(root)
+
+
+def _put_in_place(draft: Path, root: Path) -> None:
+    """Where the second rename does not come about, the root that was there comes back."""
+    old = draft.with_suffix(".old")
+    if root.exists():
+        root.rename(old)
+    try:
+        draft.rename(root)
+    except BaseException:
+        if old.exists() and not root.exists():
+            old.rename(root)
+        raise
 
 
 def _lay_out(root: Path, board: Profile) -> None:
