@@ -62,7 +62,8 @@ class AgentTarget:
         return hello_from_answer(session.ask("hello", within=self.options.time_limit)[0], self.name)
 
     def bench(self, models: Sequence[PreparedModel], plan: Plan) -> list[BenchResult | Refused]:
-        before = self.describe()["environment"]
+        told = self.describe()
+        before = told["environment"]
         jobs, early = [], {}
         for place, model in enumerate(models):
             try:
@@ -72,6 +73,7 @@ class AgentTarget:
         answer, _ = self.session.ask("measure", models=jobs, plan=plan.to_json())
         found, floors, after = measured_from_answer(answer, len(jobs), self.name)
         measured, environment = iter(found), between(before, after)
+        environment["versions"] = {name: version for name, version in told["runtimes"].items() if version}
         made: list[BenchResult | Refused] = []
         for place, model in enumerate(models):
             one = early[place] if place in early else next(measured)

@@ -48,7 +48,9 @@ class EmulatedTarget(AgentTarget):
         with scratch_folder() as folder:
             self._counts = Path(folder, "counts")
             try:
-                place = self.describe()["environment"]
+                told = self.describe()
+                versions = {name: version for name, version in told["runtimes"].items() if version}
+                place = {**told["environment"], "versions": versions}
                 return [self._counted(model, plan, place) for model in models]
             finally:
                 self.close()

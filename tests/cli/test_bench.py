@@ -64,6 +64,7 @@ def test_the_document_holds_what_was_promised(nets: Path) -> None:
             assert result[key] > 0, key
         place = result["environment"]
         assert place["cpu"] and place["arch"] and place["runtime"]["version"] and place["load_before"]
+        assert {"numpy", "onnxruntime"} <= set(place["versions"])
         assert place["emulated"] is None and len(place["machine_id"]) == 16
         assert {"governor", "frequency_mhz", "temperature_c", "throttled"} <= set(place)
         assert len(result["input_digest"]) == len(result["output_digest"]) == len(result["model_sha256"]) == 64

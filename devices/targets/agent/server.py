@@ -211,8 +211,7 @@ class Agent:
                     alive[place] = (child, {**child.ask()[0], "round": number, "blocks": []})
                 except Refusal as refusal:
                     faults[place] = refusal.record
-            shares = {place: models[place].get("share", 1.0) for place in alive}
-            take_turns(alive, shares, plan, order, floor, faults)
+            take_turns(alive, plan, order, floor, faults)
             for place, (child, launch) in alive.items():
                 try:
                     launches[place].append({**launch, **child.ask({"do": "end"})[0]})

@@ -66,24 +66,23 @@ class ProbeFloor:
 
 
 def take_turns(
-    alive: Alive, shares: Dict[int, float], plan: Json, order: random.Random, floor: ProbeFloor,
-    faults: List[Optional[Json]],
+    alive: Alive, plan: Json, order: random.Random, floor: ProbeFloor, faults: List[Optional[Json]]
 ) -> None:  # fmt: skip
     """Turn by turn in random order until every model has had its seconds, its least calls, and its undisturbed samples.
 
     Models go on together for the last, so that blocks of the same number met the same load. One that fails leaves
     `alive`, with its reason in `faults`.
     """
-    wanted = {place: plan["seconds"] * 1e9 * shares[place] for place in alive}
+    wanted = plan["seconds"] * 1e9
     spent = dict.fromkeys(alive, 0.0)
 
     def must(place: int) -> bool:
         calls: int = sum(len(block["samples_ns"]) for block in alive[place][1]["blocks"])
-        few: bool = calls < plan["least_calls"] and spent[place] < wanted[place] + OVERRUN * plan["seconds"] * 1e9
-        return few or spent[place] < wanted[place]
+        few: bool = calls < plan["least_calls"] and spent[place] < (1 + OVERRUN) * wanted
+        return few or spent[place] < wanted
 
     def disturbed(place: int) -> bool:
-        return spent[place] < PATIENCE * wanted[place] and floor.undisturbed(alive[place][1]["blocks"]) < LEAST_QUIET
+        return spent[place] < PATIENCE * wanted and floor.undisturbed(alive[place][1]["blocks"]) < LEAST_QUIET
 
     while True:
         turn = [place for place in alive if must(place)]

@@ -39,7 +39,7 @@ class Scripted:
 def taken(*children: Scripted, plan: Json = PLAN, floor: ProbeFloor | None = None, seed: int = 0) -> list[Any]:
     alive: Any = {place: (child, {"blocks": []}) for place, child in enumerate(children)}
     faults: list[Any] = [None] * len(children)
-    take_turns(alive, dict.fromkeys(alive, 1.0), plan, random.Random(seed), floor or ProbeFloor(), faults)
+    take_turns(alive, plan, random.Random(seed), floor or ProbeFloor(), faults)
     return faults
 
 
