@@ -15,7 +15,8 @@ MOST_SAMPLES = 5000
 class Plan:
     """seconds: of timed calls for each model, all its processes together. least_calls: for each process, unless that
     takes ten times as long. spinning: whether idle threads of ONNX Runtime burn their core. time_limit: seconds for
-    one answer (opening, warming up, a turn). memory_bytes: private memory of a process, None for no limit. seed: of the
+    one answer (opening, warming up, a turn). memory_bytes: private memory of a process, None for
+    80 % of the target's. seed: of the
     random orders.
     """
 

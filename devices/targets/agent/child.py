@@ -50,8 +50,11 @@ def serve_child(frames: Frames, job: Json) -> None:
     except ImportError as fault:
         raise missing("numpy", fault, job["format"]) from fault
 
-    if job.get("memory"):
-        resource.setrlimit(resource.RLIMIT_DATA, (job["memory"], job["memory"]))
+    # Private memory: a model that wants more than there is ends alone, before the kernel chooses who else has to.
+    most = job.get("memory") or os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") * 8 // 10
+    hard = resource.getrlimit(resource.RLIMIT_DATA)[1]
+    most = most if hard == resource.RLIM_INFINITY else min(most, hard)
+    resource.setrlimit(resource.RLIMIT_DATA, (most, most))
     try:
         if job["do"] == "cut_outs":
             frames.write({"ok": told_cut_outs(job)})
