@@ -5,18 +5,18 @@ from __future__ import annotations
 import signal
 import subprocess
 import sys
-import threading
 import time
 from pathlib import Path
 
 import pytest
 
-from mlpack_edge.core.errors import BadInput, Interrupted, IoFault, MissingExtra, MlpackError, Unsupported
+from mlpack_edge.core.errors import BadInput, IoFault, MissingExtra, MlpackError, Unsupported
 from mlpack_edge.devices.targets.adb import AdbTarget
 from mlpack_edge.devices.targets.target import Refused, TargetOptions
 from mlpack_edge.runtimes.litert.library import TINY_MODEL
 from mlpack_edge.runtimes.measuring.plan import Plan
 from tests.devices.targets.android.attached import QUICK, Connect, measured, model_file, running
+from tests.devices.targets.android.scripted_adbd import ScriptedDevice
 
 # --- what is wrong with the device ----------------------------------------------------------------------------------------
 
@@ -99,32 +99,38 @@ def test_a_model_that_never_ends_is_stopped_there(connect: Connect, tool: Path, 
     assert isinstance(refused, Refused) and "did not end within" in refused.error.message
 
 
+def _benching(device: ScriptedDevice, tool: Path, folder: Path) -> subprocess.Popen[str]:
+    """A process that measures a model without end, once the device runs it."""
+    script = (
+        "from contextlib import closing; from pathlib import Path\n"
+        "from mlpack_edge.devices.targets.target import TargetOptions\n"
+        "from tests.devices.targets.android.attached import AdbTarget, QUICK, model_file\n"
+        f"with closing(AdbTarget({device.serial!r}, TargetOptions(benchmark_model=Path({str(tool)!r})))) as target:\n"
+        f"    target.bench([model_file(Path({str(folder)!r}), b'SLEEP')], QUICK)\n"
+    )
+    child = subprocess.Popen(
+        [sys.executable, "-c", script], cwd=Path(__file__).parents[4], stderr=subprocess.PIPE, text=True
+    )
+    deadline = time.monotonic() + 60
+    while not running(device) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert running(device)
+    return child
+
+
 def test_ctrl_c_leaves_nothing_behind(connect: Connect, tool: Path, tmp_path: Path) -> None:
-    target = AdbTarget(connect().serial, TargetOptions(benchmark_model=tool))
-    threading.Timer(2.5, signal.raise_signal, (signal.SIGINT,)).start()
-    with pytest.raises((Interrupted, KeyboardInterrupt)):
-        try:
-            target.bench([model_file(tmp_path, b"SLEEP")], QUICK)
-        finally:
-            target.close()
+    """The fixture looks. A process of its own: a signal raised in a test's process need not reach its main thread."""
+    child = _benching(connect(), tool, tmp_path)
+    child.send_signal(signal.SIGINT)
+    _, printed = child.communicate(timeout=60)
+    assert child.returncode and ("Interrupted" in printed or "KeyboardInterrupt" in printed)
 
 
 def test_a_computer_that_dies_leaves_nothing_behind(connect: Connect, tool: Path, tmp_path: Path) -> None:
     """SIGKILL: no line of ours runs any more, and the device tidies up."""
-    device, model = connect(), model_file(tmp_path, b"SLEEP")
-    script = (
-        "from pathlib import Path; from mlpack_edge.devices.targets.target import TargetOptions\n"
-        "from tests.devices.targets.android.attached import AdbTarget, QUICK, model_file\n"
-        f"AdbTarget({device.serial!r}, TargetOptions(benchmark_model=Path({str(tool)!r}))).bench("
-        f"[model_file(Path({str(model.path.parent)!r}), b'SLEEP')], QUICK)\n"
-    )
-    child = subprocess.Popen([sys.executable, "-c", script], cwd=Path(__file__).parents[4])
-    deadline = time.monotonic() + 30
-    while not running(device) and time.monotonic() < deadline:
-        time.sleep(0.05)
-    assert running(device)
+    child = _benching(connect(), tool, tmp_path)
     child.kill()
-    child.wait()
+    child.communicate()
 
 
 # --- what is wrong with the tool --------------------------------------------------------------------------------------------
