@@ -20,11 +20,9 @@ from mlpack_edge.runtimes.measuring.feeds import MADE
 from mlpack_edge.runtimes.measuring.gate import gate_to_json
 from mlpack_edge.runtimes.measuring.plan import Plan
 from mlpack_edge.runtimes.measuring.prepared import PreparedModel, prepare
-from mlpack_edge.runtimes.measuring.result import BenchResult, Comparison
+from mlpack_edge.runtimes.measuring.result import DIFFERS, BenchResult, Comparison
 
 Json = dict[str, Any]
-#: In the place of a digest, where processes differ (devices/targets).
-DIFFERS = "differs between processes"
 
 
 def run_bench(request: Request) -> Json:

@@ -48,14 +48,19 @@ class AgentTarget:
     @property
     def session(self) -> AgentSession:
         """The conversation, begun when it is first needed."""
-        if self._session is None:
-            self.options.stage(f"reaching {self.name}")
-            self._session = self._start()
-            self._hello = self._greeted(self._session)
+        return self._session or self._begin()
+
+    def _begin(self) -> AgentSession:
+        self.options.stage(f"reaching {self.name}")
+        self._session = self._start()
+        self._hello = self._greeted(self._session)
         return self._session
 
     def describe(self) -> Json:
-        self._hello = self._greeted(self.session)
+        if self._session is None:
+            self._begin()
+        else:
+            self._hello = self._greeted(self._session)
         return self._hello
 
     def _greeted(self, session: AgentSession) -> Json:
@@ -73,7 +78,7 @@ class AgentTarget:
         answer, _ = self.session.ask("measure", models=jobs, plan=plan.to_json())
         found, floors, after = measured_from_answer(answer, len(jobs), self.name)
         measured, environment = iter(found), between(before, after)
-        environment["versions"] = {name: version for name, version in told["runtimes"].items() if version}
+        environment["versions"] = versions_of(told)
         made: list[BenchResult | Refused] = []
         for place, model in enumerate(models):
             one = early[place] if place in early else next(measured)
@@ -150,6 +155,11 @@ class AgentTarget:
             self.options.stage(f"copying {len(block):,} bytes to {self.name}" if self.copies else "preparing")
             self._placed[name] = self.session.ask("put", block, name=name, sha256=digest)[0]["file"]
         return self._placed[name]
+
+
+def versions_of(told: Json) -> Json:
+    """Of what a target describes: the packages that it has, by name."""
+    return {name: version for name, version in told["runtimes"].items() if version}
 
 
 def between(before: Json, after: Json) -> Json:

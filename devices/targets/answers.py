@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from mlpack_edge.core.errors import BadInput, MlpackError, WorkerFault, error_from_json
 from mlpack_edge.devices.targets.agent.arrays import unpacked
 from mlpack_edge.runtimes.measuring.fields import Fields
-from mlpack_edge.runtimes.measuring.result import Launch
+from mlpack_edge.runtimes.measuring.result import DIFFERS, Launch
 from mlpack_edge.runtimes.measuring.stored import launch_from_json
 
 Array = NDArray[Any]
@@ -105,7 +105,7 @@ def _measured(launches: Any, fault: Any) -> Measured | MlpackError:
     return Measured(
         tuple(launch_from_json(launch, f"launch {number}") for number, launch in enumerate(launches)),
         first.text("io"), _runtime(first),
-        digests.pop() if len(digests) == 1 else "differs between processes",
+        digests.pop() if len(digests) == 1 else DIFFERS,
     )  # fmt: skip
 
 

@@ -11,7 +11,7 @@ from mlpack_edge.core.scratch import scratch_folder
 from mlpack_edge.devices.emulation.boards import profile_named
 from mlpack_edge.devices.emulation.counts import read_regions
 from mlpack_edge.devices.emulation.launch import launcher
-from mlpack_edge.devices.targets.agent_target import AgentTarget, of_model
+from mlpack_edge.devices.targets.agent_target import AgentTarget, of_model, versions_of
 from mlpack_edge.devices.targets.answers import counted_from_answer
 from mlpack_edge.devices.targets.session import AgentSession, bootstrap
 from mlpack_edge.devices.targets.target import Refused, TargetOptions
@@ -49,8 +49,7 @@ class EmulatedTarget(AgentTarget):
             self._counts = Path(folder, "counts")
             try:
                 told = self.describe()
-                versions = {name: version for name, version in told["runtimes"].items() if version}
-                place = {**told["environment"], "versions": versions}
+                place = {**told["environment"], "versions": versions_of(told)}
                 return [self._counted(model, plan, place) for model in models]
             finally:
                 self.close()

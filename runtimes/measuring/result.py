@@ -23,6 +23,8 @@ Stability = Literal["stable", "unstable"]
 Difference = Literal["faster", "slower", "no difference", "unclear"]
 
 SCHEMA = 1
+#: In the place of `output_digest`, where the processes of one model gave different outputs.
+DIFFERS = "differs between processes"
 #: Fewer quiet samples of a launch than these have no median worth the name.
 QUIET_SAMPLES = 10
 #: Fewer launches with them say nothing of how launches vary.

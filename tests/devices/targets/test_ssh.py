@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from mlpack_edge.core.errors import MlpackError
 from mlpack_edge.devices.targets.local import LocalTarget
 from mlpack_edge.devices.targets.target import TargetOptions, open_target
+from mlpack_edge.runtimes.measuring.prepared import PreparedModel, prepare
 from mlpack_edge.runtimes.measuring.result import BenchResult
 from tests.devices.targets.loopback import PYTHON, USER, Loopback, script
 from tests.devices.targets.models import SHORT, onnx_layer, tflite_layers
@@ -32,6 +33,17 @@ def same_bits(here: list[Mapping[str, Array]], there: list[Mapping[str, Array]])
         and all(one[name].dtype == other[name].dtype and one[name].tobytes() == other[name].tobytes() for name in one)
         for one, other in zip(here, there, strict=True)
     )
+
+
+def must_answer_as_here(loopback: Loopback, model: PreparedModel) -> None:
+    """Bit by bit, and nothing is left there."""
+    here, there = LocalTarget("", TargetOptions()), board()
+    try:
+        assert same_bits(here.outputs(model, SHORT), there.outputs(model, SHORT))
+    finally:
+        here.close()
+        there.close()
+    loopback.must_be_clean(0)
 
 
 def test_results_and_outputs_are_those_of_this_machine(loopback: Loopback, tmp_path: Path) -> None:
@@ -64,21 +76,13 @@ def test_results_and_outputs_are_those_of_this_machine(loopback: Loopback, tmp_p
 def test_weights_beside_the_model_travel_with_it(loopback: Loopback, tmp_path: Path) -> None:
     import onnx
 
-    from mlpack_edge.runtimes.measuring.prepared import prepare
-
     onnx_layer(tmp_path / "layer.onnx")
     whole = onnx.load(tmp_path / "layer.onnx")
     onnx.save(whole, tmp_path / "out.onnx", save_as_external_data=True, location="weights.bin", size_threshold=0)
     loopback.start()
     model = prepare(tmp_path / "out.onnx")
     assert model.beside == ("weights.bin",)
-    here, there = LocalTarget("", TargetOptions()), board()
-    try:
-        assert same_bits(here.outputs(model, SHORT), there.outputs(model, SHORT))
-    finally:
-        here.close()
-        there.close()
-    loopback.must_be_clean(0)
+    must_answer_as_here(loopback, model)
 
 
 def test_a_large_model_arrives_whole(loopback: Loopback, tmp_path: Path) -> None:
@@ -86,13 +90,7 @@ def test_a_large_model_arrives_whole(loopback: Loopback, tmp_path: Path) -> None
     loopback.start()
     model = onnx_layer(tmp_path / "layer.onnx", 1500)
     assert model.bytes > 8_000_000
-    here, there = LocalTarget("", TargetOptions()), board()
-    try:
-        assert same_bits(here.outputs(model, SHORT), there.outputs(model, SHORT))
-    finally:
-        here.close()
-        there.close()
-    loopback.must_be_clean(0)
+    must_answer_as_here(loopback, model)
 
 
 def test_a_shared_connection_is_used_where_one_is_open(loopback: Loopback, tmp_path: Path) -> None:
