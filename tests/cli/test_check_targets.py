@@ -6,7 +6,6 @@ changed as its address says.
 
 from __future__ import annotations
 
-import os
 import re
 from pathlib import Path
 from typing import Any
@@ -18,11 +17,11 @@ from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
 from tests.cli.mlpack import mlpack, mlpack_json
+from tests.cli.registered import register
 from tests.runtimes.model_files import tiny_onnx
 from tests.runtimes.tflite_models import mlp, requantized
 
 Array = NDArray[Any]
-ROOT = Path(__file__).parents[2]
 FEW = ("--rows", "20")
 TWIN = """
 import os, signal
@@ -88,12 +87,7 @@ class Twin(LocalTarget):
 @pytest.fixture
 def twin(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The package twin, registered; tiny.onnx (y = relu(x), two columns) lies in the folder."""
-    metadata = tmp_path / "site" / "twin-1.0.dist-info"
-    metadata.mkdir(parents=True)
-    (tmp_path / "site" / "twin.py").write_text(TWIN)
-    (metadata / "METADATA").write_text("Metadata-Version: 2.1\nName: twin\nVersion: 1.0\n")
-    (metadata / "entry_points.txt").write_text("[mlpack_edge.targets]\ntwin = twin:Twin\n")
-    monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(tmp_path / "site"), str(ROOT)]))
+    register(tmp_path, monkeypatch, "twin", "twin.py", TWIN, "[mlpack_edge.targets]\ntwin = twin:Twin\n")
     monkeypatch.setenv("TMPDIR", str(tmp_path))
     (tmp_path / "tiny.onnx").write_bytes(tiny_onnx().SerializeToString())
     return tmp_path
