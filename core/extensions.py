@@ -12,6 +12,7 @@ SOURCES = "mlpack_edge.sources"
 STEPS = "mlpack_edge.steps"
 RUNTIMES = "mlpack_edge.runtimes"
 TARGETS = "mlpack_edge.targets"
+ENGINES = "mlpack_edge.engines"
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +55,12 @@ EXTRA_OF_MODULE = {
     "torch": "torch",
     "onnxscript": "torch",
     "safetensors": "torch",
+    "deltalake": "delta",
+    "fsspec": "remote",
+    "aiohttp": "remote",
+    "pyspark": "spark",
+    "py4j": "spark",
+    "daft": "daft",
 }
 
 

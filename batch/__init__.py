@@ -1,0 +1,1 @@
+"""Nightly scoring: inputs, data contract, plan, engine, ledger, outputs, evaluation."""

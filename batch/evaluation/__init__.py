@@ -1,0 +1,1 @@
+"""Stored scores against labels that arrive later."""

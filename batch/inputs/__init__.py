@@ -1,0 +1,1 @@
+"""Where rows come from: files, databases and queries, as shards of Parquet or Arrow."""

@@ -1,0 +1,1 @@
+"""Arrow columns into a model and its outputs back, bit by bit the same whatever the batch."""
