@@ -6,9 +6,7 @@ from dataclasses import dataclass, fields
 from typing import Any
 
 #: Options that decide what is written; the others (workers, memory, ...) only decide how, and are not part of a run's key.
-DECIDING = (
-    "inputs", "sql", "keep", "key", "partition_by", "max_rejected", "label", "incremental", "output",
-)  # fmt: skip
+DECIDING = ("sql", "keep", "key", "partition_by", "max_rejected", "label", "incremental")
 
 
 @dataclass(frozen=True, slots=True)

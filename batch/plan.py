@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from mlpack_edge.batch.job import DECIDING, Job
+from mlpack_edge.batch.job import DECIDING, Job, job_from_json
 
 #: Rows of a shard: what is lost and done again when a run is killed, and what two workers can differ by at its end.
 SHARD_ROWS = 1 << 18
@@ -74,17 +74,25 @@ class Shard:
 
 @dataclass(frozen=True, slots=True)
 class ModelFile:
-    """format: "onnx" or "tflite". prefix: what its outputs' names begin with ("" or "challenger_")."""
+    """format: "onnx" or "tflite". prefix: what its outputs' names begin with ("" or "challenger_").
+
+    sha256: of the file; where it keeps weights in other files (`external`), of the digests of all of them, in order.
+    signature: the JSON form of its Signature.
+    """
 
     path: str
     format: str
     sha256: str
     prefix: str = ""
+    external: tuple[str, ...] = ()
+    signature: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """schema: of the input, an Arrow schema as base64 of its IPC form. reads: the columns that are read at all.
+    """inputs: what is read. kept: inputs whose rows an earlier run scored, which stay in the table (incremental runs).
+
+    schema: of the input, an Arrow schema as base64 of its IPC form. reads: the columns that are read at all.
 
     contract: its text, "" where there is none. versions: packages that decide the bits of a score.
     """
@@ -92,6 +100,7 @@ class Plan:
     job: Job
     models: tuple[ModelFile, ...]
     inputs: tuple[InputFile, ...]
+    kept: tuple[InputFile, ...]
     shards: tuple[Shard, ...]
     schema: str
     reads: tuple[str, ...]
@@ -108,31 +117,40 @@ class Plan:
         return record
 
     def identity(self) -> dict[str, Any]:
-        """Everything that decides what is written, by what a user would call it."""
+        """Everything that decides what the table holds, by what a user would call it; it stands in the manifest."""
+        inputs = (*self.inputs, *self.kept)
         return {
             "format": FORMAT,
             "models": {model.prefix or "model": model.sha256 for model in self.models},
-            "inputs": {item.name: {**item.fingerprint.key(), "skip": item.skip} for item in self.inputs},
-            "options": {name: _plain(getattr(self.job, name)) for name in DECIDING},
-            "contract": hashlib.sha256(self.contract.encode()).hexdigest() if self.contract else "",
-            "versions": dict(self.versions),
+            "inputs": {item.name: item.fingerprint.key() for item in inputs},
+            **settings(self.job, self.contract, dict(self.versions)),
         }
 
     @property
     def run_key(self) -> str:
-        """SHA-256 in hexadecimal of the canonical JSON of `identity`."""
-        text = json.dumps(self.identity(), sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+        """SHA-256 in hexadecimal of the canonical JSON of `identity` and of which rows of it this run scores."""
+        scored = {item.name: item.skip for item in self.inputs}
+        record = {**self.identity(), "scored": scored, "kept": [item.name for item in self.kept]}
+        text = json.dumps(record, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
         return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
+
+
+def settings(job: Job, contract: str, versions: dict[str, str]) -> dict[str, Any]:
+    """The part of an identity that is known before any input is looked at."""
+    return {
+        "options": {name: _plain(getattr(job, name)) for name in DECIDING},
+        "contract": hashlib.sha256(contract.encode()).hexdigest() if contract else "",
+        "versions": versions,
+    }
 
 
 def plan_from_json(record: dict[str, Any]) -> Plan:
     """What `Plan.to_json` gave, also after a journey as JSON."""
-    from mlpack_edge.batch.job import job_from_json
-
     return Plan(
         job=job_from_json(record["job"]),
-        models=tuple(ModelFile(**model) for model in record["models"]),
-        inputs=tuple(_input_from_json(item) for item in record["inputs"]),
+        models=tuple(ModelFile(**{**model, "external": tuple(model["external"])}) for model in record["models"]),
+        inputs=tuple(input_from_json(item) for item in record["inputs"]),
+        kept=tuple(input_from_json(item) for item in record["kept"]),
         shards=tuple(Shard(**{**shard, "groups": tuple(shard["groups"])}) for shard in record["shards"]),
         schema=record["schema"],
         reads=tuple(record["reads"]),
@@ -141,7 +159,8 @@ def plan_from_json(record: dict[str, Any]) -> Plan:
     )
 
 
-def _input_from_json(record: dict[str, Any]) -> InputFile:
+def input_from_json(record: dict[str, Any]) -> InputFile:
+    """What `dataclasses.asdict` gave of an InputFile, also after a journey as JSON."""
     made = {**record, "fingerprint": Fingerprint(**record["fingerprint"])}
     made["constants"] = tuple((name, value) for name, value in record["constants"])
     return InputFile(**made)

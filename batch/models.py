@@ -1,0 +1,61 @@
+"""The model files of a run: what they are, their digests and signatures. Called in a child process."""
+
+from __future__ import annotations
+
+import hashlib
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+from mlpack_edge.batch.plan import ModelFile
+from mlpack_edge.core.artifact import sha256_of_file
+from mlpack_edge.core.errors import BadInput
+from mlpack_edge.core.files import io_fault
+from mlpack_edge.core.signature import Signature
+from mlpack_edge.runtimes.recognise.sniff import sniff
+
+CHALLENGER = "challenger_"
+#: What decides the bits of a score beside the model itself.
+_DECIDING_PACKAGES = {"onnx": ("onnxruntime",), "tflite": ("ai-edge-litert", "tflite-runtime")}
+
+
+def model_file(path: str, prefix: str = "") -> ModelFile:
+    """A model to score with. Raises BadInput where the file is none, is damaged, or is of a kind that is converted first."""
+    kind = sniff(Path(path)).value
+    if kind not in _DECIDING_PACKAGES:
+        raise BadInput(
+            f"{path} is a {kind} file; batches are scored with ONNX and TFLite",
+            f"mlpack convert {path} -o model.onnx",
+        )
+    signature, external = (_onnx if kind == "onnx" else _tflite)(Path(path))
+    try:
+        digests = [sha256_of_file(Path(name)) for name in (path, *external)]
+    except OSError as fault:
+        raise io_fault(fault, f"{path} could not be read") from fault
+    digest = digests[0] if not external else hashlib.sha256("\n".join(digests).encode()).hexdigest()
+    return ModelFile(path, kind, digest, prefix, external, signature.dumps())
+
+
+def deciding_versions(formats: set[str]) -> tuple[tuple[str, str], ...]:
+    """Installed packages by name and version that decide the bits of a score, without importing them."""
+    found = []
+    for name in sorted(package for kind in formats for package in _DECIDING_PACKAGES[kind]):
+        try:
+            found.append((name, version(name)))
+        except PackageNotFoundError:
+            continue
+    return tuple(found)
+
+
+def _onnx(path: Path) -> tuple[Signature, tuple[str, ...]]:
+    from mlpack_edge.runtimes.onnx_files.file import external_data, open_onnx
+    from mlpack_edge.runtimes.onnx_files.signature import signature_from_onnx
+
+    model = open_onnx(path)
+    external = sorted({str(part.path) for part in external_data(model, path)})
+    return signature_from_onnx(model), tuple(external)
+
+
+def _tflite(path: Path) -> tuple[Signature, tuple[str, ...]]:
+    from mlpack_edge.runtimes.litert.runtime import LitertRuntime
+
+    return LitertRuntime().open(path).signature, ()
