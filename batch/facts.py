@@ -21,7 +21,10 @@ class Part:
 
 @dataclass(frozen=True, slots=True)
 class ShardFacts:
-    """rejected: rows by reason. collected: by collector, its state as JSON. seconds: reading, scoring and writing."""
+    """rejected: rows by reason. collected: by collector, its state as JSON. seconds: reading, scoring and writing.
+
+    quarantine: the file of rejected rows, None where there are none.
+    """
 
     index: int
     rows_in: int
@@ -31,6 +34,7 @@ class ShardFacts:
     rejected: dict[str, int] = field(default_factory=dict)
     collected: Json = field(default_factory=dict)
     seconds: float = 0.0
+    quarantine: Part | None = None
 
     def to_json(self) -> Json:
         return asdict(self)
@@ -38,7 +42,9 @@ class ShardFacts:
 
 def facts_from_json(record: Json) -> ShardFacts:
     """What `ShardFacts.to_json` gave. Raises KeyError or TypeError for anything else."""
-    return ShardFacts(**{**record, "parts": tuple(Part(**part) for part in record["parts"])})
+    quarantine = record["quarantine"]
+    made = {"parts": tuple(Part(**part) for part in record["parts"]), "quarantine": quarantine and Part(**quarantine)}
+    return ShardFacts(**{**record, **made})
 
 
 @dataclass(frozen=True, slots=True)
