@@ -10,13 +10,11 @@ from typing import Any, TypeVar
 
 import click
 
+from mlpack_edge.core.errors import BadInput
+from mlpack_edge.core.quantities import bytes_from_text, seconds_from_text
 from mlpack_edge.runtimes.worker import Limits
 
 Function = TypeVar("Function", bound=Callable[..., Any])
-
-_UNITS = {"": 1, "B": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9, "KIB": 2**10, "MIB": 2**20, "GIB": 2**30}
-_A_YEAR = 366 * 86400.0
-_SECONDS = {"": 1.0, "s": 1.0, "m": 60.0, "h": 3600.0, "ms": 0.001}
 
 
 class Size(click.ParamType[int]):
@@ -27,13 +25,10 @@ class Size(click.ParamType[int]):
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
         if isinstance(value, int):
             return value
-        found = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([a-zA-Z]*)\s*", value)
-        if not found or found[2].upper() not in _UNITS:
-            self.fail(f"{value!r} is not a size; write for example 300KB, 8GB or 512MiB", param, ctx)
-        size = float(found[1]) * _UNITS[found[2].upper()]
-        if not 1 <= size < 2**62:
-            self.fail(f"{value!r} is no size that this machine could have", param, ctx)
-        return int(size)
+        try:
+            return bytes_from_text(value)
+        except BadInput as fault:
+            self.fail(f"{fault.message}; {fault.hint}", param, ctx)
 
 
 class Duration(click.ParamType[float]):
@@ -44,13 +39,10 @@ class Duration(click.ParamType[float]):
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
         if isinstance(value, float):
             return value
-        found = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([a-z]*)\s*", str(value))
-        if not found or found[2] not in _SECONDS:
-            self.fail(f"{value!r} is not a duration; write for example 90s, 5m or 5ms", param, ctx)
-        seconds = float(found[1]) * _SECONDS[found[2]]
-        if not 0 < seconds <= _A_YEAR:
-            self.fail(f"{value!r} is not between nothing and a year", param, ctx)
-        return seconds
+        try:
+            return seconds_from_text(str(value))
+        except BadInput as fault:
+            self.fail(f"{fault.message}; {fault.hint}", param, ctx)
 
 
 class Amount(click.ParamType[float]):
