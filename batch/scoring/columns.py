@@ -1,0 +1,192 @@
+"""Which columns of a table feed which inputs of a model; decided by name and type before the first row."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pyarrow as pa
+
+from mlpack_edge.batch.scoring.blocks import width_of
+from mlpack_edge.core.errors import BadInput
+from mlpack_edge.core.signature import Column, Signature, TensorSpec
+
+HINT = "rename or cast it: --sql 'SELECT ... FROM ...' does both"
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """A column of the table that feeds one number or text a row. missing: whether the model takes missing values in it."""
+
+    column: str
+    missing: bool
+    known: Column | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Fed:
+    """An input of the model and what feeds it: `cells` in the order of its width, or a column of vectors (`vector`)."""
+
+    spec: TensorSpec
+    width: int
+    cells: tuple[Cell, ...]
+    vector: bool = False
+
+    @property
+    def is_text(self) -> bool:
+        return self.spec.dtype == "string"
+
+
+def match(signature: Signature, schema: pa.Schema, aside: Collection[str] = ()) -> tuple[Fed, ...]:
+    """What feeds each input.
+
+    aside: columns (the key, kept ones) that are the model's only where it names them. Columns go by the signature's
+    names; a model without names takes inputs of width one by their own names, a column of vectors under the input's
+    name, else all other columns in their order if they are exactly as many as it takes. Raises BadInput naming every
+    column that is missing, or the first whose type does not fit.
+    """
+    twice = sorted({name for name in schema.names if schema.names.count(name) > 1}) if _has_doubles(schema) else []
+    if twice:
+        raise BadInput(f"several columns are named {twice[0]!r}", HINT, column=twice[0])
+    fed = tuple(_fed(spec, signature, schema, aside) for spec in signature.inputs)
+    absent = [cell.column for item in fed for cell in item.cells if cell.column not in set(schema.names)]
+    if absent:
+        raise _missing(absent, schema)
+    for item in fed:
+        for cell in item.cells:
+            _check_type(item, cell, schema.field(cell.column).type)
+    return fed
+
+
+def _has_doubles(schema: pa.Schema) -> bool:
+    return len(set(schema.names)) < len(schema.names)
+
+
+def _fed(spec: TensorSpec, signature: Signature, schema: pa.Schema, aside: Collection[str]) -> Fed:
+    width = width_of(spec)
+    named = sorted((item for item in signature.columns if item.input == spec.name), key=lambda item: item.index)
+    if named and [item.index for item in named] != list(range(width)):
+        raise BadInput(
+            f"the model's signature names {len(named)} columns of the input {spec.name!r}, which has {width}",
+            "convert the model again from its source", input=spec.name,
+        )  # fmt: skip
+    ours = all(item.name == f"x{place}" for place, item in enumerate(named))
+    names = set(schema.names)
+    cells = tuple(Cell(item.name, item.missing, item) for item in named)
+    if named and (not ours or all(cell.column in names for cell in cells)):
+        return Fed(spec, width, cells)
+    missing = bool(named) and all(item.missing for item in named)
+    if spec.name in names and (width == 1 or _is_list(schema.field(spec.name).type)):
+        vector = _is_list(schema.field(spec.name).type)
+        return Fed(spec, width, (Cell(spec.name, missing, named[0] if len(named) == 1 else None),), vector)
+    rest = [name for name in schema.names if name not in aside]
+    if len(signature.inputs) > 1 or len(spec.shape) > 2:
+        raise _missing([spec.name], schema)
+    if len(rest) != width:
+        raise BadInput(
+            f"the model takes {width} columns and does not say their names; the table has {len(rest)}",
+            "give exactly those, in the model's order (--sql 'SELECT a, b, ... FROM ...'), a column of lists "
+            f"named {spec.name!r}, or convert the model with --columns",
+            why=f"columns beside the key and kept ones: {_some(rest)}",
+        )  # fmt: skip
+    told = named or [None] * width
+    return Fed(spec, width, tuple(
+        Cell(name, item is not None and item.missing, item) for name, item in zip(rest, told, strict=True)
+    ))  # fmt: skip
+
+
+def _missing(absent: Sequence[str], schema: pa.Schema) -> BadInput:
+    near = {name: difflib.get_close_matches(name, schema.names, 1) for name in absent[:20]}
+    said = ", ".join(f"{name!r}" + (f" (is it {found[0]!r}?)" if found else "") for name, found in near.items())
+    more = f" and {len(absent) - 20} more" if len(absent) > 20 else ""
+    return BadInput(
+        f"the table lacks {len(absent)} column{'s' * (len(absent) > 1)} of the model: {said}{more}", HINT,
+        why=f"it has {_some(schema.names)}", columns=list(absent),
+    )  # fmt: skip
+
+
+def _some(names: Sequence[str]) -> str:
+    return (", ".join(names[:20]) or "none") + (f", ... ({len(names)})" if len(names) > 20 else "")
+
+
+def _check_type(item: Fed, cell: Cell, given: pa.DataType) -> None:
+    kind = given
+    if item.vector:
+        kind = innermost(given)
+        size = fixed_width(given)
+        if size is not None and size != item.width:
+            raise _refused(item, cell, given, f"it holds {size} numbers a row, the input takes {item.width}")
+        if depth(given) not in (1, len(item.spec.shape) - 1):
+            raise _refused(item, cell, given, f"the input has the shape {list(item.spec.shape)}")
+    why = refusal(kind, item.spec.dtype)
+    if why:
+        raise _refused(item, cell, given, why)
+
+
+def _refused(item: Fed, cell: Cell, given: pa.DataType, why: str) -> BadInput:
+    return BadInput(
+        f"column {cell.column!r} is {given}, the model's input {item.spec.name!r} takes {item.spec.dtype}: {why}",
+        HINT, column=cell.column,
+    )  # fmt: skip
+
+
+def refusal(given: pa.DataType, dtype: str) -> str | None:
+    """Why values of an Arrow type cannot feed a tensor of `dtype` (a numpy name or "string"), None where they can.
+
+    Whole numbers feed whole numbers of any width and floats; each value is checked for exactness then. Floats feed
+    floats, decimals feed floats (rounded), bool feeds bool and numbers, texts feed texts.
+    """
+    if pa.types.is_dictionary(given):
+        given = given.value_type
+    if pa.types.is_null(given):
+        return None
+    if is_text(given):
+        return None if dtype == "string" else "a text is no number"
+    if dtype == "string":
+        return "the model takes texts as they were when it was trained"
+    wanted = np.dtype(dtype).kind
+    if pa.types.is_boolean(given):
+        return None
+    if wanted == "b":
+        return "only true and false feed a bool"
+    if pa.types.is_integer(given):
+        return None
+    if pa.types.is_floating(given) or pa.types.is_decimal(given):
+        return None if wanted == "f" else "its fractions would be lost"
+    if pa.types.is_temporal(given):
+        return "the model does not say which number stands for a time"
+    return "it is neither a number nor a text"
+
+
+def is_text(given: pa.DataType) -> bool:
+    """string, large_string or string_view."""
+    return bool(pa.types.is_string(given) or pa.types.is_large_string(given) or pa.types.is_string_view(given))
+
+
+def _is_list(given: pa.DataType) -> bool:
+    return bool(pa.types.is_list(given) or pa.types.is_large_list(given) or pa.types.is_fixed_size_list(given))
+
+
+def innermost(given: pa.DataType) -> pa.DataType:
+    """What the innermost list holds."""
+    while _is_list(given):
+        given = given.value_type
+    return given
+
+
+def depth(given: pa.DataType) -> int:
+    """How many lists are one in the other."""
+    return 1 + depth(given.value_type) if _is_list(given) else 0
+
+
+def fixed_width(given: pa.DataType) -> int | None:
+    """Numbers of a row in lists of fixed sizes, None where a size varies."""
+    width = 1
+    while _is_list(given):
+        if not pa.types.is_fixed_size_list(given):
+            return None
+        width *= given.list_size
+        given = given.value_type
+    return width

@@ -1,0 +1,87 @@
+"""A model that is open in this process, as scoring sees it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mlpack_edge.batch.plan import ModelFile
+from mlpack_edge.core.errors import BadInput, CheckFailed
+from mlpack_edge.core.signature import Signature
+
+Array = NDArray[Any]
+
+
+class BlockRunner(Protocol):
+    """Runs one block. The arrays are `[rows, ...]`; equal blocks give equal bits."""
+
+    def run(self, feeds: Mapping[str, Array]) -> dict[str, Array]:
+        """All outputs. Raises CheckFailed where the runtime stops."""
+        ...
+
+
+def signature_of(model: ModelFile) -> Signature:
+    """What the model takes and gives; nothing of it is run. Raises BadInput, Unsupported, IoFault."""
+    path = Path(model.path)
+    if model.format == "onnx":
+        from mlpack_edge.runtimes.onnx_files.file import open_onnx
+        from mlpack_edge.runtimes.onnx_files.signature import signature_from_onnx
+
+        return signature_from_onnx(open_onnx(path))
+    if model.format == "tflite":
+        from mlpack_edge.runtimes.litert.runner import LitertRunner
+
+        return LitertRunner(path).signature
+    raise BadInput(
+        f"{model.path} is {model.format or 'of no known format'}, not ONNX or TFLite", "mlpack convert it first"
+    )
+
+
+class OnnxBlocks:
+    """A session of ONNX Runtime, one thread."""
+
+    def __init__(self, model: bytes | Path, signature: Signature) -> None:
+        from mlpack_edge.runtimes import onnxruntime
+
+        self._faults = onnxruntime.FAULTS
+        try:
+            self._session = onnxruntime.open_session(model)
+        except self._faults as fault:
+            raise BadInput(
+                "ONNX Runtime does not load the model",
+                "mlpack inspect says what it holds; mlpack doctor says whether the versions go together",
+                why=" ".join(str(fault).split())[:400],
+            ) from fault
+        given = {value.name for value in self._session.get_inputs()}
+        if given != {spec.name for spec in signature.inputs}:
+            raise BadInput(
+                "the signature in the model names other inputs than its graph",
+                "convert the model again from its source", why=f"the graph has {', '.join(sorted(given))}",
+            )  # fmt: skip
+        self._names = [value.name for value in self._session.get_outputs()]
+
+    def run(self, feeds: Mapping[str, Array]) -> dict[str, Array]:
+        try:
+            made = self._session.run(self._names, feeds)
+        except self._faults as fault:
+            raise CheckFailed(
+                "ONNX Runtime stopped on a block of rows", "mlpack check says whether the model runs at all",
+                why=" ".join(str(fault).split())[:400],
+            ) from fault  # fmt: skip
+        return {name: np.asarray(value) for name, value in zip(self._names, made, strict=True)}
+
+
+class TfliteBlocks:
+    """An interpreter of LiteRT, one thread; memory is planned anew only where the size of a block changes."""
+
+    def __init__(self, model: bytes | Path, signature: Signature) -> None:
+        from mlpack_edge.runtimes.litert.runner import LitertRunner
+
+        self._runner = LitertRunner(model, signature)
+
+    def run(self, feeds: Mapping[str, Array]) -> dict[str, Array]:
+        return self._runner.run(feeds)

@@ -1,0 +1,135 @@
+"""One model in one process: which columns it reads, which rows it takes, and their scores."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from mlpack_edge.batch.plan import ModelFile
+from mlpack_edge.batch.scoring.blocks import Blocks, blocks_of
+from mlpack_edge.batch.scoring.columns import match
+from mlpack_edge.batch.scoring.feeds import faults, feed
+from mlpack_edge.batch.scoring.findings import Findings, found
+from mlpack_edge.batch.scoring.outputs import Answer, answer, column, output_faults
+from mlpack_edge.batch.scoring.runner import BlockRunner, OnnxBlocks, TfliteBlocks, signature_of
+from mlpack_edge.core.signature import Signature
+from mlpack_edge.runtimes.rows import Hints, make_groups
+
+Array = NDArray[Any]
+Mask = NDArray[np.bool_]
+
+#: Rows that are fed at once: many blocks of a narrow model, so that a column is cast once and not once a block.
+FED_ROWS = 16_384
+
+
+def check_columns(model: ModelFile, schema: pa.Schema, aside: Collection[str] = ()) -> tuple[str, ...]:
+    """The columns of the table that the model reads; nothing is run.
+
+    aside: the key and kept columns, which are the model's only where it names them. Raises BadInput naming the column
+    that is missing or does not fit.
+    """
+    signature = signature_of(model)
+    blocks_of(signature)
+    return tuple(dict.fromkeys(cell.column for item in match(signature, schema, aside) for cell in item.cells))
+
+
+class Scorer:
+    """One model in one process.
+
+    reads: the columns it needs. dictionary: those of them that are best read as dictionaries (either is taken).
+    block_rows: what batches must be multiples of, but for the last of a shard. output_fields: the columns it gives.
+    notes: what a user may want to know of how the model is run.
+    Raises BadInput naming the column that is missing or does not fit, or why the model does not score tables.
+    """
+
+    def __init__(self, model: ModelFile, schema: pa.Schema, aside: Collection[str] = ()) -> None:
+        self.notes: tuple[str, ...] = ()
+        self._signature = signature_of(model)
+        self._blocks = blocks_of(self._signature)
+        self._fed = match(self._signature, schema, aside)
+        self._runner = _opened(model, self._signature)
+        self._answers = _answers(model.prefix, self._signature, self._blocks, self._runner)
+        self._stopped = ""
+        self.reads = tuple(dict.fromkeys(cell.column for item in self._fed for cell in item.cells))
+        self.dictionary = tuple(dict.fromkeys(
+            cell.column for item in self._fed for cell in item.cells
+            if item.is_text and cell.known is not None and cell.known.kind == "categorical"
+        ))  # fmt: skip
+        self.block_rows = self._blocks.rows
+        self.output_fields: tuple[pa.Field, ...] = tuple(item.field for item in self._answers)
+
+    def check(self, batch: pa.RecordBatch) -> Findings:
+        """The rows that no model may be given: missing values where it takes none, infinity, numbers that its dtype does
+        not hold, texts that are no UTF-8."""
+        return found(batch.num_rows, faults(self._fed, batch))
+
+    def score(self, batch: pa.RecordBatch, accepted: Mask) -> dict[str, pa.Array]:
+        """The outputs by the names of `output_fields`, a row for each of the batch; null where it is not accepted.
+
+        The batch begins where a block does. A row that is not accepted is replaced by the first accepted one of its
+        block, so that the others keep their places; a block without any is not run. A row on which the model stops is
+        null too (`check_outputs` names it). Raises CheckFailed where the model stops for another reason than single rows.
+        """
+        rows = batch.num_rows
+        made = {item.output: np.zeros((rows, *item.tail), item.dtype) for item in self._answers}
+        there = np.array(accepted, bool)
+        step = max(FED_ROWS // self.block_rows, 1) * self.block_rows
+        for start in range(0, rows, step):
+            part = batch.slice(start, step)
+            mine = there[start : start + step]
+            if mine.any():
+                feeds = {item.spec.name: feed(item, part) for item in self._fed}
+                self._run(feeds, mine, {name: array[start : start + step] for name, array in made.items()})
+        whole = None if there.all() else there
+        return {item.name: column(item, made[item.output], whole) for item in self._answers}
+
+    def check_outputs(self, outputs: Mapping[str, pa.Array], accepted: Mask) -> Findings:
+        """Accepted rows whose score is not finite, or on which the model stopped."""
+        return output_faults(self._answers, outputs, accepted, self._stopped)
+
+    def _run(self, feeds: Mapping[str, Array], mine: Mask, made: Mapping[str, Array]) -> None:
+        for block in self._cut(len(mine)):
+            takes = mine[block]
+            if not takes.any():
+                continue
+            arrays = {name: _filled(array[block], takes, self._blocks.batch) for name, array in feeds.items()}
+            size = len(takes)
+            for name, array in self._runner.run(arrays).items():
+                made[name][block] = array[:size]
+
+    def _cut(self, rows: int) -> Iterator[slice]:
+        for start in range(0, rows, self.block_rows):
+            yield slice(start, min(start + self.block_rows, rows))
+
+
+def _filled(array: Array, takes: Mask, batch: int | None) -> Array:
+    """A block with the first row that is taken in place of those that are not, and of those it lacks to `batch`."""
+    lacks = 0 if batch is None else batch - len(array)
+    if not lacks and takes.all():
+        return array
+    first = int(np.argmax(takes))
+    array = np.concatenate([array, np.repeat(array[first : first + 1], lacks, axis=0)]) if lacks else array.copy()
+    array[: len(takes)][~takes] = array[first]
+    return array
+
+
+def _opened(model: ModelFile, signature: Signature) -> BlockRunner:
+    if model.format == "onnx":
+        return OnnxBlocks(Path(model.path), signature)
+    return TfliteBlocks(Path(model.path), signature)
+
+
+def _answers(prefix: str, signature: Signature, blocks: Blocks, runner: BlockRunner) -> tuple[Answer, ...]:
+    """What the outputs look like, seen on ordinary rows made from the signature."""
+    count = blocks.batch or 3
+    group = next(group for group in make_groups(signature, Hints(), count) if group.name in ("ordinary", "batch 1"))
+    feeds = {
+        name: _filled(array[:count], np.ones(len(array[:count]), bool), count) for name, array in group.feeds.items()
+    }
+    made = runner.run(feeds)
+    return tuple(answer(spec.name, prefix + spec.name, made[spec.name], count) for spec in signature.outputs)
