@@ -1,0 +1,78 @@
+"""Where a table goes: the seam between a run and the forms of its output."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Protocol
+
+from mlpack_edge.batch.facts import RunFacts
+from mlpack_edge.batch.job import Job
+from mlpack_edge.batch.ledger import RunFolder
+from mlpack_edge.batch.manifest import Manifest
+from mlpack_edge.batch.plan import Plan
+from mlpack_edge.core.errors import BadInput
+
+Json = dict[str, Any]
+
+
+class Output(Protocol):
+    """The order of calls: `refuse(job)`, then with the folder locked `last()`, `prepare`, and once all shards are there
+    `publish`; `last` and `missing` may be asked before the lock too."""
+
+    #: As the user named it.
+    name: str
+    #: The run's folder, on the file system of the output.
+    work: Path
+
+    def refuse(self, job: Job) -> None:
+        """Raise BadInput, OutputExists or IoFault where this job could not be published here. Fast; opens nothing."""
+        ...
+
+    def last(self) -> Manifest | None:
+        """Of the table as it stands; None where there is none. Raises BadInput where the manifest is damaged."""
+        ...
+
+    def prepare(self, folder: RunFolder, job: Job) -> None:
+        """Under the lock, before the first row: try what publishing will need. Raises as `refuse`."""
+        ...
+
+    def publish(self, plan: Plan, facts: RunFacts, folder: RunFolder, collected: Json) -> Manifest:
+        """Put the table in place in one step, and remove the old one. Raises the MlpackError of what went wrong; the
+        table is then the old one. Publishing the same run again leaves the same table."""
+        ...
+
+    def rejected_file(self, manifest: Manifest) -> Path | None:
+        """The rejected rows of the table as it stands, as JSON lines."""
+        ...
+
+
+def output_of(text: str) -> Output:
+    """`DIRECTORY`, `FILE.duckdb::TABLE` (or `FILE::SCHEMA.TABLE`), or `delta::DIRECTORY`. Raises BadInput."""
+    if not text.strip() or "\0" in text:
+        raise BadInput("the output has no name", "name a directory, FILE.duckdb::TABLE, or delta::DIRECTORY")
+    before, mark, after = text.partition("::")
+    if not mark:
+        from mlpack_edge.batch.outputs.parquet import ParquetOutput
+
+        return ParquetOutput(text)
+    if not before or not after:
+        raise BadInput(f"output {text!r}: something is missing beside '::'", "FILE.duckdb::TABLE, or delta::DIRECTORY")
+    if before == "delta":
+        from mlpack_edge.batch.outputs.delta import DeltaOutput
+
+        return DeltaOutput(after)
+    from mlpack_edge.batch.outputs.duckdb_table import DuckdbOutput
+
+    return DuckdbOutput(before, after)
+
+
+def work_folder(path: Path, *more: str) -> Path:
+    """The run folder beside an output: `.NAME.mlpack`."""
+    label = ".".join((path.name, *(name.replace("/", "%2F") for name in more)))
+    return path.parent / f".{label}.mlpack"
+
+
+def shard_files(folder: RunFolder, facts: RunFacts) -> Sequence[Path]:
+    """The Parquet files of a run in the order of their rows."""
+    return [folder.shard_folder(shard.index) / part.path for shard in facts.shards for part in shard.parts]
