@@ -1,0 +1,115 @@
+"""A scoring worker as its coordinator sees it: started, asked, listened to, ended."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import resource
+import signal
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from typing import IO, Any
+
+from mlpack_edge.batch.plan import Shard
+
+Json = dict[str, Any]
+
+_CHILD = "from mlpack_edge.batch.engines.worker_process import main; main()"
+#: One thread, for sums in one order. ONNX Runtime reports to Microsoft unless it is told not to.
+ENVIRONMENT = {
+    "ORT_DISABLE_TELEMETRY": "1",
+    "OMP_NUM_THREADS": "1",
+    "OPENBLAS_NUM_THREADS": "1",
+    "PYTHONHASHSEED": "0",
+    "MALLOC_ARENA_MAX": "1",
+}
+
+
+class Worker:
+    """One process. `shard` is what it was asked for last, `done` how many rows of it are scored, `ready` what it said
+    when its models were open."""
+
+    def __init__(self, number: int, plan: Json, folder: Path, memory: int) -> None:
+        self.number = number
+        self.shard: Shard | None = None
+        self.done = 0
+        self.ready: Json | None = None
+        self._noise: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115 - open as long as the process
+        self._buffer = b""
+        self.answers, answer = os.pipe()
+        try:
+            self._process = subprocess.Popen(
+                [sys.executable, "-P", "-W", "ignore", "-c", _CHILD],
+                stdin=subprocess.PIPE, stdout=self._noise, stderr=self._noise, pass_fds=[answer],
+                env={**os.environ, **ENVIRONMENT}, start_new_session=True,
+            )  # fmt: skip
+        finally:
+            os.close(answer)
+        self.pid = self._process.pid
+        first = {"answer": answer, "parent": os.getpid(), "memory": memory, "plan": plan, "folder": str(folder)}
+        self._send(first)
+
+    def run(self, shard: Shard, poisoned: dict[int, str]) -> None:
+        """Ask for a shard."""
+        self.shard, self.done = shard, 0
+        self._send({"run": shard.index, "poisoned": poisoned})
+
+    def probe(self, shard: Shard, first: int, rows: int, pieces: int, poisoned: dict[int, str]) -> None:
+        """Ask for the rows `first` to `first + rows` to be tried in pieces (`ShardJob.probe`)."""
+        self.shard = shard
+        self._send({"probe": shard.index, "first": first, "rows": rows, "pieces": pieces, "poisoned": poisoned})
+
+    def allow(self, memory: int) -> None:
+        """Raise the memory it may use."""
+        with contextlib.suppress(ProcessLookupError):
+            _, hard = resource.prlimit(self.pid, resource.RLIMIT_DATA)
+            resource.prlimit(self.pid, resource.RLIMIT_DATA, (memory, hard))
+
+    def receive(self) -> list[Json] | None:
+        """Answers that have come, waiting for one; None where the process has ended and all were received."""
+        block = os.read(self.answers, 1 << 16)
+        if not block:
+            return None
+        *lines, self._buffer = (self._buffer + block).split(b"\n")
+        return [json.loads(line) for line in lines]
+
+    def end(self) -> int:
+        """Wait for a process that leaves by itself, or end it; its exit code, negative for a signal."""
+        self._close_input()
+        try:
+            return self._process.wait(timeout=5)
+        except subprocess.TimeoutExpired:
+            return self.kill()
+
+    def kill(self) -> int:
+        """End it and what it may have started."""
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(self.pid, signal.SIGKILL)
+        return self._process.wait()
+
+    def close(self) -> None:
+        """Let go of its pipes, after its end."""
+        self._close_input()
+        os.close(self.answers)
+        self._noise.close()
+
+    def last_words(self) -> str:
+        """The last line it printed."""
+        self._noise.seek(0, os.SEEK_END)
+        self._noise.seek(max(0, self._noise.tell() - 4000))
+        lines = self._noise.read().decode("utf-8", "replace").strip().splitlines()
+        return next((line for line in reversed(lines) if not line.startswith("INFO:")), "")
+
+    def _send(self, record: Json) -> None:
+        assert self._process.stdin is not None
+        with contextlib.suppress(BrokenPipeError):  # one that died is judged by its end
+            self._process.stdin.write(json.dumps(record).encode() + b"\n")
+            self._process.stdin.flush()
+
+    def _close_input(self) -> None:
+        assert self._process.stdin is not None
+        with contextlib.suppress(BrokenPipeError):
+            self._process.stdin.close()
