@@ -1,0 +1,184 @@
+"""What the table rules of a contract need to know of a shard, gathered in the pass that scores it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import pyarrow
+from numpy.typing import NDArray
+from pyarrow import types
+
+from mlpack_edge.batch.contract.checker import UNITS, KnownValues, settled
+from mlpack_edge.batch.contract.columns import Coded, coded, missing_of, numbers_of
+from mlpack_edge.batch.contract.merging import KEPT, counted, plain_number, text_of
+from mlpack_edge.batch.contract.rules import ColumnRules, Contract
+from mlpack_edge.batch.contract.schema import check_schema, family_of_type
+from mlpack_edge.batch.contract.score_statistics import ScoreStatistics
+from mlpack_edge.batch.contract.times import DAY
+
+Json = dict[str, Any]
+
+
+class ContractStatistics:
+    """A `Collector`: counts, extremes and distinct values of the columns and scores that table rules look at.
+
+    All rows count, rejected ones too: the rules are about what came in. Of scores the accepted rows count. Raises what
+    `RowChecker` raises; KeyError at the first batch whose outputs lack one that the contract names.
+    """
+
+    name = "contract"
+
+    def __init__(self, contract: Contract, schema: pyarrow.Schema) -> None:
+        check_schema(contract, schema)
+        self._rows = 0
+        self._columns = {
+            rules.name: _ColumnStatistics(rules, schema.field(rules.name).type)
+            for rules in settled(contract).rules
+            if has_table_rule(rules)
+        }
+        self._scores = {rules.name: ScoreStatistics(rules) for rules in contract.scores}
+        fresh = contract.freshness
+        self._fresh = fresh.column if fresh else ""
+        self._unit = _unit_of(schema.field(self._fresh).type) if self._fresh else 1
+        self._newest: int | None = None
+
+    def update(self, batch: pyarrow.RecordBatch, outputs: Mapping[str, Any], accepted: NDArray[np.bool_]) -> None:
+        """See `Collector`."""
+        self._rows += batch.num_rows
+        for name, column in self._columns.items():
+            column.update(batch.column(name))
+        if self._fresh:
+            newest = numbers_of(batch.column(self._fresh)).high
+            if newest is not None:
+                self._newest = max(int(newest) * self._unit, self._newest if self._newest is not None else -(2**127))
+        for name, score in self._scores.items():
+            score.update(outputs[name], accepted)
+
+    def state(self) -> Json:
+        """See `merging.merge_statistics`."""
+        return {
+            "rows": self._rows,
+            "newest": self._newest,
+            "columns": {name: column.state() for name, column in self._columns.items()},
+            "scores": {name: score.state() for name, score in self._scores.items()},
+        }
+
+
+def has_table_rule(rules: ColumnRules) -> bool:
+    """Whether a rule is of the column as a whole; the categories are: where hardly any is known, it was encoded anew."""
+    shares = (rules.max_null_share, rules.max_zero_share, rules.categories, rules.max_categories)
+    return rules.not_constant or any(rule is not None for rule in shares)
+
+
+def _unit_of(kind: Any) -> int:
+    """Nanoseconds of one step of a type of dates or times."""
+    kind = kind.value_type if types.is_dictionary(kind) else kind
+    return DAY if types.is_date32(kind) else 10**6 if types.is_date64(kind) else UNITS[kind.unit]
+
+
+class _ColumnStatistics:
+    """Of one column; only what its rules ask for is counted."""
+
+    def __init__(self, rules: ColumnRules, kind: Any) -> None:
+        kind = kind.value_type if types.is_dictionary(kind) else kind
+        text = family_of_type(kind) == "text"
+        self._zeros: int | None = 0 if rules.max_zero_share is not None else None
+        self._numeric = not text and (rules.max_zero_share is not None or rules.not_constant)
+        wanted = rules.max_categories or 0
+        values = Distinct(max(KEPT, 2 * wanted)) if wanted or (rules.not_constant and text) else None
+        strange = Distinct(KEPT) if rules.categories is not None else None
+        self._values = _Values(values, strange, rules.categories) if values or strange else None
+        self._nulls = 0
+        self._low: int | float | None = None
+        self._high: int | float | None = None
+
+    def update(self, array: Any) -> None:
+        if self._values:
+            view = coded(array)
+            self._nulls += view.nulls
+            self._values.update(view)
+        if self._numeric:
+            numbers = numbers_of(array)
+            if not self._values:
+                self._nulls += numbers.nulls
+            if self._zeros is not None:
+                self._zeros += numbers.zeros()
+            if numbers.low is not None and numbers.high is not None:
+                self._low = numbers.low if self._low is None else min(self._low, numbers.low)
+                self._high = numbers.high if self._high is None else max(self._high, numbers.high)
+        elif not self._values:
+            missing = missing_of(array)
+            self._nulls += 0 if missing is None else int(np.count_nonzero(missing))
+
+    def state(self) -> Json:
+        state: Json = {"nulls": self._nulls}
+        if self._numeric:
+            state |= {"low": plain_number(self._low), "high": plain_number(self._high)}
+        if self._zeros is not None:
+            state["zeros"] = self._zeros
+        return state | (self._values.state() if self._values else {})
+
+
+class Distinct:
+    """Distinct values and how often they came, in bounded memory."""
+
+    def __init__(self, limit: int) -> None:
+        self._state: Json = counted({}, limit)
+
+    def add(self, counts: Mapping[str, int]) -> None:
+        of = dict(self._state["of"])
+        for value, count in counts.items():
+            of[value] = of.get(value, 0) + count
+        self._state = counted(of, self._state["limit"], self._state["many"])
+
+    def state(self) -> Json:
+        return self._state
+
+
+class _Values:
+    """Counts over a dictionary, which become texts only where the dictionary changes."""
+
+    def __init__(self, values: Distinct | None, strange: Distinct | None, categories: tuple[Any, ...] | None) -> None:
+        self._values, self._strange = values, strange
+        self._known = KnownValues(categories) if categories is not None else None
+        self._unseen = 0
+        self._dictionary: Any = None
+        self._counts: NDArray[np.int64] = np.zeros(0, np.int64)
+
+    def update(self, view: Coded) -> None:
+        counts = view.counts()
+        if self._dictionary is not None and self._dictionary.equals(view.values):
+            self._counts += counts
+            return
+        self._settle()
+        self._dictionary, self._counts = view.values, counts
+
+    def _settle(self) -> None:
+        """Count by text what was counted by place."""
+        if self._dictionary is None:
+            return
+        used = self._counts > 0
+        if self._values:
+            self._values.add(_texts(self._dictionary, self._counts, used))
+        if self._known and self._strange:
+            unknown = used & self._known.unknown(self._dictionary)
+            self._unseen += int(self._counts[unknown].sum())
+            self._strange.add(_texts(self._dictionary, self._counts, unknown))
+        self._dictionary = None
+
+    def state(self) -> Json:
+        self._settle()
+        state: Json = {"values": self._values.state()} if self._values else {}
+        return state | ({"unseen": self._unseen, "strange": self._strange.state()} if self._strange else {})
+
+
+def _texts(dictionary: Any, counts: NDArray[np.int64], chosen: NDArray[np.bool_]) -> dict[str, int]:
+    """The chosen values as text with their counts; a dictionary may have a value twice."""
+    places = np.flatnonzero(chosen)
+    made: dict[str, int] = {}
+    for value, count in zip(dictionary.take(pyarrow.array(places)).to_pylist(), counts[places].tolist(), strict=True):
+        text = text_of(value)
+        made[text] = made.get(text, 0) + count
+    return made
