@@ -1,0 +1,94 @@
+"""What the cells of a CSV column can be read as. A type follows from all cells, never from the first ones."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import polars as pl
+import pyarrow as pa
+
+from mlpack_edge.batch.inputs.schemas import TEXT
+from mlpack_edge.core.errors import BadInput
+
+#: What people and programs write where a number is missing. In a text column each of them is a text.
+MISSING = ("NA", "N/A", "n/a", "NULL", "null", "None")
+#: Numbers that are codes when nobody says they are numbers: leading zeros, more digits than a float holds.
+_CODE = r"^[+-]?0[0-9]|^[+-]?[0-9]{16,}"
+_TRUTHS = {"true": True, "True": True, "TRUE": True, "false": False, "False": False, "FALSE": False}
+
+
+@dataclass(slots=True)
+class Cells:
+    """What is known of the cells seen so far. odd: the first that is no number, with its row counted from 0."""
+
+    filled: int = 0
+    missing: int = 0
+    whole: bool = True
+    number: bool = True
+    truth: bool = True
+    code: bool = False
+    odd: tuple[int, str] | None = None
+
+    def see(self, column: Any, row: int) -> None:
+        """Take in text cells (`pyarrow.StringArray`) of which the first stands in row `row`."""
+        text = _stripped(column)
+        absent = text.is_in(MISSING).fill_null(False)
+        self.missing += int(absent.sum())
+        cells = text.set(absent, None)
+        filled = cells.drop_nulls()
+        self.filled += len(filled)
+        if self.number and _unread(filled, pl.Int64):
+            self.whole = False
+            bad = cells.is_not_null() & cells.cast(pl.Float64, strict=False).is_null()
+            if bad.any():
+                first = int(bad.arg_true()[0])
+                self.number, self.odd = False, (row + first, str(cells[first]))
+        self.whole &= self.number
+        self.truth = self.truth and bool(filled.is_in(list(_TRUTHS)).all())
+        self.code = self.code or bool(filled.str.contains(_CODE).any())
+
+    def kind(self, name: str, column: str, wanted: str) -> Any:
+        """The Arrow type of the column; wanted: "number", "text" or "". Raises BadInput where a number is wanted."""
+        if wanted == "text":
+            return TEXT
+        if wanted != "number":
+            sure = self.filled and not self.missing and not self.code
+            return (pa.int64() if self.whole else pa.float64()) if sure and self.number else TEXT
+        if self.filled and self.truth:
+            return pa.bool_()
+        if not self.number:
+            assert self.odd is not None
+            row, value = self.odd
+            raise BadInput(
+                f"{name}: column {column!r} should hold numbers, and holds {value[:80]!r} in row {row} (counted from 0)",
+                "mend the cell; leave it empty where the number is missing",
+                column=column, row=row,
+            )  # fmt: skip
+        return pa.int64() if self.whole and self.filled else pa.float64()
+
+
+def read_as(column: Any, kind: Any, wanted: str) -> Any | None:
+    """The text cells as an array of type `kind`; None where one of them cannot be read so."""
+    if kind == TEXT:
+        return column
+    text = _stripped(column)
+    if wanted == "number":
+        text = text.set(text.is_in(MISSING).fill_null(False), None)
+    elif text.str.contains(_CODE).any():
+        return None
+    if pa.types.is_boolean(kind):
+        made = text.replace_strict(_TRUTHS, default=None, return_dtype=pl.Boolean)
+    else:
+        made = text.cast(pl.Int64 if pa.types.is_integer(kind) else pl.Float64, strict=False)
+    return None if made.null_count() != text.null_count() else made.to_arrow()
+
+
+def _stripped(column: Any) -> Any:
+    """As a Polars series, without spaces around cells; cells of nothing but spaces are missing."""
+    text = pl.Series(pl.from_arrow(column)).str.strip_chars(" ")
+    return text.set(text == "", None)
+
+
+def _unread(filled: Any, kind: Any) -> bool:
+    return bool(filled.cast(kind, strict=False).null_count())
