@@ -32,14 +32,15 @@ def _value(value: Any, key: str) -> str:
 
 
 def _quoted(text: str, key: str) -> str:
-    """A basic string. JSON's escapes are TOML's but for DEL, which TOML does not take as it is."""
+    """A basic string: JSON's escapes are TOML's. What does not print is escaped too: a terminal would not show it."""
     try:
         text.encode()
     except UnicodeEncodeError as fault:
         raise BadInput(
             f"{key}: {text!r} cannot stand in a job file", "rename the file", why="TOML is UTF-8, and this is not"
         ) from fault
-    return json.dumps(text, ensure_ascii=False).replace("\x7f", "\\u007F")
+    quoted = json.dumps(text, ensure_ascii=False)
+    return "".join(letter if letter.isprintable() else f"\\U{ord(letter):08X}" for letter in quoted)
 
 
 def _lines(text: str, key: str) -> str:

@@ -20,6 +20,7 @@ COMMANDS = {
     "convert": "Convert a trained model to ONNX or TFLite and prove that it is still the same.",
     "check": "Compare two models on the same rows, or one on several machines.",
     "bench": "Measure how long models take, here or on a device, and whether they differ.",
+    "score": "Score a batch of rows once, whatever happens on the way.",
     "target": "Set up, list and try the places where models are measured.",
     "inspect": "Say what a model file holds and whether it loads.",
     "doctor": "Show versions, missing extras and packages that do not go together.",
