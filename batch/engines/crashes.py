@@ -16,7 +16,7 @@ from mlpack_edge.runtimes.worker import WorkerBug
 
 Json = dict[str, Any]
 
-#: In the folder of the shards: rows that end the process, so that a run taken up again does not look for them again.
+#: Beside the folder of the shards: rows that end the process, so that a run taken up again does not look for them again.
 POISONED = "poisoned.jsonl"
 #: Rows of a run that may be found, where fewer may be rejected: each costs about two seconds.
 FEW = 16
@@ -42,10 +42,10 @@ def death(code: int, words: str) -> Death:
 
 
 class Poisoned:
-    """The rows that end the process, by shard; kept in `folder`."""
+    """The rows that end the process, by shard; kept beside `folder`, that of the shards."""
 
     def __init__(self, folder: Path, plan: Plan) -> None:
-        self._path = folder / POISONED
+        self._path = folder.parent / POISONED
         self._most = max(FEW, math.ceil((plan.job.max_rejected or 0.0) * plan.rows))
         self._rows: dict[int, dict[int, str]] = {}
         if self._path.exists():
