@@ -18,10 +18,15 @@ HINT = "rename or cast it: --sql 'SELECT ... FROM ...' does both"
 
 @dataclass(frozen=True, slots=True)
 class Cell:
-    """A column of the table that feeds one number or text a row. missing: whether the model takes missing values in it."""
+    """A column of the table that feeds one number or text a row.
+
+    missing: whether the model takes missing values in it. text: whether it holds texts; an input of whole numbers takes
+    the codes of `known.categories` for them (TFLite has no texts).
+    """
 
     column: str
     missing: bool
+    text: bool
     known: Column | None = None
 
 
@@ -33,10 +38,6 @@ class Fed:
     width: int
     cells: tuple[Cell, ...]
     vector: bool = False
-
-    @property
-    def is_text(self) -> bool:
-        return self.spec.dtype == "string"
 
 
 def match(signature: Signature, schema: pa.Schema, aside: Collection[str] = ()) -> tuple[Fed, ...]:
@@ -74,13 +75,12 @@ def _fed(spec: TensorSpec, signature: Signature, schema: pa.Schema, aside: Colle
         )  # fmt: skip
     ours = all(item.name == f"x{place}" for place, item in enumerate(named))
     names = set(schema.names)
-    cells = tuple(Cell(item.name, item.missing, item) for item in named)
+    cells = tuple(_cell(item.name, spec, item) for item in named)
     if named and (not ours or all(cell.column in names for cell in cells)):
         return Fed(spec, width, cells)
-    missing = bool(named) and all(item.missing for item in named)
     if spec.name in names and (width == 1 or _is_list(schema.field(spec.name).type)):
         vector = _is_list(schema.field(spec.name).type)
-        return Fed(spec, width, (Cell(spec.name, missing, named[0] if len(named) == 1 else None),), vector)
+        return Fed(spec, width, (_whole(spec, named),), vector)
     rest = [name for name in schema.names if name not in aside]
     if len(signature.inputs) > 1 or len(spec.shape) > 2:
         raise _missing([spec.name], schema)
@@ -91,10 +91,22 @@ def _fed(spec: TensorSpec, signature: Signature, schema: pa.Schema, aside: Colle
             f"named {spec.name!r}, or convert the model with --columns",
             why=f"columns beside the key and kept ones: {_some(rest)}",
         )  # fmt: skip
-    told = named or [None] * width
-    return Fed(spec, width, tuple(
-        Cell(name, item is not None and item.missing, item) for name, item in zip(rest, told, strict=True)
-    ))  # fmt: skip
+    if not named:
+        return Fed(spec, width, tuple(_cell(name, spec, None) for name in rest))
+    return Fed(spec, width, tuple(_cell(name, spec, item) for name, item in zip(rest, named, strict=True)))
+
+
+def _cell(name: str, spec: TensorSpec, known: Column | None) -> Cell:
+    texts = known is not None and any(isinstance(category, str) for category in known.categories)
+    text = spec.dtype == "string" or (texts and np.dtype(spec.dtype).kind in "iu")
+    return Cell(name, known is not None and known.missing, text, known)
+
+
+def _whole(spec: TensorSpec, named: Sequence[Column]) -> Cell:
+    """The column that is named as the input itself."""
+    if len(named) == 1:
+        return _cell(spec.name, spec, named[0])
+    return Cell(spec.name, bool(named) and all(item.missing for item in named), spec.dtype == "string")
 
 
 def _missing(absent: Sequence[str], schema: pa.Schema) -> BadInput:
@@ -120,14 +132,14 @@ def _check_type(item: Fed, cell: Cell, given: pa.DataType) -> None:
             raise _refused(item, cell, given, f"it holds {size} numbers a row, the input takes {item.width}")
         if depth(given) not in (1, len(item.spec.shape) - 1):
             raise _refused(item, cell, given, f"the input has the shape {list(item.spec.shape)}")
-    why = refusal(kind, item.spec.dtype)
+    why = refusal(kind, "string" if cell.text else item.spec.dtype)
     if why:
         raise _refused(item, cell, given, why)
 
 
 def _refused(item: Fed, cell: Cell, given: pa.DataType, why: str) -> BadInput:
     return BadInput(
-        f"column {cell.column!r} is {given}, the model's input {item.spec.name!r} takes {item.spec.dtype}: {why}",
+        f"column {cell.column!r} is {given}, the model takes {'text' if cell.text else item.spec.dtype} there: {why}",
         HINT, column=cell.column,
     )  # fmt: skip
 

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from mlpack_edge.batch.scoring.coded import Coded, coded_feeds
 from mlpack_edge.batch.scoring.columns import Cell, Fed, depth
 from mlpack_edge.batch.scoring.findings import Finding
 from mlpack_edge.batch.scoring.numbers import INEXACT, INFINITY, MISSING, number_faults, numbers
-from mlpack_edge.batch.scoring.texts import ENCODING, text_faults, texts
+from mlpack_edge.batch.scoring.text_tables import TextTable
+from mlpack_edge.batch.scoring.texts import ENCODING, Texts, text_faults, texts
 from mlpack_edge.batch.scoring.vectors import flattened, spread
 from mlpack_edge.core.signature import MISSING_TEXT
+from mlpack_edge.runtimes.category_codes import codes_from_text
 
 Array = NDArray[Any]
 Mask = NDArray[np.bool_]
@@ -29,22 +32,62 @@ _REASONS = {
 }
 
 
-def feed(item: Fed, batch: pa.RecordBatch) -> Array:
-    """The array of one input: `[rows, ...]` of its shape and dtype, contiguous. A view of Arrow's memory where it can be."""
-    rows = batch.num_rows
-    shape = (rows, *(int(size) for size in item.spec.shape[1:]))
-    if item.vector:
-        flat, good = flattened(batch.column(item.cells[0].column), _sizes(item, batch))
-        made = spread(_values(item, flat), good, item.width)
-        if item.is_text and not good.all():
-            made[~good] = MISSING_TEXT
+class Feeding:
+    """From a batch to what the model, cut or not, takes. It remembers texts from batch to batch."""
+
+    def __init__(self, fed: Sequence[Fed], cut: Coded | None) -> None:
+        self._fed, self._cut = fed, cut
+        self._codes = {
+            cell.column: TextTable(_codes_of(item, cell))
+            for item in fed
+            for cell in item.cells
+            if cell.text and item.spec.dtype != "string"
+        }
+
+    def __call__(self, batch: pa.RecordBatch) -> dict[str, Array]:
+        """Each array `[rows, ...]` of its input's shape and dtype, contiguous; a view of Arrow's memory where it can be.
+
+        Rows that `faults` names hold no meaning.
+        """
+        feeds: dict[str, Array] = {}
+        for item in self._fed:
+            if self._cut is None or item.spec.name in self._cut.takes:
+                feeds[item.spec.name] = self._feed(item, batch)
+            elif item.vector:
+                columns = self._feed(item, batch).reshape(batch.num_rows, -1).T
+                feeds |= coded_feeds(self._cut, item.spec.name, [pa.array(column, pa.string()) for column in columns])
+            else:
+                feeds |= coded_feeds(self._cut, item.spec.name, [batch.column(cell.column) for cell in item.cells])
+        return feeds
+
+    def _feed(self, item: Fed, batch: pa.RecordBatch) -> Array:
+        rows = batch.num_rows
+        shape = (rows, *(int(size) for size in item.spec.shape[1:]))
+        first = item.cells[0]
+        if item.vector:
+            flat, good = flattened(batch.column(first.column), _sizes(item, batch))
+            made = spread(self._values(item, first, flat), good, item.width)
+            if first.text and not good.all():
+                made[~good] = MISSING_TEXT
+            return made.reshape(shape)
+        if len(item.cells) == 1:
+            return np.ascontiguousarray(self._values(item, first, batch.column(first.column))).reshape(shape)
+        made = np.empty((rows, item.width), object if item.spec.dtype == "string" else np.dtype(item.spec.dtype))
+        for place, cell in enumerate(item.cells):
+            made[:, place] = self._values(item, cell, batch.column(cell.column))
         return made.reshape(shape)
-    if len(item.cells) == 1:
-        return np.ascontiguousarray(_values(item, batch.column(item.cells[0].column))).reshape(shape)
-    made = np.empty((rows, item.width), object if item.is_text else np.dtype(item.spec.dtype))
-    for place, cell in enumerate(item.cells):
-        made[:, place] = _values(item, batch.column(cell.column))
-    return made.reshape(shape)
+
+    def _values(self, item: Fed, cell: Cell, column: pa.Array) -> Array:
+        if not cell.text:
+            return numbers(column, np.dtype(item.spec.dtype))
+        table = self._codes.get(cell.column)
+        return texts(column) if table is None else table.rows(column)[0]
+
+
+def _codes_of(item: Fed, cell: Cell) -> Callable[[Texts], tuple[Array, ...]]:
+    assert cell.known is not None
+    categories, dtype = cell.known.categories, np.dtype(item.spec.dtype)
+    return lambda values: (codes_from_text(values, categories).astype(dtype),)
 
 
 def faults(fed: Sequence[Fed], batch: pa.RecordBatch) -> Iterator[tuple[Finding, Mask]]:
@@ -60,12 +103,8 @@ def finding(item: Fed, cell: Cell, rule: str) -> Finding:
     return Finding(rule, cell.column, _REASONS[rule].format(dtype=item.spec.dtype, width=item.width))
 
 
-def _values(item: Fed, column: pa.Array) -> Array:
-    return texts(column) if item.is_text else numbers(column, np.dtype(item.spec.dtype))
-
-
 def _faults(item: Fed, cell: Cell, column: pa.Array) -> Iterator[tuple[str, Mask]]:
-    if item.is_text:
+    if cell.text:
         return text_faults(column, cell.missing)
     return number_faults(column, np.dtype(item.spec.dtype), cell.missing)
 
@@ -78,7 +117,7 @@ def _vector_faults(item: Fed, cell: Cell, batch: pa.RecordBatch) -> Iterator[tup
         yield MISSING, absent
         yield SIZE, ~good & ~absent
     for rule, mask in _faults(item, cell, flat):
-        yield rule, spread(mask, good, item.width).any(axis=1)
+        yield rule, np.asarray(spread(mask, good, item.width).any(axis=1))
 
 
 def _sizes(item: Fed, batch: pa.RecordBatch) -> tuple[int, ...]:

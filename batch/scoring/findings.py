@@ -29,7 +29,7 @@ class Findings:
     @property
     def accepted(self) -> NDArray[np.bool_]:
         """bool `[rows]`."""
-        return self.codes == 0
+        return np.asarray(self.codes == 0)
 
     def counts(self) -> dict[Finding, int]:
         """Rows by kind, kinds without any left out."""

@@ -35,6 +35,11 @@ class Answer:
     classes: tuple[Category, ...] = ()
 
     @property
+    def raw(self) -> np.dtype[Any]:
+        """What the model gives: whole numbers where there are classes."""
+        return np.dtype(np.int64) if self.classes and self.dtype.kind == "O" else self.dtype
+
+    @property
     def width(self) -> int | None:
         """Numbers in a row's vector; None for a plain column."""
         return None if self.tail in ((), (1,)) else math.prod(self.tail)
@@ -77,10 +82,16 @@ def column(item: Answer, made: Array, there: Mask | None) -> pa.Array:
 
 
 def _values(item: Answer, flat: Array, gone: pa.Array | None, value: pa.DataType) -> pa.Array:
+    mask = None if gone is None else gone.to_numpy(zero_copy_only=False)
     if item.classes:
-        codes = pa.array(flat.astype(np.int32, copy=False), pa.int32(), mask=gone and gone.to_numpy(False))
-        return pa.DictionaryArray.from_arrays(codes, pa.array(item.classes, pa.string()))
-    return pa.array(flat, value, mask=None if gone is None else gone.to_numpy(zero_copy_only=False))
+        texts = list(dict.fromkeys(item.classes))
+        places = flat.astype(np.int32, copy=False)
+        if flat.size and flat.min() < 0:  # as Gather counts, from the end
+            places = np.where(places < 0, places + np.int32(len(item.classes)), places)
+        if len(texts) < len(item.classes):
+            places = np.array([texts.index(text) for text in item.classes], np.int32)[places]
+        return pa.DictionaryArray.from_arrays(pa.array(places, pa.int32(), mask=mask), pa.array(texts, pa.string()))
+    return pa.array(flat, value, mask=mask)
 
 
 def output_faults(

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from mlpack_edge.batch.plan import ModelFile
 from mlpack_edge.core.errors import BadInput, CheckFailed
 from mlpack_edge.core.signature import Signature
 
@@ -24,27 +23,10 @@ class BlockRunner(Protocol):
         ...
 
 
-def signature_of(model: ModelFile) -> Signature:
-    """What the model takes and gives; nothing of it is run. Raises BadInput, Unsupported, IoFault."""
-    path = Path(model.path)
-    if model.format == "onnx":
-        from mlpack_edge.runtimes.onnx_files.file import open_onnx
-        from mlpack_edge.runtimes.onnx_files.signature import signature_from_onnx
-
-        return signature_from_onnx(open_onnx(path))
-    if model.format == "tflite":
-        from mlpack_edge.runtimes.litert.runner import LitertRunner
-
-        return LitertRunner(path).signature
-    raise BadInput(
-        f"{model.path} is {model.format or 'of no known format'}, not ONNX or TFLite", "mlpack convert it first"
-    )
-
-
 class OnnxBlocks:
     """A session of ONNX Runtime, one thread."""
 
-    def __init__(self, model: bytes | Path, signature: Signature) -> None:
+    def __init__(self, model: bytes | Path, inputs: Collection[str]) -> None:
         from mlpack_edge.runtimes import onnxruntime
 
         self._faults = onnxruntime.FAULTS
@@ -57,7 +39,7 @@ class OnnxBlocks:
                 why=" ".join(str(fault).split())[:400],
             ) from fault
         given = {value.name for value in self._session.get_inputs()}
-        if given != {spec.name for spec in signature.inputs}:
+        if given != set(inputs):
             raise BadInput(
                 "the signature in the model names other inputs than its graph",
                 "convert the model again from its source", why=f"the graph has {', '.join(sorted(given))}",
@@ -78,10 +60,11 @@ class OnnxBlocks:
 class TfliteBlocks:
     """An interpreter of LiteRT, one thread; memory is planned anew only where the size of a block changes."""
 
-    def __init__(self, model: bytes | Path, signature: Signature) -> None:
+    def __init__(self, model: bytes | Path) -> None:
         from mlpack_edge.runtimes.litert.runner import LitertRunner
 
-        self._runner = LitertRunner(model, signature)
+        self._runner = LitertRunner(model)
+        self.signature: Signature = self._runner.signature
 
     def run(self, feeds: Mapping[str, Array]) -> dict[str, Array]:
         return self._runner.run(feeds)

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping
-from pathlib import Path
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -11,14 +10,13 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from mlpack_edge.batch.plan import ModelFile
-from mlpack_edge.batch.scoring.blocks import Blocks, blocks_of
-from mlpack_edge.batch.scoring.columns import match
-from mlpack_edge.batch.scoring.feeds import faults, feed
+from mlpack_edge.batch.scoring.blocks import blocks_of
+from mlpack_edge.batch.scoring.coded import Coded, table_names
+from mlpack_edge.batch.scoring.columns import Fed, match
+from mlpack_edge.batch.scoring.feeds import Feeding, faults
 from mlpack_edge.batch.scoring.findings import Findings, found
-from mlpack_edge.batch.scoring.outputs import Answer, answer, column, output_faults
-from mlpack_edge.batch.scoring.runner import BlockRunner, OnnxBlocks, TfliteBlocks, signature_of
-from mlpack_edge.core.signature import Signature
-from mlpack_edge.runtimes.rows import Hints, make_groups
+from mlpack_edge.batch.scoring.opened import open_model, signature_of
+from mlpack_edge.batch.scoring.outputs import column, output_faults
 
 Array = NDArray[Any]
 Mask = NDArray[np.bool_]
@@ -35,7 +33,7 @@ def check_columns(model: ModelFile, schema: pa.Schema, aside: Collection[str] = 
     """
     signature = signature_of(model)
     blocks_of(signature)
-    return tuple(dict.fromkeys(cell.column for item in match(signature, schema, aside) for cell in item.cells))
+    return _columns(match(signature, schema, aside))
 
 
 class Scorer:
@@ -48,18 +46,14 @@ class Scorer:
     """
 
     def __init__(self, model: ModelFile, schema: pa.Schema, aside: Collection[str] = ()) -> None:
-        self.notes: tuple[str, ...] = ()
-        self._signature = signature_of(model)
-        self._blocks = blocks_of(self._signature)
-        self._fed = match(self._signature, schema, aside)
-        self._runner = _opened(model, self._signature)
-        self._answers = _answers(model.prefix, self._signature, self._blocks, self._runner)
+        opened = open_model(model)
+        self._blocks, self._runner, self._answers = opened.blocks, opened.runner, opened.answers
+        self._fed = match(opened.signature, schema, aside)
+        self._feeds = Feeding(self._fed, opened.cut)
         self._stopped = ""
-        self.reads = tuple(dict.fromkeys(cell.column for item in self._fed for cell in item.cells))
-        self.dictionary = tuple(dict.fromkeys(
-            cell.column for item in self._fed for cell in item.cells
-            if item.is_text and cell.known is not None and cell.known.kind == "categorical"
-        ))  # fmt: skip
+        self.notes = opened.notes
+        self.reads = _columns(self._fed)
+        self.dictionary = _repeated(self._fed, opened.cut)
         self.block_rows = self._blocks.rows
         self.output_fields: tuple[pa.Field, ...] = tuple(item.field for item in self._answers)
 
@@ -76,15 +70,14 @@ class Scorer:
         null too (`check_outputs` names it). Raises CheckFailed where the model stops for another reason than single rows.
         """
         rows = batch.num_rows
-        made = {item.output: np.zeros((rows, *item.tail), item.dtype) for item in self._answers}
+        made = {item.output: np.zeros((rows, *item.tail), item.raw) for item in self._answers}
         there = np.array(accepted, bool)
         step = max(FED_ROWS // self.block_rows, 1) * self.block_rows
         for start in range(0, rows, step):
             part = batch.slice(start, step)
             mine = there[start : start + step]
             if mine.any():
-                feeds = {item.spec.name: feed(item, part) for item in self._fed}
-                self._run(feeds, mine, {name: array[start : start + step] for name, array in made.items()})
+                self._run(self._feeds(part), mine, {name: array[start : start + step] for name, array in made.items()})
         whole = None if there.all() else there
         return {item.name: column(item, made[item.output], whole) for item in self._answers}
 
@@ -118,18 +111,17 @@ def _filled(array: Array, takes: Mask, batch: int | None) -> Array:
     return array
 
 
-def _opened(model: ModelFile, signature: Signature) -> BlockRunner:
-    if model.format == "onnx":
-        return OnnxBlocks(Path(model.path), signature)
-    return TfliteBlocks(Path(model.path), signature)
+def _columns(fed: Sequence[Fed]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(cell.column for item in fed for cell in item.cells))
 
 
-def _answers(prefix: str, signature: Signature, blocks: Blocks, runner: BlockRunner) -> tuple[Answer, ...]:
-    """What the outputs look like, seen on ordinary rows made from the signature."""
-    count = blocks.batch or 3
-    group = next(group for group in make_groups(signature, Hints(), count) if group.name in ("ordinary", "batch 1"))
-    feeds = {
-        name: _filled(array[:count], np.ones(len(array[:count]), bool), count) for name, array in group.feeds.items()
-    }
-    made = runner.run(feeds)
-    return tuple(answer(spec.name, prefix + spec.name, made[spec.name], count) for spec in signature.outputs)
+def _repeated(fed: Sequence[Fed], cut: Coded | None) -> tuple[str, ...]:
+    """The text columns that are looked up by value, or are known to hold few values."""
+    found = []
+    for item in fed:
+        for cell, name in zip(item.cells, table_names(item.spec.name, len(item.cells)), strict=True):
+            looked_up = item.spec.dtype != "string" or (cut is not None and name in cut.tables)
+            known = cell.known is not None and cell.known.kind == "categorical"
+            if cell.text and not item.vector and (looked_up or known):
+                found.append(cell.column)
+    return tuple(dict.fromkeys(found))
