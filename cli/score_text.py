@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import sys
 import time
 from collections.abc import Callable
@@ -48,17 +49,19 @@ def shows_progress() -> bool:
 
 
 def progress_line(done: int, total: int, seconds: float) -> str:
-    """`scoring  42%  4,200,000 of 10,000,000 rows  3,450,000 rows/s  2 s left`."""
+    """`scoring  42%  4,200,000 of 10,000,000 rows  3,450,000 rows/s  3 s left`."""
     done = min(done, total)
     rate = done / seconds if seconds > 0 else 0.0
     parts = [f"scoring {100 * done // total:3d}%", f"{done:,} of {total:,} rows"]
     if rate >= 1:
-        parts += [f"{rate:,.0f} rows/s", f"{duration_text((total - done) / rate)} left"]
+        parts += [f"{rate:,.0f} rows/s", f"{duration_text(math.ceil((total - done) / rate))} left"]
     return "  ".join(parts)
 
 
 def duration_text(seconds: float) -> str:
     """`0.42 s`, `12 s`, `3 min 5 s`, `2 h 4 min`."""
+    if 0 < seconds < 0.001:
+        return "under 1 ms"
     if seconds < 10:
         return f"{seconds:.2g} s" if seconds < 9.95 else "10 s"
     whole = round(seconds)
