@@ -243,6 +243,10 @@ def _tables(model: onnx.ModelProto, frontiers: Mapping[str, Sequence[str]], gone
         [onnx.ValueInfoProto(name=name) for names in frontiers.values() for name in names],
         [tensor for tensor in model.graph.initializer if tensor.name in read],
     )
+    for place, value in enumerate(graph.input):
+        # Each has rows of its own: ONNX Runtime shares memory between tensors whose sizes have one name.
+        if value.type.tensor_type.shape.dim:
+            value.type.tensor_type.shape.dim[0].dim_param = f"texts{place}"
     made = onnx.ModelProto()
     made.CopyFrom(model)
     made.graph.CopyFrom(graph)
