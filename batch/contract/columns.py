@@ -95,9 +95,13 @@ def coded(array: Any) -> Coded:
     """Of an Arrow array of any plain type, dictionaries as they are."""
     if types.is_null(array.type):
         return Coded(np.zeros(len(array), np.int32), array.cast(pyarrow.string())[:0], np.ones(len(array), np.bool_))
+    if types.is_string_view(array.type):
+        array = array.cast(pyarrow.large_string())
     if not types.is_dictionary(array.type):
         array = array.dictionary_encode()
     indices, values = array.indices, array.dictionary
+    if types.is_string_view(values.type):  # for which Arrow has few functions
+        values = values.cast(pyarrow.large_string())
     missing = mask_of(indices.is_null()) if indices.null_count else None
     codes = (indices.fill_null(0) if indices.null_count else indices).to_numpy(zero_copy_only=False)
     absent = mask_of(values.is_null(nan_is_null=types.is_floating(values.type)))

@@ -15,22 +15,24 @@ from mlpack_edge.batch.contract.judging import judge
 from mlpack_edge.batch.contract.merging import merge_statistics
 from mlpack_edge.batch.contract.reading import contract_record
 from mlpack_edge.batch.contract.rules import ColumnRules, Contract
+from mlpack_edge.batch.plan import Plan
 from mlpack_edge.core.errors import BadInput
 from mlpack_edge.core.files import io_fault
-from mlpack_edge.core.signature import Signature
+from mlpack_edge.core.signature import Signature, signature_from_text
 
 if TYPE_CHECKING:
     from mlpack_edge.batch.contract.checker import RowChecker
+    from mlpack_edge.batch.contract.draft import draft
     from mlpack_edge.batch.contract.schema import check_schema
     from mlpack_edge.batch.contract.statistics import ContractStatistics
 
 __all__ = [
-    "Contract", "ContractStatistics", "RowChecker", "check_schema", "contract_from_text", "contract_text", 
+    "Contract", "ContractStatistics", "RowChecker", "check_schema", "contract_from_text", "contract_of_plan", "contract_text", "draft", 
     "judge", "merge_statistics", "read_contract",
 ]  # fmt: skip
 
 #: Where the parts live that import pyarrow.
-_HOMES = {"RowChecker": "checker", "ContractStatistics": "statistics", "check_schema": "schema"}
+_HOMES = {"RowChecker": "checker", "ContractStatistics": "statistics", "check_schema": "schema", "draft": "draft"}
 
 #: A contract is read whole; a file that is larger is something else.
 _LARGEST = 10_000_000
@@ -66,6 +68,13 @@ def contract_from_text(text: str, name: str, signature: Signature | None = None)
     if signature is None:
         return contract
     return replace(contract, rules=tuple(_settled(rules, signature, name) for rules in contract.rules))
+
+
+def contract_of_plan(plan: Plan) -> Contract | None:
+    """The contract that a plan carries, with the categories of its first model; None where there is none."""
+    if not plan.contract:
+        return None
+    return contract_from_text(plan.contract, plan.job.contract, signature_from_text(plan.models[0].signature))
 
 
 def _settled(rules: ColumnRules, signature: Signature, name: str) -> ColumnRules:

@@ -14,6 +14,8 @@ SHOWN = 5
 #: Distinct values that are kept though no rule asks for as many.
 KEPT = 100
 _LONGEST_TEXT = 80
+#: Of a longer text these first letters are kept, and its digest.
+PREFIX = 60
 
 
 def merge_statistics(a: Json, b: Json) -> Json:
@@ -51,7 +53,7 @@ def text_of(value: Any) -> str:
     if len(text) <= _LONGEST_TEXT:
         return text
     digest = hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
-    return f"{text[: _LONGEST_TEXT - 20]}...{digest[:16]}"
+    return f"{text[:PREFIX]}...{digest[:16]}"
 
 
 def plain_number(number: float | None) -> float | str | None:

@@ -10,13 +10,14 @@ import pyarrow
 from numpy.typing import NDArray
 from pyarrow import types
 
-from mlpack_edge.batch.contract.checker import UNITS, KnownValues, settled
-from mlpack_edge.batch.contract.columns import Coded, coded, missing_of, numbers_of
-from mlpack_edge.batch.contract.merging import KEPT, counted, plain_number, text_of
+from mlpack_edge.batch.contract.checker import UNITS, settled
+from mlpack_edge.batch.contract.columns import coded, missing_of, numbers_of
+from mlpack_edge.batch.contract.merging import KEPT, plain_number
 from mlpack_edge.batch.contract.rules import ColumnRules, Contract
 from mlpack_edge.batch.contract.schema import check_schema, family_of_type
 from mlpack_edge.batch.contract.score_statistics import ScoreStatistics
 from mlpack_edge.batch.contract.times import DAY
+from mlpack_edge.batch.contract.value_counts import ValueCounts
 
 Json = dict[str, Any]
 
@@ -87,9 +88,8 @@ class _ColumnStatistics:
         self._zeros: int | None = 0 if rules.max_zero_share is not None else None
         self._numeric = not text and (rules.max_zero_share is not None or rules.not_constant)
         wanted = rules.max_categories or 0
-        values = Distinct(max(KEPT, 2 * wanted)) if wanted or (rules.not_constant and text) else None
-        strange = Distinct(KEPT) if rules.categories is not None else None
-        self._values = _Values(values, strange, rules.categories) if values or strange else None
+        limit = max(KEPT, 2 * wanted) if wanted or (rules.not_constant and text) else None
+        self._values = ValueCounts(limit, rules.categories) if limit or rules.categories is not None else None
         self._nulls = 0
         self._low: int | float | None = None
         self._high: int | float | None = None
@@ -119,66 +119,3 @@ class _ColumnStatistics:
         if self._zeros is not None:
             state["zeros"] = self._zeros
         return state | (self._values.state() if self._values else {})
-
-
-class Distinct:
-    """Distinct values and how often they came, in bounded memory."""
-
-    def __init__(self, limit: int) -> None:
-        self._state: Json = counted({}, limit)
-
-    def add(self, counts: Mapping[str, int]) -> None:
-        of = dict(self._state["of"])
-        for value, count in counts.items():
-            of[value] = of.get(value, 0) + count
-        self._state = counted(of, self._state["limit"], self._state["many"])
-
-    def state(self) -> Json:
-        return self._state
-
-
-class _Values:
-    """Counts over a dictionary, which become texts only where the dictionary changes."""
-
-    def __init__(self, values: Distinct | None, strange: Distinct | None, categories: tuple[Any, ...] | None) -> None:
-        self._values, self._strange = values, strange
-        self._known = KnownValues(categories) if categories is not None else None
-        self._unseen = 0
-        self._dictionary: Any = None
-        self._counts: NDArray[np.int64] = np.zeros(0, np.int64)
-
-    def update(self, view: Coded) -> None:
-        counts = view.counts()
-        if self._dictionary is not None and self._dictionary.equals(view.values):
-            self._counts += counts
-            return
-        self._settle()
-        self._dictionary, self._counts = view.values, counts
-
-    def _settle(self) -> None:
-        """Count by text what was counted by place."""
-        if self._dictionary is None:
-            return
-        used = self._counts > 0
-        if self._values:
-            self._values.add(_texts(self._dictionary, self._counts, used))
-        if self._known and self._strange:
-            unknown = used & self._known.unknown(self._dictionary)
-            self._unseen += int(self._counts[unknown].sum())
-            self._strange.add(_texts(self._dictionary, self._counts, unknown))
-        self._dictionary = None
-
-    def state(self) -> Json:
-        self._settle()
-        state: Json = {"values": self._values.state()} if self._values else {}
-        return state | ({"unseen": self._unseen, "strange": self._strange.state()} if self._strange else {})
-
-
-def _texts(dictionary: Any, counts: NDArray[np.int64], chosen: NDArray[np.bool_]) -> dict[str, int]:
-    """The chosen values as text with their counts; a dictionary may have a value twice."""
-    places = np.flatnonzero(chosen)
-    made: dict[str, int] = {}
-    for value, count in zip(dictionary.take(pyarrow.array(places)).to_pylist(), counts[places].tolist(), strict=True):
-        text = text_of(value)
-        made[text] = made.get(text, 0) + count
-    return made
