@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterable
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
@@ -10,7 +11,7 @@ from mlpack_edge.batch.plan import ModelFile
 from mlpack_edge.core.artifact import sha256_of_file
 from mlpack_edge.core.errors import BadInput
 from mlpack_edge.core.files import io_fault
-from mlpack_edge.core.signature import Signature
+from mlpack_edge.core.signature import Signature, signature_from_text
 from mlpack_edge.runtimes.recognise.sniff import sniff
 
 CHALLENGER = "challenger_"
@@ -33,6 +34,17 @@ def model_file(path: str, prefix: str = "") -> ModelFile:
         raise io_fault(fault, f"{path} could not be read") from fault
     digest = digests[0] if not external else hashlib.sha256("\n".join(digests).encode()).hexdigest()
     return ModelFile(path, kind, digest, prefix, external, signature.dumps())
+
+
+def kinds_of_columns(models: Iterable[ModelFile]) -> dict[str, str]:
+    """What each column of the models should be: "text" or "number"."""
+    kinds: dict[str, str] = {}
+    for model in models:
+        signature = signature_from_text(model.signature)
+        dtypes = {spec.name: spec.dtype for spec in signature.inputs}
+        columns = {column.name: dtypes[column.input] for column in signature.columns} or dtypes
+        kinds |= {name: "text" if dtype == "string" else "number" for name, dtype in columns.items()}
+    return kinds
 
 
 def deciding_versions(formats: set[str]) -> tuple[tuple[str, str], ...]:
