@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass, fields
 from typing import Any
 
-#: Options that decide what is written; the others (workers, memory, ...) only decide how, and are not part of a run's key.
-DECIDING = ("sql", "keep", "key", "partition_by", "max_rejected", "label", "incremental")
+#: Options that decide what the table holds. The others decide how it is made, or (max_rejected) whether it is published:
+#: after a run that was stopped by its budget, one with a larger budget goes on with the same shards.
+DECIDING = ("sql", "keep", "key", "partition_by", "label", "incremental")
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +38,12 @@ class Job:
     workers: int | None = None
     batch_rows: int = 65_536
     memory: int | None = None
+
+    @property
+    def aside(self) -> tuple[str, ...]:
+        """Columns that are the model's only where it names them: a model that names none takes all the others."""
+        named = self.keep if self.keep != ("*",) else ()
+        return tuple(dict.fromkeys(name for name in (self.key, *named, self.partition_by, self.label) if name))
 
     def to_json(self) -> dict[str, Any]:
         return {field.name: _plain(getattr(self, field.name)) for field in fields(self)}

@@ -44,14 +44,15 @@ class ManifestPart:
 
 @dataclass(frozen=True, slots=True)
 class Manifest:
-    """identity: `Plan.identity` of the run. parts: none where the table is not a directory of files.
+    """identity: `Plan.identity` of the run. models: {"prefix", "format", "sha256", "signature" (its JSON text)} each.
 
-    quarantine: the rejected rows of all inputs, a file beside the manifest, or None. collected: of the last run, by
+    parts: none where the table is not a directory of files. quarantine: the rejected rows of all inputs, a file beside the manifest, or None. collected: of the last run, by
     collector.
     """
 
     run_key: str
     identity: Json
+    models: tuple[Json, ...]
     inputs: tuple[ManifestInput, ...]
     parts: tuple[ManifestPart, ...]
     quarantine: Part | None = None
@@ -83,6 +84,7 @@ class Manifest:
             "rows_rejected": self.rows_rejected,
             "rejected": self.rejected,
             "identity": self.identity,
+            "models": list(self.models),
             "inputs": [asdict(item) for item in self.inputs],
             "parts": [asdict(part) for part in self.parts],
             "quarantine": asdict(self.quarantine) if self.quarantine else None,
@@ -113,6 +115,7 @@ def manifest_from_json(record: Any, where: str = "the manifest") -> Manifest:
         made = Manifest(
             run_key=_text(record["run_key"]),
             identity=dict(record["identity"]),
+            models=tuple(dict(model) for model in record["models"]),
             inputs=tuple(ManifestInput(**{**item, "file": input_from_json(item["file"])}) for item in record["inputs"]),
             parts=tuple(ManifestPart(**part) for part in record["parts"]),
             quarantine=Part(**record["quarantine"]) if record["quarantine"] else None,
@@ -166,6 +169,10 @@ def manifest_of(
     return Manifest(
         run_key=plan.run_key,
         identity=plan.identity(),
+        models=tuple(
+            {"prefix": model.prefix, "format": model.format, "sha256": model.sha256, "signature": model.signature}
+            for model in plan.models
+        ),
         inputs=tuple(sorted(inputs, key=lambda item: item.name)),
         parts=tuple(parts),
         quarantine=quarantine,

@@ -1,0 +1,28 @@
+"""What the collectors of all shards gathered, as one: in the coordinating process, so nothing heavy is imported."""
+
+from __future__ import annotations
+
+import importlib
+from functools import reduce
+from typing import Any
+
+from mlpack_edge.batch.facts import RunFacts
+
+Json = dict[str, Any]
+
+#: How the states of a collector are joined.
+_MERGES = {
+    "contract": "mlpack_edge.batch.contract.merging:merge_statistics",
+    "agreement": "mlpack_edge.batch.agreement:merge_agreement",
+}
+
+
+def merged(facts: RunFacts) -> Json:
+    """By collector, its state over all shards, in their order; {} where nothing was gathered."""
+    names = dict.fromkeys(name for shard in facts.shards for name in shard.collected)
+    joined = {}
+    for name in names:
+        module, _, function = _MERGES[name].partition(":")
+        merge = getattr(importlib.import_module(module), function)
+        joined[name] = reduce(merge, (shard.collected[name] for shard in facts.shards if name in shard.collected))
+    return joined

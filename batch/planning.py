@@ -1,0 +1,138 @@
+"""From a job to a plan: everything that is refused is refused here, by name, before the first row is read.
+
+Runs in a child process: inputs, model and contract are files that were not made here.
+"""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import pyarrow
+
+from mlpack_edge.batch.contract.contract import contract_from_text
+from mlpack_edge.batch.contract.schema import check_schema
+from mlpack_edge.batch.incremental import Division, divide
+from mlpack_edge.batch.inputs.discover import discover
+from mlpack_edge.batch.inputs.fingerprint import appended_rows
+from mlpack_edge.batch.job import Job, job_from_json
+from mlpack_edge.batch.manifest import Manifest, manifest_from_json
+from mlpack_edge.batch.models import CHALLENGER, deciding_versions, model_file
+from mlpack_edge.batch.plan import Fingerprint, InputFile, ModelFile, Plan, Shard, cut_shards, settings
+from mlpack_edge.batch.scoring.scorer import Scorer
+from mlpack_edge.batch.shard_table import TableLayout
+from mlpack_edge.core.errors import BadInput
+from mlpack_edge.core.signature import Signature, signature_from_text
+
+Json = dict[str, Any]
+
+
+def plan_job(payload: Json, stage: Callable[[str], None]) -> Json:
+    """payload: {"job", "staging", "contract" (its text), "last" (a manifest's JSON or None)}.
+
+    Gives {"plan", "notes", "division"}. Raises BadInput where the model, an input or the contract cannot be what it
+    should be, CheckFailed where the contract refuses the input's columns.
+    """
+    job = job_from_json(payload["job"])
+    stage("opening the model")
+    models = [model_file(job.model)]
+    if job.challenger:
+        models.append(model_file(job.challenger, CHALLENGER))
+    stage("looking at the input")
+    found = discover(job, Path(payload["staging"]), stage, _wanted(models))
+    reads = _reads(job, models, found.schema, payload["contract"])
+    notes = list(found.notes)
+    files, groups = list(found.files), list(found.groups)
+    last = manifest_from_json(payload["last"]) if payload["last"] and not job.fresh else None
+    division = Division(scored=tuple(files), kept=())
+    if job.incremental and last is not None:
+        division = divide(last, files, _appended)
+        if not _same_scorer(last, models, payload["contract"], job):
+            notes.append("model, options or versions are other ones: everything is scored again")
+            division = Division(scored=tuple(files), kept=())
+        by_name = {item.name: rows for item, rows in zip(files, groups, strict=True)}
+        groups = [by_name[item.name] for item in division.scored]
+    plan = Plan(
+        job=job,
+        models=tuple(models),
+        inputs=division.scored,
+        kept=division.kept,
+        shards=_shards(division.scored, groups, bool(division.kept)),
+        schema=base64.b64encode(found.schema.serialize()).decode(),
+        reads=reads,
+        contract=payload["contract"],
+        versions=deciding_versions({model.format for model in models}),
+    )
+    return {"plan": plan.to_json(), "notes": notes}
+
+
+def _appended(item: InputFile, known: Fingerprint, rows: int) -> int:
+    """Of a file of lines that grew, the rows at its start that are already in the table."""
+    path = Path(item.name)
+    return appended_rows(path, known, rows) if item.staged and path.is_file() else 0
+
+
+def _same_scorer(last: Manifest, models: list[ModelFile], contract: str, job: Job) -> bool:
+    """Whether rows that are scored now may stand beside those of the table."""
+    now = {
+        "models": {model.prefix or "model": model.sha256 for model in models},
+        **settings(job, contract, dict(deciding_versions({model.format for model in models}))),
+    }
+    return all(last.identity.get(key) == value for key, value in now.items())
+
+
+def _wanted(models: list[ModelFile]) -> dict[str, str]:
+    """What each column of the models should be: "text" or "number"."""
+    wanted: dict[str, str] = {}
+    for model in models:
+        signature = signature_from_text(model.signature)
+        for name, dtype in _columns(signature).items():
+            wanted[name] = "text" if dtype == "string" else "number"
+    return wanted
+
+
+def _columns(signature: Signature) -> Mapping[str, str]:
+    if signature.columns:
+        dtypes = {spec.name: spec.dtype for spec in signature.inputs}
+        return {column.name: dtypes[column.input] for column in signature.columns}
+    return {spec.name: spec.dtype for spec in signature.inputs}
+
+
+def _reads(job: Job, models: list[ModelFile], schema: pyarrow.Schema, contract: str) -> tuple[str, ...]:
+    """The columns that are read, in the order of the input; models, contract and table are tried on its schema."""
+    _refuse_absent(job, schema)
+    scorers = [Scorer(model, schema, job.aside) for model in models]
+    needed = {name for scorer in scorers for name in scorer.reads} | set(job.aside)
+    if job.keep == ("*",):
+        needed.update(schema.names)
+    outputs = [field for scorer in scorers for field in scorer.output_fields]
+    TableLayout(job, schema, outputs)
+    if contract:
+        agreed = contract_from_text(contract, job.contract, signature_from_text(models[0].signature))
+        check_schema(agreed, schema, outputs)
+        needed.update(agreed.columns)
+    return tuple(name for name in schema.names if name in needed)
+
+
+def _refuse_absent(job: Job, schema: pyarrow.Schema) -> None:
+    """Raise BadInput where an option names a column that the input has not."""
+    for option, names in (
+        ("--keep", job.keep if job.keep != ("*",) else ()),
+        ("--key", (job.key,)),
+        ("--partition-by", (job.partition_by,)),
+        ("--label", (job.label,)),
+    ):
+        for name in filter(None, names):
+            if name not in schema.names:
+                shown = ", ".join(schema.names[:20]) + (" ..." if len(schema.names) > 20 else "")
+                raise BadInput(f"{option}: the input has no column {name!r}", f"its columns are {shown}")
+
+
+def _shards(files: tuple[InputFile, ...], groups: list[tuple[int, ...]], kept: bool) -> tuple[Shard, ...]:
+    """The shards; where there is no row at all one empty shard, so that the table is there with its columns."""
+    shards = cut_shards(groups, [item.skip for item in files])
+    if not shards and not kept:
+        return (Shard(0, 0, 0, 0, (), 0),)
+    return shards

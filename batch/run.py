@@ -1,0 +1,282 @@
+"""One run of a job: plan, score what is missing, judge, publish. In the coordinating process, which opens no foreign file.
+
+Exactly once: a run that finished does nothing the second time; one that was killed goes on with the shards that are
+there; readers of the output see the table of the last run or of this one, never a part of either.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from datetime import datetime
+from pathlib import Path
+from typing import Any, Protocol
+
+from mlpack_edge.batch.contract.contract import contract_from_text, contract_text
+from mlpack_edge.batch.engines.engine import Engine, Listener
+from mlpack_edge.batch.facts import RunFacts, ShardFacts, run_facts
+from mlpack_edge.batch.gathered import merged
+from mlpack_edge.batch.inputs.fingerprint import unchanged
+from mlpack_edge.batch.job import Job
+from mlpack_edge.batch.judging import Budget, Spending, refuse_broken_rules
+from mlpack_edge.batch.ledger import Begun, RunFolder
+from mlpack_edge.batch.manifest import Manifest, stays
+from mlpack_edge.batch.outputs.output import Output, output_of
+from mlpack_edge.batch.plan import InputFile, Plan, changes, plan_from_json
+from mlpack_edge.batch.result import DONE, NOTHING_TO_DO, RunResult
+from mlpack_edge.batch.same import is_done
+from mlpack_edge.core.artifact import sha256_of_file
+from mlpack_edge.core.errors import BadInput, CheckFailed
+from mlpack_edge.core.extensions import ENGINES, extensions
+from mlpack_edge.core.files import io_fault
+from mlpack_edge.core.signature import signature_from_text
+from mlpack_edge.runtimes.worker import Limits, run_isolated
+
+Json = dict[str, Any]
+Clock = Callable[[], datetime]
+
+#: Of a child that plans, stages or publishes: a night's input may take hours, but not days.
+_SECONDS = 2 * 86_400.0
+
+
+class RunListener(Listener, Protocol):
+    """A Listener that is also told what is being done before and after the shards."""
+
+    def stage(self, text: str) -> None: ...
+
+    def planned(self, run_key: str, rows: int, shards: int, reused: int, changed: tuple[str, ...]) -> None:
+        """rows: still to be scored, in `shards` shards; `reused` shards are there already."""
+        ...
+
+
+def run_job(job: Job, listener: RunListener, clock: Clock) -> RunResult:
+    """Leave the job's table at its output, whatever an earlier run left.
+
+    clock: the time now, with its zone, for rules of freshness. Raises CheckFailed where the contract, the error budget or
+    the key says no; BadInput, IoFault, WorkerFault and others where it could not be done. The output is then what it was.
+    """
+    began = time.monotonic()
+    if job.label and job.label not in job.keep and job.keep != ("*",):
+        job = replace(job, keep=(*job.keep, job.label))
+    engine = _engine(job.engine)
+    text = contract_text(Path(job.contract)) if job.contract else ""
+    output = output_of(job.output)
+    output.refuse(job)
+    last = output.last()
+    if last is not None and is_done(job, text, last):
+        return _nothing_to_do(output, last, began)
+    with RunFolder.open(output) as folder:
+        folder.lock(time.time)
+        last = output.last()  # another run may have published while this one waited for nothing but its turn
+        planned = run_isolated(
+            "mlpack_edge.batch.planning:plan_job",
+            {
+                "job": job.to_json(), "staging": str(folder.staging), "contract": text,
+                "last": last.to_json() if last else None,
+            },
+            Limits(_SECONDS, job.memory), subject="the job", on_stage=listener.stage,
+        )  # fmt: skip
+        plan = plan_from_json(planned["plan"])
+        for note in planned["notes"]:
+            listener.note(note)
+        if last is not None and last.identity == plan.identity() and not job.fresh:
+            folder.finish()
+            return _nothing_to_do(output, last, began)
+        run = _Run(plan, text, output, last, folder, listener, clock)
+        return run.result(engine, began)
+
+
+class _Run:
+    """What one run knows, once it has its plan."""
+
+    def __init__(
+        self, plan: Plan, contract: str, output: Output, last: Manifest | None, folder: RunFolder,
+        listener: RunListener, clock: Clock,
+    ) -> None:  # fmt: skip
+        self._plan, self._output, self._last, self._folder = plan, output, last, folder
+        self._listener, self._clock = listener, clock
+        signature = signature_from_text(plan.models[0].signature)
+        self._contract = contract_from_text(contract, plan.job.contract, signature) if contract else None
+
+    def result(self, engine: Engine, began: float) -> RunResult:
+        plan, folder = self._plan, self._folder
+        begun = folder.begin(plan, plan.job.fresh)
+        self._output.prepare(plan, folder)
+        reused = folder.complete_shards(plan)
+        there = {facts.index for facts in reused}
+        todo = [shard for shard in plan.shards if shard.index not in there]
+        changed = self._changed(begun)
+        self._listener.planned(plan.run_key, sum(shard.rows for shard in todo), len(todo), len(reused), changed)
+        watched = _Watched(self._listener, folder, self._spending(), reused)
+        engine.run(plan, todo, folder.shards_path, watched)
+        facts = run_facts(watched.facts)
+        self._refuse_other_inputs()
+        collected = merged(facts)
+        self._judge(facts, collected)
+        self._refuse_repeated(facts)
+        self._listener.stage("publishing the table")
+        folder.settle()
+        manifest = self._output.publish(plan, facts, folder, collected)
+        folder.finish()
+        folder.remember({"run_key": plan.run_key, "rows": facts.rows_in})
+        rejected_file = self._output.rejected_file(manifest)
+        return RunResult(
+            status=DONE,
+            output=self._output.name,
+            run_key=plan.run_key,
+            model_sha256=plan.models[0].sha256,
+            rows_in=facts.rows_in,
+            rows_out=facts.rows_out,
+            rows_rejected=facts.rows_rejected,
+            rejected=facts.rejected,
+            shards_done=len(todo),
+            shards_reused=len(reused),
+            seconds=round(time.monotonic() - began, 3),
+            rejected_file=str(rejected_file) if rejected_file else None,
+            changed=changed,
+            agreement=self._agreement(collected),
+            evaluation=self._evaluation(),
+        )
+
+    def _changed(self, begun: Begun) -> tuple[str, ...]:
+        """Why this is another run than the one that stands, or than the one that was not finished."""
+        if begun.changed or self._last is None:
+            return begun.changed
+        return tuple(changes(self._last.identity, self._plan.identity()))
+
+    def _spending(self) -> Spending:
+        share = self._plan.job.max_rejected
+        if share is None:
+            share = self._contract.max_rejected if self._contract else None
+        return Spending(Budget(share or 0.0), self._plan.rows, f"{self._folder.shards_path}/*/rejected.jsonl")
+
+    def _refuse_other_inputs(self) -> None:
+        """Raise BadInput where an input or a model is no longer what the plan saw."""
+        for item in self._plan.inputs:
+            path = _source_file(item)
+            if path is not None and not unchanged(path, item.fingerprint):
+                raise BadInput(
+                    f"{item.name} changed or vanished while it was scored; nothing was published",
+                    "start again when its writer has finished",
+                )
+        for model in self._plan.models:
+            try:
+                same = bool(model.external) or sha256_of_file(Path(model.path)) == model.sha256
+            except OSError as fault:
+                raise io_fault(fault, f"the model {model.path} could not be read again") from fault
+            if not same:
+                raise BadInput(
+                    f"the model {model.path} was replaced while it scored; nothing was published", "start again"
+                )
+
+    def _judge(self, facts: RunFacts, collected: Json) -> None:
+        if self._contract is None:
+            return
+        from mlpack_edge.batch.contract.judging import judge
+
+        remembered = self._folder.remembered()
+        previous = {"rows": remembered["rows"]} if remembered and isinstance(remembered.get("rows"), int) else None
+        newest = max((item.fingerprint.mtime_ns for item in self._plan.inputs), default=None)
+        verdict = judge(self._contract, collected.get("contract", {}), facts, previous, self._clock(), newest)
+        refuse_broken_rules(verdict.reasons)
+
+    def _refuse_repeated(self, facts: RunFacts) -> None:
+        """Raise CheckFailed where a column that names rows, or is to be unique, has a value twice."""
+        keys = [self._plan.job.key] if self._plan.job.key else []
+        keys += [name for name in (self._contract.unique if self._contract else ()) if name not in keys]
+        parts = [str(path) for path in self._parts(facts)]
+        for key in keys:
+            found = run_isolated(
+                "mlpack_edge.batch.uniqueness:check",
+                {
+                    "parts": parts, "columns": [key], "memory": self._plan.job.memory,
+                    "spill": str(self._folder.run / "spill"),
+                },
+                Limits(_SECONDS), subject=f"the column {key!r}", on_stage=self._listener.stage,
+            )  # fmt: skip
+            _refuse(found, key, key == self._plan.job.key)
+
+    def _parts(self, facts: RunFacts) -> Sequence[Path]:
+        """The files of the whole table: those of this run, and those that stay."""
+        new = [self._folder.shard_folder(shard.index) / part.path for shard in facts.shards for part in shard.parts]
+        if self._last is None:
+            return new
+        keep = stays(self._plan)
+        return [*(Path(self._output.name) / part.path for part in self._last.parts if part.input in keep), *new]
+
+    def _agreement(self, collected: Json) -> Json | None:
+        if "agreement" not in collected:
+            return None
+        from mlpack_edge.batch.agreement import agreement_report
+
+        return agreement_report(collected["agreement"])
+
+    def _evaluation(self) -> Json | None:
+        if not self._plan.job.label:
+            return None
+        return run_isolated(
+            "mlpack_edge.batch.evaluation.evaluate:evaluate_published",
+            {"scores": self._plan.job.output, "label": self._plan.job.label},
+            Limits(_SECONDS), subject="the evaluation", on_stage=self._listener.stage,
+        )  # fmt: skip
+
+
+class _Watched:
+    """The listener of the engine: keeps the facts, syncs what is finished, and ends a run that cannot succeed."""
+
+    def __init__(
+        self, listener: RunListener, folder: RunFolder, spending: Spending, reused: Sequence[ShardFacts]
+    ) -> None:
+        self.facts = list(reused)
+        self._listener, self._folder, self._spending = listener, folder, spending
+        for facts in reused:
+            spending.add(facts)
+
+    def progress(self, rows: int) -> None:
+        self._listener.progress(rows)
+
+    def finished(self, facts: ShardFacts) -> None:
+        self.facts.append(facts)
+        self._folder.finished(facts)
+        self._listener.finished(facts)
+        self._spending.add(facts)
+
+    def note(self, text: str) -> None:
+        self._listener.note(text)
+
+
+def _refuse(found: Json, column: str, is_key: bool) -> None:
+    from mlpack_edge.batch.uniqueness import Findings, refuse_key
+
+    if is_key:
+        refuse_key(Findings(**found), column)
+    elif found["repeated"]:
+        shown = ", ".join(f"{value} ({rows} rows)" for value, rows in found["examples"])
+        raise CheckFailed(
+            f"the contract says that {column!r} is unique; {found['repeated']:,} values stand in several rows",
+            "mend the input, or take `unique` out of the contract", why=shown,
+        )  # fmt: skip
+
+
+def _nothing_to_do(output: Output, last: Manifest, began: float) -> RunResult:
+    rejected = output.rejected_file(last)
+    return RunResult(
+        NOTHING_TO_DO, output.name, last.run_key, last.identity["models"]["model"], 0, last.rows_out, 0, {}, 0, 0,
+        round(time.monotonic() - began, 3), str(rejected) if rejected else None,
+    )  # fmt: skip
+
+
+def _source_file(item: InputFile) -> Path | None:
+    """The user's file that an input was read from; None of queries, tables and what came from elsewhere."""
+    if item.staged and ("::" in item.name or "://" in item.name or item.name == "sql"):
+        return None
+    return Path(item.name if item.staged else item.path)
+
+
+def _engine(name: str) -> Engine:
+    known = extensions(ENGINES)
+    if name not in known:
+        raise BadInput(f"there is no engine {name!r}", f"the engines here are {', '.join(known)}")
+    made: Engine = known[name].load()()
+    return made
