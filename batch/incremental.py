@@ -42,7 +42,9 @@ def divide(last: Manifest, inputs: Sequence[InputFile], appended: Appended = _ne
     before = {item.name: item for item in last.inputs}
     scored: list[InputFile] = []
     kept: list[InputFile] = []
-    new, changed, grown = [], [], []
+    new: list[str] = []
+    changed: list[str] = []
+    grown: list[str] = []
     for item in inputs:
         known = before.pop(item.name, None)
         if known is None:

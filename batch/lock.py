@@ -129,7 +129,7 @@ def _held(path: Path, subject: str) -> IoFault:
         )
     return IoFault(
         f"another run is writing {subject} already: process {record['pid']} on {record['host']}, since {record['started']}",
-        "wait until it is done, or stop that process; nothing has to be removed by hand", **record,
+        "wait until it is done, or stop that process; nothing has to be removed by hand", holder=record,
     )  # fmt: skip
 
 

@@ -12,13 +12,16 @@ from mlpack_edge.batch.ledger import RunFolder
 from mlpack_edge.batch.manifest import Manifest
 from mlpack_edge.batch.plan import Plan
 from mlpack_edge.core.errors import BadInput
+from mlpack_edge.runtimes.worker import SMALLEST, Limits
 
 Json = dict[str, Any]
 
+_DAY = 86_400.0
+
 
 class Output(Protocol):
-    """The order of calls: `refuse(job)`, then with the folder locked `last()`, `prepare`, and once all shards are there
-    `publish`; `last` and `missing` may be asked before the lock too."""
+    """The order of calls: `refuse(job)`, `last()` (also before the lock, to see whether there is anything to do); with the
+    folder locked and the run begun `prepare`; and once all shards are there `publish`."""
 
     #: As the user named it.
     name: str
@@ -33,8 +36,12 @@ class Output(Protocol):
         """Of the table as it stands; None where there is none. Raises BadInput where the manifest is damaged."""
         ...
 
-    def prepare(self, folder: RunFolder, job: Job) -> None:
+    def prepare(self, plan: Plan, folder: RunFolder) -> None:
         """Under the lock, before the first row: try what publishing will need. Raises as `refuse`."""
+        ...
+
+    def standing_files(self, plan: Plan) -> list[Path]:
+        """Parquet files of the table that stay in it; [] where the output looks after the uniqueness of a key itself."""
         ...
 
     def publish(self, plan: Plan, facts: RunFacts, folder: RunFolder, collected: Json) -> Manifest:
@@ -73,6 +80,27 @@ def work_folder(path: Path, *more: str) -> Path:
     return path.parent / f".{label}.mlpack"
 
 
+def child_limits(memory: int | None) -> Limits:
+    """For a child that writes a table: as long as it takes, and `memory` bytes (None is 80 % of the machine's)."""
+    return Limits(_DAY, None if memory is None else max(memory, SMALLEST))
+
+
 def shard_files(folder: RunFolder, facts: RunFacts) -> Sequence[Path]:
     """The Parquet files of a run in the order of their rows."""
     return [folder.shard_folder(shard.index) / part.path for shard in facts.shards for part in shard.parts]
+
+
+def replaced(plan: Plan, last: Manifest | None) -> list[str]:
+    """Names of the inputs whose rows stand in the table and go: they are scored again as a whole."""
+    there = {item.name for item in last.inputs} if last else set()
+    return [item.name for item in plan.inputs if not item.skip and item.name in there]
+
+
+def refuse_changed_with_key(plan: Plan, last: Manifest | None, name: str) -> None:
+    """Raise BadInput where rows of changed inputs would have to be found in a table that does not say where rows are from."""
+    if plan.job.incremental and plan.job.key and (changed := replaced(plan, last)):
+        raise BadInput(
+            f"{changed[0]} has changed since it was scored, and {name} has the column {plan.job.key!r} in place of the "
+            "file and row that its rows came from, so they cannot be found again",
+            "run once without --incremental, or write a directory, whose files are kept by input",
+        )

@@ -73,8 +73,8 @@ class ParquetOutput:
             record.records(self.work), lambda known: {part.path: part.bytes for part in known.parts} == listed
         )
 
-    def prepare(self, folder: RunFolder, job: Job) -> None:
-        self.refuse(job)
+    def prepare(self, plan: Plan, folder: RunFolder) -> None:
+        self.refuse(plan.job)
         self._clean(folder)
         if not self._is_free():
             with faults(f"{self.work} could not be written"):
@@ -84,8 +84,12 @@ class ParquetOutput:
                         "(renameat2 RENAME_EXCHANGE), so the table could not be replaced safely",
                         "name an output on a local disk (ext4, XFS, Btrfs), or a directory that is not there yet",
                     )
-                if not os.access(self.path, os.W_OK):  # a directory that changes its parent is written to
+                if not os.access(self.path, os.W_OK):  # its entry ".." is written when it moves
                     raise IoFault(f"the directory {self.name} cannot be written to", "check its permissions")
+
+    def standing_files(self, plan: Plan) -> list[Path]:
+        keep, last = stays(plan), self.last()
+        return [self.path / part.path for part in last.parts if part.input in keep] if last else []
 
     def publish(self, plan: Plan, facts: RunFacts, folder: RunFolder, collected: Json) -> Manifest:
         folder.settle()

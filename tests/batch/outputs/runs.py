@@ -114,8 +114,8 @@ def run(
     output.refuse(plan.job)
     with RunFolder.open(output, disk) as folder:
         folder.lock()
-        output.prepare(folder, plan.job)
         folder.begin(plan)
+        output.prepare(plan, folder)
         done = folder.complete_shards(plan)
         there = {facts.index for facts in done}
         for facts in work(plan, folder.shards_path, [s for s in plan.shards if s.index not in there], disk, reject):
