@@ -43,7 +43,10 @@ def command(quick: bool, folder: Path, force: bool) -> Outcome:
     Example:
       mlpack demo --quick
     """  # fmt: skip
-    names = ("flights.skops", "holdout.parquet", "flights.onnx", "flights.tflite", "bench.html")
+    names = (
+        "flights.skops", "holdout.parquet", "flights.onnx", "flights.tflite", "bench.html", "nights", "arrived.parquet",
+        "contract.toml", "scores",
+    )  # fmt: skip
     there = [name for name in names if (folder / name).exists()]
     if there and not force:
         raise OutputExists(f"{folder / there[0]} exists", "mlpack demo --force overwrites it; -o names another folder")
@@ -54,12 +57,19 @@ def command(quick: bool, folder: Path, force: bool) -> Outcome:
     payload = {"folder": str(folder), "rows": 20_000 if quick else 200_000}
     trained = run_isolated("mlpack_edge.cli.demo_pipeline:train", payload, subject="the demo", on_stage=show_stage)
     data = ["--data", "holdout.parquet"]
+    nights = ["score", "flights.onnx", "--input", "nights/**/*.parquet", "--key", "flight", "--keep", "month,origin"]
+    nights += ["--contract", "contract.toml", "--max-rejected", "0.1%", "--output", "scores"]
+    truth = ["--labels", "arrived.parquet", "--label", "truth", "--positive", "late", "--by", "month"]
     steps = {
         "convert": ["convert", "flights.skops", "-o", "flights.onnx", *data, "--force"],
         "check": ["check", "flights.skops", "flights.onnx", *data],
         "inspect": ["inspect", "flights.onnx"],
         "convert_to_tflite": ["convert", "flights.skops", "--to", "tflite", "-o", "flights.tflite", *data, "--force"],
         "check_tflite": ["check", "flights.onnx", "flights.tflite", *data],
+        "contract": ["score", "flights.onnx", "--input", "holdout.parquet", "--draft-contract", "-o", "contract.toml"],
+        "score": nights,
+        "score_again": nights,
+        "evaluate": ["score", "--evaluate", "scores", *truth],
         "bench": ["bench", "flights.onnx", "flights.tflite", *data, "--html", "bench.html", "--force"],
     }
     shown = [

@@ -53,6 +53,31 @@ def train(payload: Json, stage: Any) -> Json:
     try:
         skops.io.dump(model, folder / "flights.skops")
         late.select(columns).write_parquet(folder / "holdout.parquet")
+        departed = _write_nights(flights, folder)
     except OSError as fault:
         raise io_fault(fault, f"the demo's files could not be written to {folder}") from fault
-    return {"trained_on": early.height, "holdout": late.height, "accuracy": accuracy}
+    return {"trained_on": early.height, "holdout": late.height, "accuracy": accuracy, "departed": departed}
+
+
+def _write_nights(flights: Any, folder: Path) -> int:
+    """What arrives night by night: flights of October to December by month, and later which of them were late.
+
+    Some rows of December are damaged, as a broken feed would: no carrier, or a distance of -1. Gives the number of flights.
+    """
+    import polars
+
+    autumn = flights.with_row_index("flight").filter(polars.col("month") > 9)
+    in_december = polars.col("month") == 12
+    number = polars.int_range(polars.len()).over("month")
+    damaged = autumn.with_columns(
+        carrier=polars.when(in_december & (number % 1000 == 17)).then(None).otherwise(polars.col("carrier")),
+        distance=polars.when(in_december & (number % 2000 == 3)).then(-1).otherwise(polars.col("distance")),
+    )
+    for (month,), rows in damaged.partition_by("month", as_dict=True, include_key=False).items():
+        place = folder / "nights" / f"month={month}"
+        place.mkdir(parents=True, exist_ok=True)
+        rows.drop("arr_delay").write_parquet(place / "flights.parquet")
+    late = polars.when(polars.col("arr_delay") > 15).then(polars.lit("late")).otherwise(polars.lit("on time"))
+    arrived = autumn.filter(polars.col("arr_delay").is_not_null())
+    arrived.select("flight", late.alias("truth")).write_parquet(folder / "arrived.parquet")
+    return int(autumn.height)
