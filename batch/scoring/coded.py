@@ -16,9 +16,16 @@ import pyarrow as pa
 from numpy.typing import NDArray
 from onnx import helper
 
-from mlpack_edge.batch.scoring.coded_inputs import column_name, cut_inputs, with_inputs
+from mlpack_edge.batch.scoring.coded_inputs import (
+    codes_name,
+    column_name,
+    cut_inputs,
+    table_name,
+    with_tables,
+    without_nested_concat,
+)
 from mlpack_edge.batch.scoring.coded_outputs import cut_outputs
-from mlpack_edge.batch.scoring.runner import BlockRunner, OnnxBlocks
+from mlpack_edge.batch.scoring.runner import BlockRunner, Feeds, OnnxBlocks
 from mlpack_edge.batch.scoring.samples import sample_rows
 from mlpack_edge.batch.scoring.text_tables import TextTable
 from mlpack_edge.batch.scoring.texts import Texts, texts
@@ -28,13 +35,13 @@ from mlpack_edge.runtimes.onnx_files.signature import real_inputs
 
 Array = NDArray[Any]
 
-#: Bytes that all tensors which stand for one text may have: more is dearer to look up than to compute.
-WIDEST = 512
+#: Bytes that all tensors which stand for one text may have.
+WIDEST = 8192
 
 
 @dataclass(frozen=True, slots=True)
 class Coded:
-    """tables: by text input (a column of a matrix by `column_name`), with the names that main takes its arrays under.
+    """tables: by text input (a column of a matrix by `column_name`), and the tensors that its arrays are of.
     classes: by output, the texts that its whole numbers stand for. takes: the inputs of main."""
 
     runner: BlockRunner
@@ -43,7 +50,7 @@ class Coded:
     takes: frozenset[str]
 
 
-def table_names(name: str, width: int) -> list[str]:
+def column_names(name: str, width: int) -> list[str]:
     """What the text input `name` may be called in a cut model, a name for each of its columns."""
     return [name] if width == 1 else [column_name(name, place) for place in range(width)]
 
@@ -51,6 +58,7 @@ def table_names(name: str, width: int) -> list[str]:
 def coded(model: onnx.ModelProto) -> Coded | None:
     """The model cut as far as it can be; None where nothing can. Raises BadInput, CheckFailed where a part does not run."""
     main, tables = _inputs_cut(model)
+    without_nested_concat(main)
     classes = cut_outputs(main)
     takes = frozenset(value.name for value in real_inputs(main.graph))
     if not classes and takes == {value.name for value in real_inputs(model.graph)}:
@@ -59,10 +67,13 @@ def coded(model: onnx.ModelProto) -> Coded | None:
 
 
 def _inputs_cut(model: onnx.ModelProto) -> tuple[onnx.ModelProto, dict[str, tuple[tuple[str, ...], TextTable]]]:
-    """The main graph and the tables of each text input that is cut; inputs whose tensors are too wide, or do not follow
-    their rows, stay whole."""
+    """The main graph and the tables of each text input that is cut.
+
+    An input whose tensors are too wide, or do not follow their rows, is cut where its texts end, or else stays whole.
+    """
+    near: set[str] = set()
     whole: set[str] = set()
-    while (cut := cut_inputs(model, whole)) is not None:
+    while (cut := cut_inputs(model, near, whole)) is not None:
         read = {name: names for name, names in cut.frontiers.items() if names}
         made = {}
         if read:
@@ -73,9 +84,10 @@ def _inputs_cut(model: onnx.ModelProto) -> tuple[onnx.ModelProto, dict[str, tupl
         unfit = {name for name, tail in tails.items() if tail is None}
         if not unfit:
             for tail in tails.values():
-                with_inputs(cut.main, tail or {})
+                with_tables(cut.main, tail or {})
             return cut.main, {name: (read[name], TextTable(compute)) for name, compute in made.items()}
-        whole |= unfit
+        whole |= unfit & near
+        near |= unfit
     main = onnx.ModelProto()
     main.CopyFrom(model)
     return main, {}
@@ -98,7 +110,10 @@ class _Compute:
         wider than WIDEST together."""
         seen = None
         for count in (5, 1, 3):
-            arrays = self(np.array(["", "a", "b c", "é", "A" * 40][:count], object))
+            try:
+                arrays = self(np.array(["", "a", "b c", "é", "A" * 40][:count], object))
+            except CheckFailed:
+                return None
             if any(array.ndim == 0 or array.shape[0] != count or array.dtype.kind not in "biuf" for array in arrays):
                 return None
             now = [(array.dtype, array.shape[1:]) for array in arrays]
@@ -137,27 +152,26 @@ def proven(original: BlockRunner, made: Coded, signature: Signature, rows: int) 
 
 
 def _feeds(made: Coded, signature: Signature, block: Mapping[str, Array]) -> dict[str, Array]:
-    feeds: dict[str, Array] = {}
+    feeds = Feeds({}, {})
     for spec in signature.inputs:
         array = block[spec.name]
         if spec.name in made.takes:
-            feeds[spec.name] = array
+            feeds.rows[spec.name] = array
         else:
             columns = [pa.array(column, pa.string()) for column in array.reshape(len(array), -1).T]
-            feeds |= coded_feeds(made, spec.name, columns)
-    return feeds
+            add_coded(feeds, made, spec.name, columns)
+    return feeds.rows | feeds.tables
 
 
-def coded_feeds(made: Coded, name: str, columns: Sequence[pa.Array]) -> dict[str, Array]:
+def add_coded(feeds: Feeds, made: Coded, name: str, columns: Sequence[pa.Array]) -> None:
     """What main takes in place of the text input `name` of these columns."""
-    feeds: dict[str, Array] = {}
-    for column, place in zip(columns, table_names(name, len(columns)), strict=True):
+    for column, place in zip(columns, column_names(name, len(columns)), strict=True):
         if place in made.tables:
             names, table = made.tables[place]
-            feeds |= dict(zip(names, table.rows(column), strict=True))
+            feeds.rows[codes_name(place)], arrays = table.look_up(column)
+            feeds.tables.update((table_name(name), array) for name, array in zip(names, arrays, strict=True))
         elif place in made.takes:
-            feeds[place] = texts(column).reshape(-1, 1)
-    return feeds
+            feeds.rows[place] = texts(column).reshape(-1, 1)
 
 
 def _texts(array: Array, classes: Collection[str]) -> Array:

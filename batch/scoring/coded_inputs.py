@@ -2,28 +2,29 @@
 
 A text column is looked up in tables of its few distinct values (LabelEncoder), compared (Equal), perhaps replaced (Where)
 before it becomes numbers. Those nodes become a graph of their own, the tables' graph, which is run on distinct texts; the
-main graph takes the numbers. Only operators that give each row from the same row alone are cut off: those of ONNX opset
-25 and ai.onnx.ml 5 in `_GIVES` (the shapes are looked at when the tables are made).
+main graph takes the numbers as a table and the row of it (Gather) that each row has. Only operators that give each row
+from the same row alone are cut off (`row_operators`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 import onnx
 from onnx import NodeProto, TensorProto, helper
 
+from mlpack_edge.batch.scoring.row_operators import follows_rows, gives_text
 from mlpack_edge.runtimes.onnx_files.signature import dtype_of, real_inputs
 from mlpack_edge.runtimes.onnx_files.tensors import sub_graphs
 
 
 @dataclass(frozen=True, slots=True)
 class InputCut:
-    """main: the graph that takes numbers in place of texts. tables: the graph from texts to those numbers.
+    """main: the graph that takes codes (`codes_name`) and tables (`table_name`, put in by `with_tables`) in place of
+    texts. tables: the graph from texts to those numbers.
 
-    frontiers: by text input, the tensors that main takes in its place and tables gives (none where nothing reads it);
-    inputs that could not be cut are not there, and stay as they are.
+    frontiers: by text input, the tensors that follow from it, which tables gives (none where nothing reads it); inputs that could not be cut are not there, and stay as they are.
     """
 
     main: onnx.ModelProto
@@ -31,72 +32,33 @@ class InputCut:
     frontiers: Mapping[str, tuple[str, ...]]
 
 
-def cut_inputs(model: onnx.ModelProto, whole: Collection[str] = ()) -> InputCut | None:
-    """The model cut behind its text inputs of one column, but for those in `whole`; None where none can be."""
+def cut_inputs(model: onnx.ModelProto, near: Collection[str] = (), whole: Collection[str] = ()) -> InputCut | None:
+    """The model cut behind its text inputs of one column, as far on as numbers follow from the text alone.
+
+    near: inputs that are cut where their texts end. whole: inputs that are not. None where nothing can be cut.
+    """
     model = _columns_apart(model)
     graph = model.graph
-    texts = [value.name for value in real_inputs(graph) if dtype_of(value) == "string"]
     frontiers: dict[str, tuple[str, ...]] = {}
     gone: set[int] = set()
-    for name in texts:
-        found = None if name in whole else _frontier(graph, name)
+    for value in real_inputs(graph):
+        if dtype_of(value) != "string" or value.name in whole:
+            continue
+        found = _frontier(graph, value.name, value.name not in near)
         if found is not None:
             nodes, tensors = found
             gone |= nodes
-            frontiers[name] = tensors
+            frontiers[value.name] = tensors
     if not frontiers:
         return None
     return InputCut(_main(model, frontiers, gone), _tables(model, frontiers, gone), frontiers)
 
 
-def _same(node: NodeProto, place: int, texts: set[str]) -> bool:
-    return node.input[place] in texts
-
-
-def _encodes_text(node: NodeProto, texts: set[str]) -> bool:
-    names = {item.name: item for item in node.attribute}
-    tensor = names.get("values_tensor")
-    return "values_strings" in names or (tensor is not None and tensor.t.data_type == TensorProto.STRING)
-
-
-def _cast_to_text(node: NodeProto, texts: set[str]) -> bool:
-    return any(item.name == "to" and item.i == TensorProto.STRING for item in node.attribute)
-
-
-def _number(node: NodeProto, texts: set[str]) -> bool:
-    return False
-
-
-def _first(node: NodeProto, texts: set[str]) -> bool:
-    return node.input[0] in texts
-
-
-#: Operators whose rows follow from the same rows of their inputs -> whether what they give is text. Reshape and the like
-#: do so where they keep the first dimension, which is seen when tables are made.
-_GIVES: dict[tuple[str, str], Callable[[NodeProto, set[str]], bool]] = {
-    ("", "Identity"): _first,
-    ("", "Reshape"): _first,
-    ("", "Squeeze"): _first,
-    ("", "Unsqueeze"): _first,
-    ("", "Flatten"): _first,
-    ("", "Concat"): _first,
-    ("", "Where"): lambda node, texts: _same(node, 1, texts) or _same(node, 2, texts),
-    ("", "StringConcat"): lambda node, texts: True,
-    ("", "Cast"): _cast_to_text,
-    ("", "Equal"): _number,
-    ("", "Not"): _number,
-    ("", "And"): _number,
-    ("", "Or"): _number,
-    ("", "RegexFullMatch"): _number,
-    ("ai.onnx.ml", "LabelEncoder"): _encodes_text,
-    ("ai.onnx.ml", "CategoryMapper"): lambda node, texts: node.input[0] not in texts,
-}
-
-
-def _frontier(graph: onnx.GraphProto, name: str) -> tuple[set[int], tuple[str, ...]] | None:
+def _frontier(graph: onnx.GraphProto, name: str, far: bool) -> tuple[set[int], tuple[str, ...]] | None:
     """The nodes (by place) to be cut off behind the text input `name`, and the tensors that lead out of them.
 
-    An input that nothing reads has neither. None where texts go further than can be followed.
+    far: with the numbers that follow from the text alone, too. An input that nothing reads has neither nodes nor tensors.
+    None where texts go further than can be followed.
     """
     constants = _constants(graph)
     inner = {item for node in graph.node for item in _read_inside(node)}
@@ -107,8 +69,9 @@ def _frontier(graph: onnx.GraphProto, name: str) -> tuple[set[int], tuple[str, .
         read = [item for item in node.input if item]
         if not any(item in known for item in read):
             continue
-        gives = _GIVES.get(("" if node.domain == "ai.onnx" else node.domain, node.op_type))
-        if gives is None or not all(item in known or item in constants for item in read):
+        gives = gives_text(node)
+        closed = all(item in known or item in constants for item in read) and follows_rows(node, known)
+        if gives is None or not closed:
             if any(item in texts for item in read):
                 return None
             continue
@@ -119,9 +82,8 @@ def _frontier(graph: onnx.GraphProto, name: str) -> tuple[set[int], tuple[str, .
     leaving = {value.name for value in graph.output}
     if texts & (leaving | inner):
         return None
-    nodes = _with_ancestors(graph, {
-        place for place, node in enumerate(graph.node) if any(item in texts for item in node.input)
-    }, giver)  # fmt: skip
+    first = {place for place, node in enumerate(graph.node) if any(item in texts for item in node.input)}
+    nodes = set(giver.values()) if far else _with_ancestors(graph, first, giver)
     needed = (
         leaving | inner | {item for place, node in enumerate(graph.node) if place not in nodes for item in node.input}
     )
@@ -216,15 +178,24 @@ def _taken_column(node: NodeProto, name: str, stored: Mapping[str, TensorProto],
 
 
 def _main(model: onnx.ModelProto, frontiers: Mapping[str, Sequence[str]], gone: set[int]) -> onnx.ModelProto:
-    """The types of the new inputs are filled in by who has run the tables' graph (`with_inputs`)."""
     main = onnx.ModelProto()
     main.CopyFrom(model)
+    looked_up = [
+        helper.make_node("Gather", [table_name(tensor), codes_name(name)], [tensor], axis=0)
+        for name, tensors in frontiers.items()
+        for tensor in tensors
+    ]
     nodes = [node for place, node in enumerate(model.graph.node) if place not in gone]
     del main.graph.node[:], main.graph.value_info[:]
-    main.graph.node.extend(nodes)
+    main.graph.node.extend([*looked_up, *nodes])
     kept = [value for value in model.graph.input if value.name not in frontiers]
+    codes = [
+        helper.make_tensor_value_info(codes_name(name), TensorProto.INT32, ["batch"])
+        for name, tensors in frontiers.items()
+        if tensors
+    ]
     del main.graph.input[:]
-    main.graph.input.extend(kept)
+    main.graph.input.extend([*kept, *codes])
     return main
 
 
@@ -254,8 +225,45 @@ def _tables(model: onnx.ModelProto, frontiers: Mapping[str, Sequence[str]], gone
     return made
 
 
-def with_inputs(main: onnx.ModelProto, types: Mapping[str, tuple[int, Sequence[int]]]) -> onnx.ModelProto:
-    """`main` with inputs of these element types and shapes beside the batch."""
+def with_tables(main: onnx.ModelProto, types: Mapping[str, tuple[int, Sequence[int]]]) -> None:
+    """Give `main` its tables as inputs: by tensor, the element type and the shape beside the first dimension."""
     for name, (kind, tail) in types.items():
-        main.graph.input.append(helper.make_tensor_value_info(name, kind, ["batch", *tail]))
-    return main
+        table = table_name(name)
+        main.graph.input.append(helper.make_tensor_value_info(table, kind, [f"{table} rows", *tail]))
+
+
+def codes_name(name: str) -> str:
+    """The input of `main` that takes a text input's codes, int32 `[batch]`: rows of its tables."""
+    return f"codes of {name}"
+
+
+def table_name(tensor: str) -> str:
+    """The input of `main` that takes the table of a tensor that follows from texts."""
+    return f"table of {tensor}"
+
+
+def without_nested_concat(model: onnx.ModelProto) -> None:
+    """Put together at once what is put together in steps along one axis: each step copies all of it."""
+    graph = model.graph
+    readers: dict[str, int] = {value.name: 1 for value in graph.output}
+    for node in graph.node:
+        for name in [*node.input, *_read_inside(node)]:
+            readers[name] = readers.get(name, 0) + 1
+    inner: dict[str, NodeProto] = {}
+    gone: list[NodeProto] = []
+    for node in graph.node:
+        if node.op_type != "Concat" or node.domain not in ("", "ai.onnx"):
+            continue
+        parts: list[str] = []
+        for name in node.input:
+            held = inner.get(name)
+            if held is not None and readers[name] == 1 and held.attribute[0].i == node.attribute[0].i:
+                parts += held.input
+                gone.append(held)
+            else:
+                parts.append(name)
+        del node.input[:]
+        node.input.extend(parts)
+        inner[node.output[0]] = node
+    for node in gone:
+        graph.node.remove(node)

@@ -9,10 +9,11 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from mlpack_edge.batch.scoring.coded import Coded, coded_feeds
+from mlpack_edge.batch.scoring.coded import Coded, add_coded
 from mlpack_edge.batch.scoring.columns import Cell, Fed, depth
 from mlpack_edge.batch.scoring.findings import Finding
 from mlpack_edge.batch.scoring.numbers import INEXACT, INFINITY, MISSING, number_faults, numbers
+from mlpack_edge.batch.scoring.runner import Feeds
 from mlpack_edge.batch.scoring.text_tables import TextTable
 from mlpack_edge.batch.scoring.texts import ENCODING, Texts, text_faults, texts
 from mlpack_edge.batch.scoring.vectors import flattened, spread
@@ -44,20 +45,20 @@ class Feeding:
             if cell.text and item.spec.dtype != "string"
         }
 
-    def __call__(self, batch: pa.RecordBatch) -> dict[str, Array]:
-        """Each array `[rows, ...]` of its input's shape and dtype, contiguous; a view of Arrow's memory where it can be.
+    def __call__(self, batch: pa.RecordBatch) -> Feeds:
+        """Arrays of the inputs' shapes and dtypes, contiguous; views of Arrow's memory where they can be.
 
         Rows that `faults` names hold no meaning.
         """
-        feeds: dict[str, Array] = {}
+        feeds = Feeds({}, {})
         for item in self._fed:
             if self._cut is None or item.spec.name in self._cut.takes:
-                feeds[item.spec.name] = self._feed(item, batch)
+                feeds.rows[item.spec.name] = self._feed(item, batch)
             elif item.vector:
-                columns = self._feed(item, batch).reshape(batch.num_rows, -1).T
-                feeds |= coded_feeds(self._cut, item.spec.name, [pa.array(column, pa.string()) for column in columns])
+                matrix = self._feed(item, batch).reshape(batch.num_rows, -1)
+                add_coded(feeds, self._cut, item.spec.name, [pa.array(column, pa.string()) for column in matrix.T])
             else:
-                feeds |= coded_feeds(self._cut, item.spec.name, [batch.column(cell.column) for cell in item.cells])
+                add_coded(feeds, self._cut, item.spec.name, [batch.column(cell.column) for cell in item.cells])
         return feeds
 
     def _feed(self, item: Fed, batch: pa.RecordBatch) -> Array:
@@ -81,7 +82,10 @@ class Feeding:
         if not cell.text:
             return numbers(column, np.dtype(item.spec.dtype))
         table = self._codes.get(cell.column)
-        return texts(column) if table is None else table.rows(column)[0]
+        if table is None:
+            return texts(column)
+        codes, (values,) = table.look_up(column)
+        return np.asarray(values.take(codes))
 
 
 def _codes_of(item: Fed, cell: Cell) -> Callable[[Texts], tuple[Array, ...]]:

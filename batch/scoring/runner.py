@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -13,6 +14,14 @@ from mlpack_edge.core.errors import BadInput, CheckFailed
 from mlpack_edge.core.signature import Signature
 
 Array = NDArray[Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Feeds:
+    """rows: the arrays that have a row for each row, `[rows, ...]`. tables: those that go with every block as they are."""
+
+    rows: dict[str, Array]
+    tables: dict[str, Array]
 
 
 class BlockRunner(Protocol):

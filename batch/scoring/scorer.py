@@ -11,12 +11,13 @@ from numpy.typing import NDArray
 
 from mlpack_edge.batch.plan import ModelFile
 from mlpack_edge.batch.scoring.blocks import blocks_of
-from mlpack_edge.batch.scoring.coded import Coded, table_names
+from mlpack_edge.batch.scoring.coded import Coded, column_names
 from mlpack_edge.batch.scoring.columns import Fed, match
 from mlpack_edge.batch.scoring.feeds import Feeding, faults
 from mlpack_edge.batch.scoring.findings import Findings, found
 from mlpack_edge.batch.scoring.opened import open_model, signature_of
 from mlpack_edge.batch.scoring.outputs import column, output_faults
+from mlpack_edge.batch.scoring.runner import Feeds
 
 Array = NDArray[Any]
 Mask = NDArray[np.bool_]
@@ -70,14 +71,13 @@ class Scorer:
         null too (`check_outputs` names it). Raises CheckFailed where the model stops for another reason than single rows.
         """
         rows = batch.num_rows
-        made = {item.output: np.zeros((rows, *item.tail), item.raw) for item in self._answers}
+        made = {item.output: np.empty((rows, *item.tail), item.raw) for item in self._answers}
         there = np.array(accepted, bool)
         step = max(FED_ROWS // self.block_rows, 1) * self.block_rows
         for start in range(0, rows, step):
             part = batch.slice(start, step)
             mine = there[start : start + step]
-            if mine.any():
-                self._run(self._feeds(part), mine, {name: array[start : start + step] for name, array in made.items()})
+            self._run(self._feeds(part), mine, {name: array[start : start + step] for name, array in made.items()})
         whole = None if there.all() else there
         return {item.name: column(item, made[item.output], whole) for item in self._answers}
 
@@ -85,15 +85,17 @@ class Scorer:
         """Accepted rows whose score is not finite, or on which the model stopped."""
         return output_faults(self._answers, outputs, accepted, self._stopped)
 
-    def _run(self, feeds: Mapping[str, Array], mine: Mask, made: Mapping[str, Array]) -> None:
+    def _run(self, feeds: Feeds, mine: Mask, made: Mapping[str, Array]) -> None:
         for block in self._cut(len(mine)):
             takes = mine[block]
             if not takes.any():
+                for array in made.values():
+                    array[block] = 0
                 continue
-            arrays = {name: _filled(array[block], takes, self._blocks.batch) for name, array in feeds.items()}
-            size = len(takes)
-            for name, array in self._runner.run(arrays).items():
-                made[name][block] = array[:size]
+            arrays = {name: _filled(array[block], takes, self._blocks.batch) for name, array in feeds.rows.items()}
+            given = self._runner.run(arrays | feeds.tables)
+            for name, array in made.items():
+                array[block] = given[name][: len(takes)]
 
     def _cut(self, rows: int) -> Iterator[slice]:
         for start in range(0, rows, self.block_rows):
@@ -119,7 +121,7 @@ def _repeated(fed: Sequence[Fed], cut: Coded | None) -> tuple[str, ...]:
     """The text columns that are looked up by value, or are known to hold few values."""
     found = []
     for item in fed:
-        for cell, name in zip(item.cells, table_names(item.spec.name, len(item.cells)), strict=True):
+        for cell, name in zip(item.cells, column_names(item.spec.name, len(item.cells)), strict=True):
             looked_up = item.spec.dtype != "string" or (cut is not None and name in cut.tables)
             known = cell.known is not None and cell.known.kind == "categorical"
             if cell.text and not item.vector and (looked_up or known):
