@@ -72,16 +72,22 @@ def read_as(column: Any, kind: Any, wanted: str) -> Any | None:
     """The text cells as an array of type `kind`; None where one of them cannot be read so."""
     if kind == TEXT:
         return column
-    text = _stripped(column)
-    if wanted == "number":
-        text = text.set(text.is_in(MISSING).fill_null(False), None)
-    elif text.str.contains(_CODE).any():
+    text = pl.Series(pl.from_arrow(column))
+    if wanted != "number" and text.str.contains(_CODE).any():
         return None
+    made = _cast(text, kind)
+    if made is None:  # seldom: spaces, words for missing
+        text = _stripped(column)
+        made = _cast(text.set(text.is_in(MISSING).fill_null(False), None) if wanted == "number" else text, kind)
+    return None if made is None else made.to_arrow()
+
+
+def _cast(text: Any, kind: Any) -> Any | None:
     if pa.types.is_boolean(kind):
         made = text.replace_strict(_TRUTHS, default=None, return_dtype=pl.Boolean)
     else:
         made = text.cast(pl.Int64 if pa.types.is_integer(kind) else pl.Float64, strict=False)
-    return None if made.null_count() != text.null_count() else made.to_arrow()
+    return None if made.null_count() != text.null_count() else made
 
 
 def _stripped(column: Any) -> Any:

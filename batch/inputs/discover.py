@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -51,7 +52,7 @@ def discover(job: Job, staging: Path, stage: Report, wanted: Mapping[str, str]) 
         items, partitions = [], []
         for source in _local(sources(job.inputs), folder, stage):
             items.append(_opened(source, job, folder, stage, wanted))
-            partitions.append(partition_of(source.text) if source.kind != "table" else {})
+            partitions.append(partition_of(items[-1].name) if source.kind != "table" else {})
     return _agreed(items, partitions, wanted)
 
 
@@ -85,6 +86,9 @@ def _agreed(
     items: Sequence[Opened], partitions: Sequence[Mapping[str, str | None]], wanted: Mapping[str, str]
 ) -> Found:
     """All inputs under one schema."""
+    for name, times in Counter(item.name for item in items).items():
+        if times > 1:
+            raise BadInput(f"two inputs are named {name}", "score them in two runs, or rename one")
     notes = [note for item in items for note in item.notes]
     shown: list[dict[str, str | None]] = []
     for item, partition in zip(items, partitions, strict=True):

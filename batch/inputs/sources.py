@@ -9,6 +9,7 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import unquote, urlsplit
 
 from mlpack_edge.core.errors import BadInput
 from mlpack_edge.core.files import io_fault
@@ -52,6 +53,7 @@ def sources(patterns: Sequence[str]) -> list[Source]:
     """
     found: dict[str, Source] = {}
     for pattern in patterns:
+        pattern = _local(pattern)
         if is_url(pattern):
             found.setdefault(pattern, Source("url", pattern))
         elif (table := database_table(pattern)) is not None:
@@ -71,9 +73,14 @@ def matches(patterns: Sequence[str]) -> list[str]:
     """
     found: dict[str, str] = {}
     for pattern in patterns:
-        for path in _files(pattern):
+        for path in _files(_local(pattern)):
             found.setdefault(os.path.realpath(path), path)
     return list(found.values())
+
+
+def _local(pattern: str) -> str:
+    """`file:///data/x.csv` as the path it is."""
+    return unquote(urlsplit(pattern).path) if pattern.startswith("file:///") else pattern
 
 
 def is_url(text: str) -> bool:

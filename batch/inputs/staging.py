@@ -13,6 +13,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from mlpack_edge.batch.inputs.schemas import TEXT
+from mlpack_edge.core.errors import BadInput
 from mlpack_edge.core.files import io_fault
 
 Json = dict[str, Any]
@@ -46,9 +47,11 @@ def write_rows(path: Path, schema: Any, batches: Iterator[Any]) -> None:
             for table in _tables(schema, batches, rows):
                 writer.write_table(table, row_group_size=rows)
         draft.replace(path)
+    except pa.ArrowNotImplementedError as fault:
+        raise BadInput(
+            "a column has a type that cannot be staged as Parquet", "leave it out", why=str(fault)
+        ) from fault
     except OSError as fault:
-        if fault.errno is None:
-            raise
         raise io_fault(fault, f"{path} could not be written") from fault
     finally:
         draft.unlink(missing_ok=True)

@@ -1,0 +1,156 @@
+"""JSON lines to Parquet in bounded memory: the file's own types, right or refused.
+
+Read by Arrow in blocks of whole lines: it refuses a key that comes twice and a column that changes its type, which Polars 2.1
+takes the last of and turns into text.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+from pyarrow import json as arrow_json
+
+from mlpack_edge.batch.inputs.compressed import open_text
+from mlpack_edge.batch.inputs.damage import FAULTS, as_bad_input, first_line
+from mlpack_edge.batch.inputs.schemas import TEXT, is_text
+from mlpack_edge.batch.inputs.staging import write_rows
+from mlpack_edge.core.errors import BadInput
+
+_BLOCK, _LONGEST_LINE = 1 << 22, 1 << 26
+_HINT = "one JSON object a line, each column of one type in all of them"
+_CHANGED = re.compile(
+    r"Column\(/(?P<column>.*)\) (?:changed from (?P<old>\w+) to (?P<new>\w+)|was .*) in row (?P<row>\d+)"
+)
+
+
+def stage_json_lines(name: str, path: Path, target: Path, wanted: Mapping[str, str]) -> list[str]:
+    """Write the file as Parquet `target`; what the user should know of it.
+
+    Columns are what the file says: numbers int64 where all are whole, else float64; whole numbers are written out where
+    the model wants text. A key that is absent is null. Raises BadInput, naming input, column and value, and IoFault.
+    """
+    schema = _schema(name, path, first_only=True)
+    try:
+        _write(name, path, target, schema, wanted)
+    except BadInput:  # what the first lines say does not hold for all: look at all, then at most one more pass
+        _write(name, path, target, _schema(name, path, first_only=False), wanted)
+    return []
+
+
+def _write(name: str, path: Path, target: Path, schema: Any, wanted: Mapping[str, str]) -> None:
+    kinds = {field.name: _target_type(field.type, wanted.get(field.name, "")) for field in schema}
+    written = pa.schema(list(kinds.items()))
+
+    def converted() -> Iterator[Any]:
+        row = 0
+        for block in _blocks(name, path):
+            table = _parsed(name, block, row, schema)
+            row += table.num_rows
+            yield from table.select(written.names).cast(written).to_batches()
+
+    write_rows(target, written, converted())
+
+
+def _schema(name: str, path: Path, *, first_only: bool) -> Any:
+    """The columns of the first block, or of all."""
+    agreed: Any = None
+    row = 0
+    for block in _blocks(name, path):
+        table = _parsed(name, block, row, None)
+        row += table.num_rows
+        schema = pa.schema([pa.field(field.name, _own_type(field.type)) for field in table.schema])
+        agreed = schema if agreed is None else _joined(name, agreed, schema, row)
+        if first_only:
+            break
+    if agreed is None or not len(agreed):
+        raise BadInput(f"{name} holds no JSON objects with columns", _HINT)
+    return agreed
+
+
+def _joined(name: str, agreed: Any, schema: Any, row: int) -> Any:
+    try:
+        return pa.unify_schemas([agreed, schema], promote_options="permissive")
+    except FAULTS as fault:
+        raise BadInput(f"{name}: a column changes its type before row {row}", _HINT, why=first_line(fault)) from fault
+
+
+def _parsed(name: str, block: bytes, row: int, schema: Any) -> Any:
+    """The rows of a block as a table; `row` is the first one's number. Raises BadInput."""
+    try:
+        return arrow_json.read_json(
+            pa.BufferReader(block),
+            read_options=arrow_json.ReadOptions(use_threads=False, block_size=len(block) + 1),
+            parse_options=arrow_json.ParseOptions(
+                explicit_schema=schema, newlines_in_values=False,
+                unexpected_field_behavior="infer" if schema is None else "error",
+            ),
+        )  # fmt: skip
+    except MemoryError:
+        raise
+    except FAULTS as fault:  # UnicodeDecodeError is a ValueError
+        raise _bad_cell(name, block, row, fault) from fault
+
+
+def _bad_cell(name: str, block: bytes, row: int, fault: BaseException) -> BadInput:
+    """The row and value, where Arrow says which."""
+    why = first_line(fault)
+    said = _CHANGED.search(why)
+    if said is None:
+        return BadInput(f"{name} cannot be read as JSON lines from row {row} on", _HINT, why=why)
+    column, inner = said["column"], int(said["row"])
+    value = _cell([line for line in block.splitlines() if line.strip()], inner, column)
+    what = f"is {said['new']} and was {said['old']} before" if said["new"] else "comes twice in one object"
+    return BadInput(
+        f"{name}: column {column!r} {what} in row {row + inner} (counted from 0){value}",
+        _HINT,
+        column=column,
+        row=row + inner,
+    )
+
+
+def _cell(lines: list[bytes], row: int, column: str) -> str:
+    try:
+        found = json.loads(lines[row])[column]
+    except (ValueError, KeyError, IndexError, TypeError, RecursionError):
+        return ""
+    return f": {json.dumps(found, ensure_ascii=False)[:80]}"
+
+
+def _blocks(name: str, path: Path) -> Iterator[bytes]:
+    """Whole lines, about 4 MB at a time; blocks of blank lines alone are left out."""
+    held = b""
+    with as_bad_input(f"{name} cannot be read", "the file is damaged: make it again"), open_text(path) as stream:
+        while block := stream.read(_BLOCK):
+            held += block
+            cut = held.rfind(b"\n") + 1
+            if held[:cut].strip():
+                yield held[:cut]
+            held = held[cut:]
+            if len(held) > _LONGEST_LINE:
+                raise BadInput(f"{name} holds a line of more than {_LONGEST_LINE:,} bytes", _HINT)
+    if held.strip():
+        yield held
+
+
+def _own_type(kind: Any) -> Any:
+    """What the file says: Arrow reads text that looks like a time as one."""
+    if pa.types.is_timestamp(kind) or is_text(kind):
+        return TEXT
+    if pa.types.is_list(kind):
+        return pa.list_(_own_type(kind.value_type))
+    if pa.types.is_struct(kind):
+        return pa.struct([pa.field(field.name, _own_type(field.type)) for field in kind])
+    return kind
+
+
+def _target_type(kind: Any, wanted: str) -> Any:
+    if wanted == "text" and (pa.types.is_integer(kind) or pa.types.is_null(kind)):
+        return TEXT
+    if wanted == "number" and pa.types.is_null(kind):
+        return pa.float64()
+    return kind
