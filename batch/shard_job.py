@@ -11,11 +11,13 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Protocol
 
 import numpy as np
 import pyarrow
 from numpy.typing import NDArray
 
+from mlpack_edge.batch.collectors import Collector
 from mlpack_edge.batch.facts import ShardFacts
 from mlpack_edge.batch.inputs.fingerprint import unchanged
 from mlpack_edge.batch.inputs.reader import ShardReader
@@ -46,6 +48,10 @@ def draft_folder(folder: Path, index: int) -> Path:
     return folder / f".{index:05d}.{os.getpid()}.tmp"
 
 
+class _Checker(Protocol):
+    def check(self, batch: pyarrow.RecordBatch) -> Findings: ...
+
+
 class ShardJob:
     """What a process needs to run shards of a plan, opened once: models, contract, the input's columns.
 
@@ -56,7 +62,11 @@ class ShardJob:
         self._plan = plan
         schema = pyarrow.ipc.read_schema(pyarrow.py_buffer(base64.b64decode(plan.schema)))
         self._schema = schema
-        self._scorers = [Scorer(model, schema) for model in plan.models]
+        self._scorers = [Scorer(model, schema, plan.job.aside) for model in plan.models]
+        self._checkers: list[_Checker] = [*self._scorers]
+        self._collecting: list[Callable[[], Collector]] = []
+        if plan.contract:
+            self._watch_contract()
         fields = [field for scorer in self._scorers for field in scorer.output_fields]
         self._layout = TableLayout(plan.job, schema, fields)
         self._inputs = tuple(dict.fromkeys(name for scorer in self._scorers for name in scorer.reads))
@@ -84,11 +94,14 @@ class ShardJob:
                 ShardWriter(draft, self._layout.schema, job.partition_by) as writer,
                 RejectedRows(draft / REJECTED, file.name, job.key, self._inputs) as rejected,
             ):
+                collectors = [collector() for collector in self._collecting]
                 for batch, row in self._batches(shard):
                     outputs, findings = self._score(batch, self._findings(batch, row, poisoned or {}))
                     rejected.add(batch, row, findings)
-                    accepted = findings.accepted if findings.kinds else None
-                    writer.add(self._layout.rows(batch, file.name, row, outputs), accepted)
+                    accepted = findings.accepted
+                    for collector in collectors:
+                        collector.update(batch, outputs, accepted)
+                    writer.add(self._layout.rows(batch, file.name, row, outputs), accepted if findings.kinds else None)
                     progress(batch.num_rows)
                 writer.close()
             _refuse_changed(file)
@@ -99,6 +112,7 @@ class ShardJob:
                 rows_rejected=rejected.rows,
                 parts=writer.parts,
                 rejected=rejected.counts,
+                collected={collector.name: collector.state() for collector in collectors},
                 seconds=round(time.monotonic() - began, 4),
                 quarantine=part_of(draft, REJECTED, rejected.rows) if rejected.rows else None,
             )
@@ -132,6 +146,17 @@ class ShardJob:
             first, last = begin // size * size, -(-end // size) * size
             scorer.score(batch.slice(first, last - first), tried[first:last])
 
+    def _watch_contract(self) -> None:
+        """Imported where there is a contract: a worker without one starts a tenth of a second sooner."""
+        from mlpack_edge.batch.contract.checker import RowChecker
+        from mlpack_edge.batch.contract.contract import contract_of_plan
+        from mlpack_edge.batch.contract.statistics import ContractStatistics
+
+        contract = contract_of_plan(self._plan)
+        assert contract is not None
+        self._checkers.append(RowChecker(contract, self._schema))
+        self._collecting.append(lambda: ContractStatistics(contract, self._schema))
+
     def _rows_read_at_once(self) -> int:
         width = row_width(pyarrow.schema([self._schema.field(name) for name in self._plan.reads]))
         rows = min(self._plan.job.batch_rows, _READ_BYTES // max(1, width))
@@ -155,8 +180,8 @@ class ShardJob:
     def _findings(self, batch: pyarrow.RecordBatch, row: int, poisoned: Mapping[int, str]) -> Findings:
         """Rows that are rejected before any model sees them."""
         findings = _poisoned(row, batch.num_rows, poisoned)
-        for scorer in self._scorers:
-            findings = merge(findings, scorer.check(batch))
+        for checker in self._checkers:
+            findings = merge(findings, checker.check(batch))
         name = self._plan.job.partition_by
         if name and name in batch.schema.names:
             findings = merge(findings, unnameable(name, batch.column(name)))

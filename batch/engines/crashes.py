@@ -74,6 +74,14 @@ class Poisoned:
             )  # fmt: skip
 
 
+@dataclass(frozen=True, slots=True)
+class Culprit:
+    """A row (its number in the input), and how the process ended on it."""
+
+    row: int
+    death: Death
+
+
 class CrashSearch:
     """Finds the row of a shard that ends the process: each probing process tries pieces of the rows one after the other, the
     one it dies on is cut up for the next."""
@@ -85,19 +93,24 @@ class CrashSearch:
         self._shard = shard
         self._poisoned = poisoned
 
-    def row(self, first: int, rows: int, block_rows: int) -> tuple[int, str] | None:
-        """Among `rows` rows from `first` on: (its number in the input, how the process ended), or None."""
+    def culprit(self, first: int, rows: int, block_rows: int) -> Culprit | None:
+        """Among `rows` rows from `first` on; None where the process lives on, or would die on any row."""
+        begin, end = first, first + rows
         pieces = max(1, math.ceil(rows / block_rows))
-        while True:
-            died = self._dies_on(first, rows, pieces)
-            if died is None:
-                return None
+        while (died := self._dies_on(first, rows, pieces)) is not None:
             first, rows, how = died
             if rows == 1:
-                return first, how
+                lacks_memory = how.of_memory and self._dies_elsewhere(first, begin, end)
+                return None if lacks_memory else Culprit(first, how)
             pieces = min(rows, _PIECES)
+        return None
 
-    def _dies_on(self, first: int, rows: int, pieces: int) -> tuple[int, int, str] | None:
+    def _dies_elsewhere(self, row: int, begin: int, end: int) -> bool:
+        """Whether a row far from `row` ends the process too: then it is the block that needs so much memory, not the row."""
+        other = begin if row - begin > end - 1 - row else end - 1
+        return other != row and self._dies_on(other, 1, 1) is not None
+
+    def _dies_on(self, first: int, rows: int, pieces: int) -> tuple[int, int, Death] | None:
         """The first row and the rows of the piece that it dies on, and how; None where it lives, or dies elsewhere."""
         worker = Worker(0, self._plan, self._folder, self._memory)
         trying: tuple[int, int] | None = None
@@ -110,12 +123,13 @@ class CrashSearch:
                     elif "probed" in answer:
                         return None
                     elif "memory" in answer:
-                        return trying and (*trying, "ran out of memory")
+                        return trying and (*trying, Death("ran out of memory", True))
                     elif "error" in answer:
                         raise error_from_json(answer["error"])
                     elif "bug" in answer:
                         raise WorkerBug(answer["bug"])
-            return trying and (*trying, death(worker.end(), "").how)
+            code = worker.end()
+            return trying and (*trying, death(code, worker.last_words()))
         finally:
             worker.kill()
             worker.close()

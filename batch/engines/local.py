@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from mlpack_edge.batch.engines.capacity import Capacity, capacity_of
-from mlpack_edge.batch.engines.crashes import CrashSearch, Poisoned, death
+from mlpack_edge.batch.engines.crashes import CrashSearch, Death, Poisoned, death
 from mlpack_edge.batch.engines.engine import Listener
 from mlpack_edge.batch.engines.schedule import Schedule
 from mlpack_edge.batch.engines.worker import Worker
@@ -50,12 +50,12 @@ class _Running:
         self._listener = listener
         self._schedule = Schedule(todo)
         self._left = len(todo)
-        self._capacity: Capacity = capacity_of(plan.job, len(todo))
+        self._capacity: Capacity = capacity_of(plan, len(todo))
         self._poisoned = Poisoned(folder, plan)
         self._told: dict[
             int, int
         ] = {}  # rows by shard that the listener was told of: a shard done again tells nothing twice
-        self._deaths: dict[int, int] = {}  # unexplained ones by shard
+        self._crashes: set[int] = set()  # shards on which a worker died, and no row was found
         self._alone: set[int] = set()  # shards for which one worker alone had too little memory
         self._workers: dict[int, Worker] = {}
         self._selector = selectors.DefaultSelector()
@@ -120,11 +120,6 @@ class _Running:
         if shard is not None:
             worker.run(shard, self._poisoned.of(shard))
 
-    def _ask_idle(self) -> None:
-        for worker in self._workers.values():
-            if worker.ready and worker.shard is None:
-                self._ask(worker)
-
     def _tell(self, worker: Worker) -> None:
         assert worker.shard is not None
         told = self._told.get(worker.shard.index, 0)
@@ -134,67 +129,92 @@ class _Running:
 
     def _died(self, worker: Worker) -> None:
         """A worker ended without being asked to."""
-        code = worker.end()
-        words = worker.last_words()
-        if death(code, words).of_memory:
-            self._short_of_memory(worker, words)
-            return
-        shard, done, ready = worker.shard, worker.done, worker.ready
+        died = death(worker.end(), worker.last_words())
+        if died.of_memory:
+            self._short_of_memory(worker, worker.last_words())
+        else:
+            self._crashed(worker, died, worker.last_words())
+
+    def _crashed(self, worker: Worker, died: Death, words: str) -> None:
+        """Find the row, or do the shard once more; then it is the shard's fault."""
         self._forget(worker)
-        if shard is None or ready is None:
+        shard = worker.shard
+        if shard is None:
             raise WorkerFault(
-                f"a worker {death(code, words).how} while it opened the model",
+                f"a worker {died.how} while it opened the model",
                 "mlpack check says whether the model runs at all; mlpack doctor whether the packages go together",
                 why=words,
             )
-        name = self._plan.inputs[shard.file].name
-        search = CrashSearch(self._plan_json, self._folder, self._capacity.memory, shard, self._poisoned.of(shard))
-        rows = min(ready["read_rows"], shard.rows - done)
-        found = search.row(shard.start + done, rows, ready["block_rows"])
-        if found is not None:
-            row, how = found
-            self._poisoned.add(shard, row, f"the model ends its process: it {how}")
-            self._listener.note(f"{name}: a worker {how} on row {row}; the row is rejected, the run goes on")
-        else:
-            self._deaths[shard.index] = self._deaths.get(shard.index, 0) + 1
-            if self._deaths[shard.index] > 1:
-                first = shard.start + done
-                raise WorkerFault(
-                    f"{name}: a worker {death(code, words).how} twice while it worked on rows {first} to "
-                    f"{first + rows - 1} (shard {shard.index}), and no single row does it",
-                    "score these rows alone to find out more: --sql with a LIMIT and an OFFSET; mlpack doctor says "
-                    "whether the packages go together",
-                    why=words, shard=shard.index, first_row=first, rows=rows,
-                )  # fmt: skip
-            self._listener.note(f"{name}: a worker {death(code, words).how}; shard {shard.index} is done again")
-        self._schedule.give_back(shard)
-        self._start()
-        self._ask_idle()
+        if not self._found_culprit(worker, shard):
+            if shard.index in self._crashes:
+                raise self._unexplained(worker, shard, died, words)
+            self._crashes.add(shard.index)
+            self._listener.note(f"{self._name(shard)}: a worker {died.how}; shard {shard.index} is done again")
+        self._go_on(shard)
 
-    def _short_of_memory(self, worker: Worker, why: str) -> None:
-        """Go on with one worker fewer, each of which may have more."""
-        shard = worker.shard
+    def _short_of_memory(self, worker: Worker, words: str) -> None:
+        """Go on with one worker fewer, each of which may have more; where there is one, a single row may be at fault."""
         worker.kill()
         self._forget(worker)
-        where = f"shard {shard.index}" if shard else "opening the model"
+        shard = worker.shard
         key = shard.index if shard else -1
-        if self._capacity.workers == 1:
-            if key in self._alone:
-                raise WorkerFault(
-                    f"{where}: one worker alone found too little memory within {self._capacity.memory / 1e6:,.0f} MB",
-                    "give the run more with --memory, or read fewer rows at once with --batch-rows",
-                    why=why or "the system killed it", shard=key, memory=self._capacity.memory,
-                )  # fmt: skip
+        if self._capacity.workers > 1:
+            self._capacity = self._capacity.fewer()
+            for other in self._workers.values():
+                other.allow(self._capacity.memory)
+        elif key not in self._alone:
             self._alone.add(key)
-        self._capacity = self._capacity.fewer()
-        for other in self._workers.values():
-            other.allow(self._capacity.memory)
-        self._listener.note(f"{where}: a worker was short of memory; the run goes on with {self._capacity.workers}")
+        elif shard is None or not self._found_culprit(worker, shard):
+            where = f"{self._name(shard)}: shard {shard.index}" if shard else "opening the model"
+            raise WorkerFault(
+                f"{where}: one worker alone found too little memory within {self._capacity.memory / 1e6:,.0f} MB",
+                "give the run more with --memory, or read fewer rows at once with --batch-rows",
+                why=words or "the system killed it",
+                memory=self._capacity.memory,
+            )
+        self._listener.note(
+            f"a worker was short of memory; the run goes on with {self._capacity.workers} of up to "
+            f"{self._capacity.memory / 1e6:,.0f} MB"
+        )
+        self._go_on(shard)
+
+    def _found_culprit(self, worker: Worker, shard: Shard) -> bool:
+        """Whether a single row ends the process; it is left out from now on."""
+        assert worker.ready is not None
+        search = CrashSearch(self._plan_json, self._folder, self._capacity.memory, shard, self._poisoned.of(shard))
+        rows = min(worker.ready["read_rows"], shard.rows - worker.done)
+        culprit = search.culprit(shard.start + worker.done, rows, worker.ready["block_rows"])
+        if culprit is None:
+            return False
+        how = culprit.death.how
+        self._poisoned.add(shard, culprit.row, f"the model ends its process: it {how}")
+        self._listener.note(
+            f"{self._name(shard)}: a worker {how} on row {culprit.row}; the row is rejected, the run goes on"
+        )
+        return True
+
+    def _unexplained(self, worker: Worker, shard: Shard, died: Death, words: str) -> WorkerFault:
+        first = shard.start + worker.done
+        return WorkerFault(
+            f"{self._name(shard)}: a worker {died.how} twice while it worked on the rows from {first} on "
+            f"(shard {shard.index}), and no single row does it",
+            "score these rows alone to find out more: --sql with a LIMIT and an OFFSET; mlpack doctor says whether the "
+            "packages go together",
+            why=words, shard=shard.index, first_row=first,
+        )  # fmt: skip
+
+    def _go_on(self, shard: Shard | None) -> None:
+        """Have the shard done again, by a worker in place of the one that is gone if there may be so many."""
         if shard is not None:
             self._schedule.give_back(shard)
         if len(self._workers) < self._capacity.workers:
             self._start()
-        self._ask_idle()
+        for worker in self._workers.values():
+            if worker.ready and worker.shard is None:
+                self._ask(worker)
+
+    def _name(self, shard: Shard) -> str:
+        return self._plan.inputs[shard.file].name
 
 
 def _remove_drafts(folder: Path) -> None:
