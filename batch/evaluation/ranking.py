@@ -72,16 +72,14 @@ def ranked_areas(connection: Any, group: str, rank: str, positive: str, where: s
 
 def _placements(connection: Any, table: str, group: str, rank: str, positive: str, where: str) -> None:
     """Make a table of each (grp, rank): positives `p` and negatives `n` there, `up` (twice the negatives below, ties one half)
-    and `down` (twice the positives below). Running sums stream over a sort, so memory does not grow with rows."""
+    and `down` (twice the positives below). Groups, sorts and sums go to disk where memory ends."""
     connection.execute(
         f"CREATE TABLE {table} AS WITH counted AS (SELECT {group} AS grp, {rank} AS rank, "
         f"count(*) FILTER ({positive}) AS p, count(*) FILTER (NOT ({positive})) AS n FROM rows WHERE {where} GROUP BY ALL), "
-        "ends AS (SELECT grp, sum(sum(p)) OVER (ORDER BY grp) - sum(p) AS p0, sum(sum(n)) OVER (ORDER BY grp) - sum(n) AS n0 "
-        "FROM counted GROUP BY grp), "
-        "running AS (SELECT *, sum(p) OVER (ROWS UNBOUNDED PRECEDING) AS ps, sum(n) OVER (ROWS UNBOUNDED PRECEDING) AS ns "
-        "FROM (SELECT * FROM counted ORDER BY grp, rank)) "
-        "SELECT grp, rank, p::HUGEINT AS p, n::HUGEINT AS n, (2 * (ns - n0) - n)::HUGEINT AS up, "
-        "(2 * (ps - p0) - p)::HUGEINT AS down FROM running JOIN ends USING (grp)"
+        "running AS (SELECT *, sum(p) OVER w AS ps, sum(n) OVER w AS ns FROM counted "
+        "WINDOW w AS (PARTITION BY grp ORDER BY rank ROWS UNBOUNDED PRECEDING)) "
+        "SELECT grp, rank, p::HUGEINT AS p, n::HUGEINT AS n, (2 * ns - n)::HUGEINT AS up, (2 * ps - p)::HUGEINT AS down "
+        "FROM running"
     )
 
 
