@@ -29,7 +29,7 @@ def draft_outcome(model: str, options: Mapping[str, Any]) -> Outcome:
     job = Job(model, options["inputs"], "", sql=options["sql"] or "")
     if said := complaint(job, written):
         raise click.UsageError(said)
-    job = render_job(job, options["day"] or date.today(), lambda name: written(name) if name != "model" else "MODEL")
+    job = render_job(job, options["day"] or date.today(), written)
     if document is not None:
         refuse_existing(document, force)
     with scratch_folder() as folder:

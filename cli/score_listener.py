@@ -25,6 +25,7 @@ class ScoreListener:
         self._quiet = quiet
         self._progress = Progress(not quiet)
         self.faults: list[MlpackError] = []
+        self.notes: list[str] = []
         self.rows_in = 0
         self.rows_rejected = 0
         self.rejected: dict[str, int] = {}
@@ -41,13 +42,17 @@ class ScoreListener:
             self.faults.append(fault)
             note(f"{fault.message} ({fault.why}); the run goes on without it")
 
+    def identify(self, run_key: str) -> None:
+        """From now on lines carry the key of the run."""
+        self._log.run_key = run_key
+
     def stage(self, text: str) -> None:
         if not self._quiet:
             show_stage(text)
 
     def planned(self, run_key: str, rows: int, shards: int, reused: int, changed: tuple[str, ...]) -> None:
         """rows: still to be scored, in `shards` shards; `reused` shards are there already."""
-        self._log.run_key = run_key
+        self.identify(run_key)
         self.shards_reused = reused
         self._progress.begin(rows)
         self.say("planned", rows=rows, shards=shards, reused=reused, changed=list(changed))
@@ -68,4 +73,5 @@ class ScoreListener:
 
     def note(self, text: str) -> None:
         note(text)
+        self.notes.append(text)
         self.say("note", text=text)

@@ -97,7 +97,7 @@ _OPTIONS: dict[str, tuple[str, Any, str, str]] = {
     "fresh": ("--fresh", bool, "", "Score all again, also what a run that was stopped has done."),
     "resume": ("--resume", bool, "", "Go on where a run was stopped. This is the default."),
     "challenger": ("--challenger", _TEXT, "MODEL", "A second model for the same rows: its scores too, and how far the two agree."),
-    "label": ("--label", _TEXT, "COL", "The column of true answers, for --challenger and --evaluate."),
+    "label": ("--label", _TEXT, "COL", "The column of true answers, where they are there: quality is told too."),
     "day": ("--date", Day(), "YYYY-MM-DD", "The date that {{ ds }} in paths and queries stands for [default: today]."),
     "log": ("--log", _TEXT, "FILE", "Append a JSON line for each shard and event; - is standard error."),
     "metrics": ("--metrics", _TEXT, "FILE.prom", "Write metrics for the textfile collector of Prometheus' node_exporter."),
@@ -145,7 +145,7 @@ def score_options(function: Function) -> Function:
 
 def written(name: str) -> str:
     """`partition_by` as it is written: `--partition-by`."""
-    return _OPTIONS[name][0]
+    return "MODEL" if name == "model" else _OPTIONS[name][0]
 
 
 def given(options: Mapping[str, Any]) -> dict[str, Any]:

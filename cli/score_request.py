@@ -59,8 +59,6 @@ def complaint(job: Job, called: Callable[[str], str]) -> str:
         return f"{called('sql')} takes one database as {called('inputs')} at most; the query names its files itself"
     if job.partition_by and "::" in job.output and not job.output.startswith("delta::"):
         return f"{called('partition_by')} goes with a directory and with delta::DIR, not with a table of DuckDB"
-    if job.label and not job.challenger:
-        return f"{called('label')} goes with {called('challenger')}; for one model score first, then mlpack score --evaluate"
     return ""
 
 

@@ -21,7 +21,7 @@ from mlpack_edge.cli.outcome import CHECK_SAID_NO, COULD_NOT, DONE, SCHEMA, Outc
 from mlpack_edge.cli.score_listener import ScoreListener
 from mlpack_edge.cli.score_options import written
 from mlpack_edge.cli.score_request import is_job_file
-from mlpack_edge.cli.score_text import refused_text, result_text
+from mlpack_edge.cli.score_text import result_text
 from mlpack_edge.core.errors import BadInput, CheckFailed, Interrupted, MlpackError
 from mlpack_edge.core.files import io_fault
 
@@ -74,12 +74,10 @@ def _run(job: Job, listener: ScoreListener) -> Json:
     from mlpack_edge.batch.run import run_job
 
     try:
-        return run_job(job, listener, clock=_clock).to_json()
+        result = run_job(job, listener, clock=_clock).to_json()
     except KeyboardInterrupt as stop:
         raise Interrupted("interrupted", "the same command goes on where this one was") from stop
-    except CheckFailed as refused:
-        refused.data.setdefault("text", refused_text(refused.data.get("result", {})))
-        raise
+    return {**result, "notes": [*result["notes"], *listener.notes]}
 
 
 def _beside(task: Task, job: Job) -> tuple[Sink | None, Path | None]:
@@ -112,6 +110,7 @@ def _after_success(
     """Log, hook and metrics of a table that is published. What fails of them is raised when all were tried."""
     more = _agreement_text(result)
     text = result_text(result, more)
+    listener.identify(result["run_key"])
     listener.say(
         "nothing to do" if result["status"] == "nothing to do" else "published",
         **{key: result[key] for key in (

@@ -83,15 +83,6 @@ def result_text(result: Json, more: str = "") -> str:
     return "\n".join([*lines, *([more] if more else [])])
 
 
-def refused_text(result: Json) -> str:
-    """What was found of a run that a check stopped; "" where there is nothing."""
-    if "rows_in" not in result:
-        return ""
-    rows = [(reason, f"{count:,}") for reason, count in list(result.get("rejected", {}).items())[:_REASONS]]
-    opening = f"{_rows(result['rows_in'])} read, {result.get('rows_rejected', 0):,} rejected, nothing published"
-    return "\n".join([opening, *([table(rows)] if rows else [])])
-
-
 def _facts(result: Json) -> list[tuple[str, str]]:
     shards = result["shards"]
     rate = result["rows_per_second"]

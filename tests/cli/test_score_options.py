@@ -24,7 +24,6 @@ RUN = ("m.onnx", "--input", "a.parquet", "--output", "out")
         ([*RUN, "--fresh", "--resume"], "--fresh and --resume"),
         ([*RUN, "--by", "day"], "--by goes with --evaluate"),
         ([*RUN, "-o", "x"], "-o goes with --print-job and --draft-contract and --evaluate"),
-        ([*RUN, "--label", "late"], "--label goes with --challenger"),
         ([*RUN, "--max-rejected", "5"], "'5' is no percentage"),
         ([*RUN, "--max-rejected", "101%"], "more than all"),
         ([*RUN, "--date", "2026-02-30"], "no 2026-02-30 in the calendar"),
@@ -124,7 +123,7 @@ def test_a_path_through_a_link_and_back_is_not_shortened(tmp_path: Path) -> None
     ("text", "said"),
     [
         ('schema = 1\nmodle = "m"', "modle is no key of a job file"),
-        ('schema = 1\nmodel = "m"\ninput = "a"\noutput = "o"\nlabel = "l"', "label goes with challenger"),
+        ('schema = 1\nmodel = "m"\ninput = "a"\noutput = "o.duckdb::t"\npartition_by = "l"', "partition_by goes with"),
         ('schema = 1\nmodel = "m"\ninput = "{{ dss }}"\noutput = "o"', "job.toml: input: the template '{{ dss }}'"),
     ],
 )
@@ -135,9 +134,9 @@ def test_a_job_file_that_is_wrong_is_exit_code_1_and_names_the_key(text: str, sa
 
 
 def test_an_option_over_a_job_file_that_does_not_go_with_it_is_wrong_usage(tmp_path: Path) -> None:
-    (tmp_path / "job.toml").write_text('schema = 1\nmodel = "m"\ninput = "a"\noutput = "o"')
-    done = mlpack("score", "job.toml", "--label", "late", cwd=tmp_path)
-    assert done.returncode == 2 and "label goes with challenger" in done.stderr
+    (tmp_path / "job.toml").write_text('schema = 1\nmodel = "m"\ninput = "a"\noutput = "o.duckdb::t"')
+    done = mlpack("score", "job.toml", "--partition-by", "month", cwd=tmp_path)
+    assert done.returncode == 2 and "partition_by goes with a directory" in done.stderr
 
 
 def test_a_column_of_any_name_is_printed_so_that_it_can_be_read(tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mlpack_edge.cli.score_text import duration_text, progress_line, refused_text, result_text
+from mlpack_edge.cli.score_text import duration_text, progress_line, result_text
 
 RESULT: dict[str, Any] = {
     "status": "done", "output": "scores", "run_key": "ab" * 32, "rows_in": 1240, "rows_out": 1234, "rows_rejected": 6,
@@ -50,12 +50,6 @@ def test_many_reasons_are_summed() -> None:
     text = result_text({**RESULT, "rejected": rejected})
     assert "c4 is missing" in text and "c5 is missing" not in text and "3 other reasons" in text
     assert "42 rows" in text  # 15 + 14 + 13
-
-
-def test_a_run_that_was_stopped_shows_what_was_rejected() -> None:
-    text = refused_text({"rows_in": 1000, "rows_rejected": 30, "rejected": {"month is missing": 30}})
-    assert text == "1,000 rows read, 30 rejected, nothing published\nmonth is missing  30"
-    assert refused_text({}) == ""
 
 
 @pytest.mark.parametrize(
