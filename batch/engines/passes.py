@@ -12,6 +12,7 @@ import contextlib
 import json
 import shutil
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from mlpack_edge.batch.engines.engine import Listener
@@ -32,7 +33,7 @@ def run_in_passes(entry: str, name: str, plan: Plan, todo: Sequence[Shard], fold
     "isolated"}; it gives {"fault"}: what the cluster said when it gave up, or None. It calls `stage` whenever shards are
     there, and with "note: ..." for a note. Raises as `Engine.run`; WorkerFault where the cluster fails twice.
     """
-    plan_text = json.dumps(plan.to_json())
+    plan_text = json.dumps(_absolute(plan).to_json())
     missing = {shard.index: shard for shard in todo}
     scratch = folder / f".{name}.tmp"
 
@@ -59,7 +60,7 @@ def run_in_passes(entry: str, name: str, plan: Plan, todo: Sequence[Shard], fold
                 )
             _clear(scratch)
             payload = {
-                "plan": plan_text, "todo": sorted(missing), "folder": str(folder), "scratch": str(scratch),
+                "plan": plan_text, "todo": sorted(missing), "folder": str(folder.absolute()), "scratch": str(scratch.absolute()),
                 "workers": plan.job.workers, "isolated": isolated,
             }  # fmt: skip
             fault = run_isolated(entry, payload, Limits(seconds=LONGEST), f"the run on {name}", look)["fault"]
@@ -75,6 +76,13 @@ def run_in_passes(entry: str, name: str, plan: Plan, todo: Sequence[Shard], fold
             "its own log says more; start it again here with --engine local: it goes on with the shards that are done",
             why=fault or "it said that it was done", shards=sorted(missing),
         )  # fmt: skip
+
+
+def _absolute(plan: Plan) -> Plan:
+    """With paths that say the same in any folder."""
+    models = tuple(replace(model, path=str(Path(model.path).absolute())) for model in plan.models)
+    inputs = tuple(replace(item, path=str(Path(item.path).absolute())) for item in plan.inputs)
+    return replace(plan, models=models, inputs=inputs)
 
 
 def _clear(scratch: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import sys
@@ -17,7 +18,7 @@ import pyarrow.parquet
 from mlpack_edge.batch.engines.packing import packed, unpack
 from mlpack_edge.batch.engines.passes import NOTE
 from mlpack_edge.batch.engines.shard_task import ERROR, NOTES, SHARDS, adopt, run_task
-from mlpack_edge.core.errors import BadInput, MlpackError
+from mlpack_edge.core.errors import BadInput, MlpackError, WorkerFault
 from mlpack_edge.runtimes.worker import WorkerBug
 
 Json = dict[str, Any]
@@ -36,15 +37,21 @@ def run(payload: Json, stage: Stage) -> Json:
     from pyspark.errors import PySparkException
 
     stage("starting Spark")
-    scratch = Path(payload["scratch"])
     try:
-        session, cores = _session(scratch, payload["workers"])
-        try:
-            _run_waves(session, cores, payload, stage)
-        finally:
-            session.stop()
+        session, cores = _session(Path(payload["scratch"]), payload["workers"])
+    except (PySparkException, Py4JError) as fault:
+        raise WorkerFault(
+            "Spark could not be started",
+            "java -version must say 17 or later, and a master that is set (SPARK_REMOTE, spark.master) must be there",
+            why=_said(str(fault)),
+        ) from fault
+    try:
+        _run_waves(session, cores, payload, stage)
     except (PySparkException, Py4JError) as fault:
         return {"fault": _said(str(fault))}
+    finally:
+        with contextlib.suppress(PySparkException, Py4JError):  # of a JVM that died: it is gone
+            session.stop()
     return {"fault": None}
 
 
