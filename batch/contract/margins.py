@@ -44,7 +44,7 @@ def widened(low: float, high: float, whole: bool) -> tuple[str | None, str | Non
     """Limits a quarter of the range beyond what was seen, in round figures, as TOML; they do not cross zero.
 
     whole: of a column of whole numbers. Where a column has one value only, half of it is the range. None where no limit
-    fits a double (and a whole number 64 bits).
+    fits a double, or 64 bits.
     """
     with localcontext(prec=_DIGITS):
         least, most = Decimal(low), Decimal(high)
@@ -56,13 +56,11 @@ def widened(low: float, high: float, whole: bool) -> tuple[str | None, str | Non
         above = ((most + span / 4) / step).to_integral_value(ROUND_CEILING) * step
         below = max(below, Decimal(0)) if least >= 0 else below
         above = min(above, Decimal(0)) if most <= 0 else above
-        return _text(below), _text(above)
+        return _text(below, whole), _text(above, whole)
 
 
-def _text(limit: Decimal) -> str | None:
-    if limit == limit.to_integral_value() and abs(limit) < 2**53:
+def _text(limit: Decimal, whole: bool) -> str | None:
+    if limit == limit.to_integral_value() and abs(limit) < (2**63 if whole else 2**53):
         return str(int(limit))
     number = float(limit)
-    if not math.isfinite(number):
-        return None
-    return repr(number)
+    return None if whole or not math.isfinite(number) else repr(number)
