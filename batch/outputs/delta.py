@@ -30,7 +30,8 @@ from mlpack_edge.batch.outputs.output import (
     work_folder,
 )
 from mlpack_edge.batch.plan import Plan
-from mlpack_edge.core.errors import BadInput, IoFault, MissingExtra, OutputExists
+from mlpack_edge.core.errors import BadInput, IoFault, OutputExists
+from mlpack_edge.core.extensions import missing_extra
 from mlpack_edge.runtimes.worker import run_isolated
 
 Json = dict[str, Any]
@@ -64,7 +65,7 @@ class DeltaOutput:
         if self.remote:
             raise BadInput(f"{self.name}: the table is not on a local file system", "name a directory")
         if importlib.util.find_spec("deltalake") is None:
-            raise MissingExtra("Delta tables are written with deltalake", "pip install 'mlpack-edge[delta]'")
+            raise missing_extra("deltalake", "Delta tables")
         if job.partition_by:
             raise BadInput("--partition-by is for directories of Parquet", "leave it out, or name a directory")
         if not self.path.name or not self.path.parent.is_dir():
@@ -175,11 +176,21 @@ class DeltaOutput:
             if commit.changes:
                 return None, commit
         if below is None:
-            return None, Commit(-1, {}, True) if self._log().is_dir() else None
+            if not self._log().is_dir():
+                return None, None
+            below = self._checkpoint() + 1
         if known is not None and known.version == below - 1:
             return known, None
         # No entry speaks of rows: a table that was only created, or whose history is gone.
-        return None, Commit(below, {}, True)
+        return None, Commit(below - 1, {}, True)
+
+    def _checkpoint(self) -> int:
+        """The version up to which entries may have been removed, -1 where there is none."""
+        with faults(f"{self._log()} could not be read"):
+            try:
+                return int(json.loads((self._log() / "_last_checkpoint").read_bytes())["version"])
+            except (FileNotFoundError, ValueError, KeyError, TypeError):
+                return -1
 
     def _read(self, version: int) -> Commit:
         info: Json = {}

@@ -42,6 +42,7 @@ class DuckdbOutput:
         schema, mark, inside = table.partition(".")
         self.schema, self.table = (schema, inside) if mark else ("main", table)
         self.wait = wait
+        self._known: tuple[list[int] | None, Manifest | None, int | None] | None = None
 
     def refuse(self, job: Job) -> None:
         if not self.schema or not self.table or self.table == RUNS:
@@ -64,26 +65,16 @@ class DuckdbOutput:
 
         None too where the table has another number of rows than was published.
         """
-        if not self.path.is_file():
-            return None
-        seen = self._seen()
-        if seen is not None:
-            return seen
-        state = self._ask("state", {})
-        if state["manifest"] is None:
-            return None
-        manifest = manifest_from_bytes(state["manifest"].encode(), f"the manifest of {self.name}")
-        return manifest if manifest.rows_out == state["rows"] else None
+        manifest, rows = self._look()
+        return manifest if manifest is not None and manifest.rows_out == rows else None
 
     def prepare(self, plan: Plan, folder: RunFolder) -> None:
         self.refuse(plan.job)
-        if not self.path.is_file():
-            return
-        state = self._ask("state", {})  # refuses a table that is not mlpack's
+        _, rows = self._look()  # refuses a table that is not mlpack's
         last = self.last()
-        if plan.job.incremental and state["rows"] is not None and last is None:
+        if plan.job.incremental and rows is not None and last is None:
             raise BadInput(
-                f"{self.name} is not as it was published: it has {state['rows']:,} rows now",
+                f"{self.name} is not as it was published: it has {rows:,} rows now",
                 "run once without --incremental, which makes the whole table anew",
             )
         refuse_changed_with_key(plan, last, self.name)
@@ -98,7 +89,8 @@ class DuckdbOutput:
             self._note(folder, last)
             record.drop_other_records(folder, last)
             return last
-        self.prepare(plan, folder)
+        self.refuse(plan.job)
+        refuse_changed_with_key(plan, last, self.name)
         manifest = record.write_record(plan, facts, folder, last, [], collected)
         payload = {
             "parts": [str(path) for path in shard_files(folder, facts)],
@@ -117,6 +109,25 @@ class DuckdbOutput:
 
     def rejected_file(self, manifest: Manifest) -> Path | None:
         return record.rejected_file(self.work, manifest)
+
+    def _look(self) -> tuple[Manifest | None, int | None]:
+        """The manifest that the database has for the table, and the table's rows; asked once as long as the file is the same.
+
+        Raises OutputExists for a table that is not mlpack's.
+        """
+        if not self.path.is_file():
+            return None, None
+        stat = self._stat()
+        if stat is None or self._known is None or self._known[0] != stat:
+            seen = self._seen()
+            if seen is not None:
+                self._known = stat, seen, seen.rows_out
+            else:
+                state = self._ask("state", {})
+                content, where = state["manifest"], f"the manifest of {self.name}"
+                manifest = None if content is None else manifest_from_bytes(content.encode(), where)
+                self._known = stat, manifest, state["rows"]
+        return self._known[1], self._known[2]
 
     def _ask(self, function: str, more: Json, memory: int | None = None, run: Path | None = None) -> Json:
         """Call a function of the child's side."""
