@@ -24,6 +24,8 @@ from mlpack_edge.batch.inputs.reader import ShardReader
 from mlpack_edge.batch.partitioning import unnameable
 from mlpack_edge.batch.plan import InputFile, Plan, Shard
 from mlpack_edge.batch.rejected import REJECTED, RejectedRows
+from mlpack_edge.batch.row_budget import rows_that_may_fail
+from mlpack_edge.batch.row_faults import score_rows
 from mlpack_edge.batch.scoring.findings import Finding, Findings, merge
 from mlpack_edge.batch.scoring.scorer import Scorer
 from mlpack_edge.batch.shard_table import TableLayout
@@ -75,6 +77,7 @@ class ShardJob:
         self.block_rows = math.lcm(*(scorer.block_rows for scorer in self._scorers))
         #: Rows read at once: whole blocks, about as many as asked for, fewer where rows are wide.
         self.read_rows = self._rows_read_at_once()
+        self._most = rows_that_may_fail(plan)
         self._reader: tuple[int, ShardReader] | None = None
 
     def run(
@@ -192,8 +195,8 @@ class ShardJob:
         accepted = findings.accepted
         outputs: dict[str, pyarrow.Array] = {}
         for scorer in self._scorers:
-            made = scorer.score(batch, accepted)
-            findings = merge(findings, scorer.check_outputs(made, accepted))
+            made, faults = score_rows(scorer, batch, accepted, self._most)
+            findings = merge(findings, faults)
             outputs |= made
         return outputs, findings
 

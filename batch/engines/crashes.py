@@ -11,6 +11,7 @@ from typing import Any
 
 from mlpack_edge.batch.engines.worker import Worker
 from mlpack_edge.batch.plan import Plan, Shard
+from mlpack_edge.batch.row_budget import rows_that_may_fail
 from mlpack_edge.core.errors import CheckFailed, error_from_json
 from mlpack_edge.runtimes.worker import WorkerBug
 
@@ -18,8 +19,6 @@ Json = dict[str, Any]
 
 #: Beside the folder of the shards: rows that end the process, so that a run taken up again does not look for them again.
 POISONED = "poisoned.jsonl"
-#: Rows of a run that may be found, where fewer may be rejected: each costs about two seconds.
-FEW = 16
 #: Pieces that one probing process tries one after the other.
 _PIECES = 64
 _NO_MEMORY = ("bad_alloc", "MemoryError", "Cannot allocate memory", "Out of memory", "out of memory")
@@ -46,7 +45,7 @@ class Poisoned:
 
     def __init__(self, folder: Path, plan: Plan) -> None:
         self._path = folder.parent / POISONED
-        self._most = max(FEW, math.ceil((plan.job.max_rejected or 0.0) * plan.rows))
+        self._most = rows_that_may_fail(plan)
         self._rows: dict[int, dict[int, str]] = {}
         if self._path.exists():
             for line in self._path.read_bytes().splitlines():

@@ -24,9 +24,8 @@ def plan_of(model: Path, files: Sequence[Path], contract: str = "", **options: A
     layouts = [layout_of(path.name, path, "parquet") for path in files]
     schema = layouts[0].schema
     found = model_file(str(model))
-    kept = schema.names if job.keep == ("*",) else job.keep
-    aside = {*kept, job.key, job.partition_by, job.label} - {""}
-    needed = {*check_columns(found, schema, aside), *aside}
+    kept = schema.names if job.keep == ("*",) else job.aside
+    needed = {*check_columns(found, schema, job.aside), *kept}
     return Plan(
         job=job,
         models=(found,),
