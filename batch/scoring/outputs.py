@@ -95,23 +95,24 @@ def _values(item: Answer, flat: Array, gone: pa.Array | None, value: pa.DataType
 
 
 def output_faults(
-    answers: Sequence[Answer], outputs: Mapping[str, pa.Array], accepted: Mask, stopped: str = ""
+    answers: Sequence[Answer], outputs: Mapping[str, pa.Array], accepted: Mask, stopped: Mapping[int, str]
 ) -> Findings:
-    """Accepted rows with a score that is null (the model stopped on them, saying `stopped`), NaN or infinite."""
+    """Accepted rows on which the model stopped (by row, what it said), or with a score that is NaN or infinite."""
     rows = len(accepted)
     faults = []
+    for said in sorted(set(stopped.values())):
+        lost = np.zeros(rows, bool)
+        lost[[row for row, why in stopped.items() if why == said]] = True
+        faults.append((Finding(STOPPED, "", f"the model stopped on the row: {said}"), lost & accepted))
     for item in answers:
-        array = outputs[item.name]
-        if array.null_count > rows - np.count_nonzero(accepted):
-            lost = np.asarray(array.is_null().to_numpy(zero_copy_only=False)) & accepted
-            faults.append((Finding(STOPPED, item.name, f"the model stopped on the row: {stopped}".rstrip(": ")), lost))
-        if item.dtype.kind == "f":
-            values = numbers_of(item, array)
-            with np.errstate(over="ignore", invalid="ignore"):
-                whole = bool(np.isfinite(values.sum()))
-            if not whole:
-                bad = ~np.isfinite(values).reshape(rows, -1).all(axis=1) & accepted
-                faults.append((Finding(NOT_FINITE, item.name, "score is not finite"), bad))
+        if item.dtype.kind != "f":
+            continue
+        values = numbers_of(item, outputs[item.name])
+        with np.errstate(over="ignore", invalid="ignore"):
+            whole = bool(np.isfinite(values.sum()))
+        if not whole:
+            bad = ~np.isfinite(values).reshape(rows, -1).all(axis=1) & accepted
+            faults.append((Finding(NOT_FINITE, item.name, "score is not finite"), bad))
     return found(rows, faults)
 
 

@@ -76,4 +76,9 @@ class TfliteBlocks:
         self.signature: Signature = self._runner.signature
 
     def run(self, feeds: Mapping[str, Array]) -> dict[str, Array]:
-        return self._runner.run(feeds)
+        try:
+            return self._runner.run(feeds)
+        except (
+            BadInput
+        ) as fault:  # of a value, such as NaN for a quantized tensor: names, dtypes and shapes were seen to
+            raise CheckFailed(fault.message, fault.hint, why=fault.why or fault.message) from fault

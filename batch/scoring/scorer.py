@@ -15,6 +15,7 @@ from mlpack_edge.batch.scoring.coded import Coded, column_names
 from mlpack_edge.batch.scoring.columns import Fed, match
 from mlpack_edge.batch.scoring.feeds import Feeding, faults
 from mlpack_edge.batch.scoring.findings import Findings, found
+from mlpack_edge.batch.scoring.one_block import run_block
 from mlpack_edge.batch.scoring.opened import open_model, signature_of
 from mlpack_edge.batch.scoring.outputs import column, output_faults
 from mlpack_edge.batch.scoring.runner import Feeds
@@ -51,7 +52,8 @@ class Scorer:
         self._blocks, self._runner, self._answers = opened.blocks, opened.runner, opened.answers
         self._fed = match(opened.signature, schema, aside)
         self._feeds = Feeding(self._fed, opened.cut)
-        self._stopped = ""
+        #: Rows of the last batch on which the model stopped, and what it said.
+        self._stopped: dict[int, str] = {}
         self.notes = opened.notes
         self.reads = _columns(self._fed)
         self.dictionary = _repeated(self._fed, opened.cut)
@@ -73,11 +75,14 @@ class Scorer:
         rows = batch.num_rows
         made = {item.output: np.empty((rows, *item.tail), item.raw) for item in self._answers}
         there = np.array(accepted, bool)
+        self._stopped = {}
         step = max(FED_ROWS // self.block_rows, 1) * self.block_rows
         for start in range(0, rows, step):
             part = batch.slice(start, step)
             mine = there[start : start + step]
-            self._run(self._feeds(part), mine, {name: array[start : start + step] for name, array in made.items()})
+            self._run(
+                self._feeds(part), mine, {name: array[start : start + step] for name, array in made.items()}, start
+            )
         whole = None if there.all() else there
         return {item.name: column(item, made[item.output], whole) for item in self._answers}
 
@@ -85,32 +90,19 @@ class Scorer:
         """Accepted rows whose score is not finite, or on which the model stopped."""
         return output_faults(self._answers, outputs, accepted, self._stopped)
 
-    def _run(self, feeds: Feeds, mine: Mask, made: Mapping[str, Array]) -> None:
+    def _run(self, feeds: Feeds, mine: Mask, made: Mapping[str, Array], first: int) -> None:
+        """Fill `made` block by block. Rows on which the model stops are taken out of `mine`, and noted as of row `first`
+        of the batch on."""
         for block in self._cut(len(mine)):
             takes = mine[block]
-            if not takes.any():
-                for array in made.values():
-                    array[block] = 0
-                continue
-            arrays = {name: _filled(array[block], takes, self._blocks.batch) for name, array in feeds.rows.items()}
-            given = self._runner.run(arrays | feeds.tables)
+            part = Feeds({name: array[block] for name, array in feeds.rows.items()}, feeds.tables)
+            given = run_block(self._runner, part, takes, self._blocks.batch, self._stopped, first + block.start)
             for name, array in made.items():
-                array[block] = given[name][: len(takes)]
+                array[block] = 0 if given is None else given[name][: len(takes)]
 
     def _cut(self, rows: int) -> Iterator[slice]:
         for start in range(0, rows, self.block_rows):
             yield slice(start, min(start + self.block_rows, rows))
-
-
-def _filled(array: Array, takes: Mask, batch: int | None) -> Array:
-    """A block with the first row that is taken in place of those that are not, and of those it lacks to `batch`."""
-    lacks = 0 if batch is None else batch - len(array)
-    if not lacks and takes.all():
-        return array
-    first = int(np.argmax(takes))
-    array = np.concatenate([array, np.repeat(array[first : first + 1], lacks, axis=0)]) if lacks else array.copy()
-    array[: len(takes)][~takes] = array[first]
-    return array
 
 
 def _columns(fed: Sequence[Fed]) -> tuple[str, ...]:
