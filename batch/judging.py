@@ -23,7 +23,7 @@ class Budget:
         return rejected <= round(self.share * rows, 9)
 
     def text(self) -> str:
-        return f"{100 * self.share:g}%" if self.share else "none"
+        return f"{100 * self.share:g}% of them" if self.share else "none"
 
 
 class Spending:
@@ -35,28 +35,30 @@ class Spending:
         self._rows = rows
         self._where = where
         self._reasons: dict[str, int] = {}
+        self._seen = 0
 
     def add(self, facts: ShardFacts) -> None:
         """Raises CheckFailed, naming reasons and counts, where no more rows may be rejected."""
         for reason, rows in facts.rejected.items():
             self._reasons[reason] = self._reasons.get(reason, 0) + rows
-        refuse_overspent(self._budget, self._reasons, self._rows, self._where)
-
-
-def refuse_overspent(budget: Budget, reasons: dict[str, int], rows: int, where: str) -> None:
-    """Raise CheckFailed where more rows were rejected than the budget allows."""
-    rejected = sum(reasons.values())
-    if budget.allows(rejected, rows):
-        return
-    worst = sorted(reasons.items(), key=lambda item: (-item[1], item[0]))
-    shown = "; ".join(f"{count:,} rows: {reason}" for reason, count in worst[:5])
-    more = f"; {len(worst) - 5} more reasons" if len(worst) > 5 else ""
-    raise CheckFailed(
-        f"{rejected:,} of {rows:,} rows are rejected, {budget.text()} may be; nothing was published",
-        f"look at {where}; mend the input, or allow more with --max-rejected (the finished shards are kept)",
-        why=shown + more,
-        result={"rows_in": rows, "rows_rejected": rejected, "rejected": dict(worst), "rejected_file": where},
-    )
+        self._seen += facts.rows_in
+        rejected = sum(self._reasons.values())
+        if self._budget.allows(rejected, self._rows):
+            return
+        worst = sorted(self._reasons.items(), key=lambda item: (-item[1], item[0]))
+        shown = "; ".join(f"{count:,} rows: {reason}" for reason, count in worst[:5])
+        more = f"; {len(worst) - 5} more reasons" if len(worst) > 5 else ""
+        said = f"{rejected:,} of {self._rows:,} rows are rejected"
+        if self._seen < self._rows:
+            said = f"{rejected:,} of the first {self._seen:,} rows are rejected, of {self._rows:,} in all"
+        raise CheckFailed(
+            f"{said}; {self._budget.text()} may be, and nothing was published",
+            f"look at {self._where}; mend the input, or allow more with --max-rejected (the finished shards are kept)",
+            why=shown + more,
+            result={
+                "rows_in": self._seen, "rows_rejected": rejected, "rejected": dict(worst), "rejected_file": self._where,
+            },
+        )  # fmt: skip
 
 
 def refuse_broken_rules(reasons: Sequence[str]) -> None:
