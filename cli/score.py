@@ -41,11 +41,10 @@ def command(what: str | None, **options: Any) -> Outcome:
     """
     way = way_of(options)
     if way == "evaluate":
-        if what is not None:
-            raise click.UsageError("--evaluate takes no MODEL: the scores know theirs")
         from mlpack_edge.cli.score_evaluate import evaluate_outcome
 
-        return evaluate_outcome(given(options))
+        # MODEL is needed where the table does not say which one scored it.
+        return evaluate_outcome(given(options) | ({"model": what} if what else {}))
     if what is None:
         raise click.UsageError("Missing argument 'MODEL|JOB.toml'.")
     if way == "draft_contract":

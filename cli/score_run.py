@@ -108,8 +108,7 @@ def _after_success(
     task: Task, job: Job, listener: ScoreListener, metrics: Path | None, result: Json, seconds: float
 ) -> Outcome:
     """Log, hook and metrics of a table that is published. What fails of them is raised when all were tried."""
-    more = _agreement_text(result)
-    text = result_text(result, more)
+    text = result_text(result, _quality_text(result))
     listener.identify(result["run_key"])
     listener.say(
         "nothing to do" if result["status"] == "nothing to do" else "published",
@@ -212,6 +211,15 @@ def _try(faults: list[MlpackError], step: Callable[[], None]) -> None:
         faults.append(fault)
 
 
-def _agreement_text(result: Json) -> str:
-    """Filled in where a challenger was scored."""
-    return ""
+def _quality_text(result: Json) -> str:
+    """How far a challenger agrees, and how good the scores are where labels are there."""
+    parts = []
+    if result["agreement"] is not None:
+        from mlpack_edge.batch.agreement import agreement_lines
+
+        parts += ["", "challenger", *(f"  {line}" for line in agreement_lines(result["agreement"]))]
+    if result["evaluation"] is not None:
+        from mlpack_edge.cli.score_evaluate import evaluation_text
+
+        parts += ["", evaluation_text(result["evaluation"])]
+    return "\n".join(parts)

@@ -40,7 +40,7 @@ RUN = ("m.onnx", "--input", "a.parquet", "--output", "out")
         ([*RUN, "--print-job", "--force"], "--force goes with -o"),
         (["m.onnx", "--draft-contract", "--input", "a", "--output", "o"], "--output does not go with --draft-contract"),
         (["--evaluate", "out", "--output", "o"], "--output does not go with --evaluate"),
-        (["m.onnx", "--evaluate", "out", "--label", "late"], "--evaluate takes no MODEL"),
+        (["--evaluate", "out", "--labels", "late.csv"], "--evaluate goes with --label"),
     ],
 )  # fmt: skip
 def test_options_that_do_not_go_together_are_wrong_usage(words: list[str], said: str, tmp_path: Path) -> None:
