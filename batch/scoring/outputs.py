@@ -18,7 +18,7 @@ from mlpack_edge.core.signature import Category
 Array = NDArray[Any]
 Mask = NDArray[np.bool_]
 
-NOT_FINITE, STOPPED = "not finite", "stopped"
+NOT_FINITE = "not finite"
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,16 +94,10 @@ def _values(item: Answer, flat: Array, gone: pa.Array | None, value: pa.DataType
     return pa.array(flat, value, mask=mask)
 
 
-def output_faults(
-    answers: Sequence[Answer], outputs: Mapping[str, pa.Array], accepted: Mask, stopped: Mapping[int, str]
-) -> Findings:
-    """Accepted rows on which the model stopped (by row, what it said), or with a score that is NaN or infinite."""
+def output_faults(answers: Sequence[Answer], outputs: Mapping[str, pa.Array], accepted: Mask) -> Findings:
+    """Accepted rows with a score that is NaN or infinite."""
     rows = len(accepted)
     faults = []
-    for said in sorted(set(stopped.values())):
-        lost = np.zeros(rows, bool)
-        lost[[row for row, why in stopped.items() if why == said]] = True
-        faults.append((Finding(STOPPED, "", f"the model stopped on the row: {said}"), lost & accepted))
     for item in answers:
         if item.dtype.kind != "f":
             continue

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -15,7 +15,6 @@ from mlpack_edge.batch.scoring.coded import Coded, column_names
 from mlpack_edge.batch.scoring.columns import Fed, match
 from mlpack_edge.batch.scoring.feeds import Feeding, faults
 from mlpack_edge.batch.scoring.findings import Findings, found
-from mlpack_edge.batch.scoring.one_block import run_block
 from mlpack_edge.batch.scoring.opened import open_model, signature_of
 from mlpack_edge.batch.scoring.outputs import column, output_faults
 from mlpack_edge.batch.scoring.runner import Feeds
@@ -52,8 +51,6 @@ class Scorer:
         self._blocks, self._runner, self._answers = opened.blocks, opened.runner, opened.answers
         self._fed = match(opened.signature, schema, aside)
         self._feeds = Feeding(self._fed, opened.cut)
-        #: Rows of the last batch on which the model stopped, and what it said.
-        self._stopped: dict[int, str] = {}
         self.notes = opened.notes
         self.reads = _columns(self._fed)
         self.dictionary = _repeated(self._fed, opened.cut)
@@ -69,13 +66,12 @@ class Scorer:
         """The outputs by the names of `output_fields`, a row for each of the batch; null where it is not accepted.
 
         The batch begins where a block does. A row that is not accepted is replaced by the first accepted one of its
-        block, so that the others keep their places; a block without any is not run. A row on which the model stops is
-        null too (`check_outputs` names it). Raises CheckFailed where the model stops for another reason than single rows.
+        block, so that the others keep their places; a block without any is not run. Raises CheckFailed where the model
+        stops on a block.
         """
         rows = batch.num_rows
         made = {item.output: np.empty((rows, *item.tail), item.raw) for item in self._answers}
         there = np.array(accepted, bool)
-        self._stopped = {}
         step = max(FED_ROWS // self.block_rows, 1) * self.block_rows
         for start in range(0, rows, step):
             part = batch.slice(start, step)
@@ -87,22 +83,31 @@ class Scorer:
         return {item.name: column(item, made[item.output], whole) for item in self._answers}
 
     def check_outputs(self, outputs: Mapping[str, pa.Array], accepted: Mask) -> Findings:
-        """Accepted rows whose score is not finite, or on which the model stopped."""
-        return output_faults(self._answers, outputs, accepted, self._stopped)
+        """Accepted rows with a score that is NaN or infinite."""
+        return output_faults(self._answers, outputs, accepted)
 
-    def _run(self, feeds: Feeds, mine: Mask, made: Mapping[str, Array], first: int) -> None:
-        """Fill `made` block by block. Rows on which the model stops are taken out of `mine`, and noted as of row `first`
-        of the batch on."""
-        for block in self._cut(len(mine)):
+    def _run(self, feeds: Feeds, mine: Mask, made: Mapping[str, Array]) -> None:
+        """Fill `made` block by block."""
+        for start in range(0, len(mine), self.block_rows):
+            block = slice(start, start + self.block_rows)
             takes = mine[block]
-            part = Feeds({name: array[block] for name, array in feeds.rows.items()}, feeds.tables)
-            given = run_block(self._runner, part, takes, self._blocks.batch, self._stopped, first + block.start)
+            if takes.any():
+                rows = Feeds({name: array[block] for name, array in feeds.rows.items()}, feeds.tables)
+                given = self._runner.run(_filled(rows, takes, self._blocks.batch))
             for name, array in made.items():
-                array[block] = 0 if given is None else given[name][: len(takes)]
+                array[block] = given[name][: len(takes)] if takes.any() else 0
 
-    def _cut(self, rows: int) -> Iterator[slice]:
-        for start in range(0, rows, self.block_rows):
-            yield slice(start, min(start + self.block_rows, rows))
+
+def _filled(feeds: Feeds, takes: Mask, batch: int | None) -> dict[str, Array]:
+    """The first row that is taken in place of those that are not, and of those that a block lacks to `batch`."""
+    lacks = 0 if batch is None else batch - len(takes)
+    if not lacks and takes.all():
+        return feeds.rows | feeds.tables
+    places = np.arange(len(takes) + lacks)
+    first = int(np.argmax(takes))
+    places[: len(takes)][~takes] = first
+    places[len(takes) :] = first
+    return {name: array[places] for name, array in feeds.rows.items()} | feeds.tables
 
 
 def _columns(fed: Sequence[Fed]) -> tuple[str, ...]:
