@@ -76,9 +76,7 @@ class Scorer:
         for start in range(0, rows, step):
             part = batch.slice(start, step)
             mine = there[start : start + step]
-            self._run(
-                self._feeds(part), mine, {name: array[start : start + step] for name, array in made.items()}, start
-            )
+            self._run(self._feeds(part), mine, {name: array[start : start + step] for name, array in made.items()})
         whole = None if there.all() else there
         return {item.name: column(item, made[item.output], whole) for item in self._answers}
 
@@ -95,7 +93,8 @@ class Scorer:
                 rows = Feeds({name: array[block] for name, array in feeds.rows.items()}, feeds.tables)
                 given = self._runner.run(_filled(rows, takes, self._blocks.batch))
             for name, array in made.items():
-                array[block] = given[name][: len(takes)] if takes.any() else 0
+                nothing = None if array.dtype.kind == "O" else 0
+                array[block] = given[name][: len(takes)] if takes.any() else nothing
 
 
 def _filled(feeds: Feeds, takes: Mask, batch: int | None) -> dict[str, Array]:
