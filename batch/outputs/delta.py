@@ -176,21 +176,11 @@ class DeltaOutput:
             if commit.changes:
                 return None, commit
         if below is None:
-            if not self._log().is_dir():
-                return None, None
-            below = self._checkpoint() + 1
+            return None, Commit(0, {}, True) if self._log().is_dir() else None
         if known is not None and known.version == below - 1:
             return known, None
         # No entry speaks of rows: a table that was only created, or whose history is gone.
-        return None, Commit(below - 1, {}, True)
-
-    def _checkpoint(self) -> int:
-        """The version up to which entries may have been removed, -1 where there is none."""
-        with faults(f"{self._log()} could not be read"):
-            try:
-                return int(json.loads((self._log() / "_last_checkpoint").read_bytes())["version"])
-            except (FileNotFoundError, ValueError, KeyError, TypeError):
-                return -1
+        return None, Commit(below, {}, True)
 
     def _read(self, version: int) -> Commit:
         info: Json = {}
