@@ -12,7 +12,7 @@ import pyarrow
 import pyarrow.compute
 from pyarrow import types
 
-from mlpack_edge.batch.contract.columns import Coded, Mask, Numbers, coded, mask_of, missing_of, numbers_of
+from mlpack_edge.batch.contract.columns import Mask, Numbers, Views, mask_of
 from mlpack_edge.batch.contract.known import KnownValues
 from mlpack_edge.batch.contract.rules import ColumnRules, Contract, Limit
 from mlpack_edge.batch.contract.schema import check_schema, family_of_type, full_pattern
@@ -29,11 +29,12 @@ class RowChecker:
 
     Row by row what comes first counts: columns in the order of the contract; of a column nulls, infinities, min, max,
     categories, pattern. Raises what `check_schema` raises; BadInput where categories are the model's and were not
-    given to `contract_from_text`.
+    given to `contract_from_text`. views: shared with `ContractStatistics`, so that a column is looked at once.
     """
 
-    def __init__(self, contract: Contract, schema: pyarrow.Schema) -> None:
+    def __init__(self, contract: Contract, schema: pyarrow.Schema, views: Views | None = None) -> None:
         check_schema(contract, schema)
+        self._views = views or Views()
         self._columns = [
             _ColumnChecker(rules, schema.field(rules.name).type)
             for rules in settled(contract).rules
@@ -45,8 +46,9 @@ class RowChecker:
         return found(batch.num_rows, self._faults(batch))
 
     def _faults(self, batch: pyarrow.RecordBatch) -> Iterator[Fault]:
+        views = self._views.of(batch)
         for column in self._columns:
-            yield from column.faults(batch.column(column.name))
+            yield from column.faults(views)
 
 
 def settled(contract: Contract) -> Contract:
@@ -83,21 +85,18 @@ class _ColumnChecker:
         self._unlike = Finding("pattern", rules.name, f"does not match {rules.pattern}")
         self._looked_at: tuple[Any, Mask] | None = None
 
-    def faults(self, array: Any) -> Iterator[Fault]:
+    def faults(self, views: Views) -> Iterator[Fault]:
         """The faults of each rule that some row breaks, in the order of the rules."""
-        numbers = numbers_of(array) if self._numbers else None
-        values = coded(array) if self._known or self._pattern else None
-        if self._null:
-            seen: Numbers | Coded | None = numbers or values
-            missing = seen.missing if seen is not None else missing_of(array)
-            if missing is not None:
-                yield self._null, missing
+        numbers = views.numbers(self.name) if self._numbers else None
+        values = views.coded(self.name) if self._known or self._pattern else None
+        if self._null and (missing := views.missing(self.name)) is not None:
+            yield self._null, missing
         if self._numbers and numbers:
             yield from self._numbers.faults(numbers)
-        if values is not None and self._known:
-            yield self._unseen, values.rows(self._known.unknown(values.values))
-        if values is not None and self._pattern:
-            yield self._unlike, values.rows(self._unlike_values(values.values))
+        if values is not None and self._known and (unknown := self._known.unknown(values.values)).any():
+            yield self._unseen, values.rows(unknown)
+        if values is not None and self._pattern and (unlike := self._unlike_values(values.values)).any():
+            yield self._unlike, values.rows(unlike)
 
     def _unlike_values(self, values: Any) -> Mask:
         """bool, for each distinct value: the pattern does not match it."""

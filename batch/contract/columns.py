@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import pyarrow
@@ -26,10 +27,6 @@ class Numbers:
     missing: Mask | None
     low: int | float | None
     high: int | float | None
-
-    @property
-    def nulls(self) -> int:
-        return 0 if self.missing is None else int(np.count_nonzero(self.missing))
 
     def where(self, mask: Mask) -> Mask:
         """`mask`, without the places that hold no value."""
@@ -55,10 +52,6 @@ class Coded:
     values: Any
     missing: Mask | None
 
-    @property
-    def nulls(self) -> int:
-        return 0 if self.missing is None else int(np.count_nonzero(self.missing))
-
     def rows(self, of_values: Mask) -> Mask:
         """Row by row what `of_values` says of each value; no for what is missing."""
         if not of_values.any():
@@ -70,6 +63,40 @@ class Coded:
         """How often each of `values` comes."""
         codes = self.codes if self.missing is None else self.codes[~self.missing]
         return np.bincount(codes, minlength=len(self.values)).astype(np.int64, copy=False)
+
+
+class Views:
+    """The columns of one batch as `Numbers` and as `Coded`, each made once for whoever looks at them next."""
+
+    def __init__(self) -> None:
+        self._batch: Any = None
+        self._made: dict[tuple[Callable[[Any], Any], str], Any] = {}
+
+    def of(self, batch: pyarrow.RecordBatch) -> Views:
+        """These views, of this very batch; what was made of another is let go."""
+        if self._batch is not batch:
+            self._batch, self._made = batch, {}
+        return self
+
+    def numbers(self, name: str) -> Numbers:
+        """See `numbers_of`."""
+        return cast("Numbers", self._view(numbers_of, name))
+
+    def coded(self, name: str) -> Coded:
+        """See `coded`."""
+        return cast("Coded", self._view(coded, name))
+
+    def missing(self, name: str) -> Mask | None:
+        """See `missing_of`; of a view that is there already, if any."""
+        for make in (numbers_of, coded):
+            if (make, name) in self._made:
+                return cast("Mask | None", self._made[make, name].missing)
+        return cast("Mask | None", self._view(missing_of, name))
+
+    def _view(self, make: Callable[[Any], Any], name: str) -> Any:
+        if (make, name) not in self._made:
+            self._made[make, name] = make(self._batch.column(name))
+        return self._made[make, name]
 
 
 def numbers_of(array: Any) -> Numbers:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from pyarrow import types
 
 from mlpack_edge.batch.contract.checker import UNITS, settled
-from mlpack_edge.batch.contract.columns import coded, missing_of, numbers_of
+from mlpack_edge.batch.contract.columns import Views
 from mlpack_edge.batch.contract.merging import KEPT, plain_number
 from mlpack_edge.batch.contract.rules import ColumnRules, Contract
 from mlpack_edge.batch.contract.schema import check_schema, family_of_type
@@ -26,13 +26,15 @@ class ContractStatistics:
     """A `Collector`: counts, extremes and distinct values of the columns and scores that table rules look at.
 
     All rows count, rejected ones too: the rules are about what came in. Of scores the accepted rows count. Raises what
-    `RowChecker` raises; KeyError at the first batch whose outputs lack one that the contract names.
+    `RowChecker` raises; KeyError at the first batch whose outputs lack one that the contract names. views: shared with
+    `RowChecker`, so that a column is looked at once.
     """
 
     name = "contract"
 
-    def __init__(self, contract: Contract, schema: pyarrow.Schema) -> None:
+    def __init__(self, contract: Contract, schema: pyarrow.Schema, views: Views | None = None) -> None:
         check_schema(contract, schema)
+        self._views = views or Views()
         self._rows = 0
         self._columns = {
             rules.name: _ColumnStatistics(rules, schema.field(rules.name).type)
@@ -48,10 +50,11 @@ class ContractStatistics:
     def update(self, batch: pyarrow.RecordBatch, outputs: Mapping[str, Any], accepted: NDArray[np.bool_]) -> None:
         """See `Collector`."""
         self._rows += batch.num_rows
-        for name, column in self._columns.items():
-            column.update(batch.column(name))
+        views = self._views.of(batch)
+        for column in self._columns.values():
+            column.update(views)
         if self._fresh:
-            newest = numbers_of(batch.column(self._fresh)).high
+            newest = views.numbers(self._fresh).high
             if newest is not None:
                 self._newest = max(int(newest) * self._unit, self._newest if self._newest is not None else -(2**127))
         for name, score in self._scores.items():
@@ -85,6 +88,7 @@ class _ColumnStatistics:
     def __init__(self, rules: ColumnRules, kind: Any) -> None:
         kind = kind.value_type if types.is_dictionary(kind) else kind
         text = family_of_type(kind) == "text"
+        self._name = rules.name
         self._zeros: int | None = 0 if rules.max_zero_share is not None else None
         self._numeric = not text and (rules.max_zero_share is not None or rules.not_constant)
         wanted = rules.max_categories or 0
@@ -94,23 +98,18 @@ class _ColumnStatistics:
         self._low: int | float | None = None
         self._high: int | float | None = None
 
-    def update(self, array: Any) -> None:
+    def update(self, views: Views) -> None:
         if self._values:
-            view = coded(array)
-            self._nulls += view.nulls
-            self._values.update(view)
+            self._values.update(views.coded(self._name))
         if self._numeric:
-            numbers = numbers_of(array)
-            if not self._values:
-                self._nulls += numbers.nulls
+            numbers = views.numbers(self._name)
             if self._zeros is not None:
                 self._zeros += numbers.zeros()
             if numbers.low is not None and numbers.high is not None:
                 self._low = numbers.low if self._low is None else min(self._low, numbers.low)
                 self._high = numbers.high if self._high is None else max(self._high, numbers.high)
-        elif not self._values:
-            missing = missing_of(array)
-            self._nulls += 0 if missing is None else int(np.count_nonzero(missing))
+        missing = views.missing(self._name)
+        self._nulls += 0 if missing is None else int(np.count_nonzero(missing))
 
     def state(self) -> Json:
         state: Json = {"nulls": self._nulls}

@@ -19,6 +19,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from mlpack_edge.batch.contract.checker import RowChecker
+from mlpack_edge.batch.contract.columns import Views
 from mlpack_edge.batch.contract.contract import contract_from_text
 from mlpack_edge.batch.contract.judging import judge
 from mlpack_edge.batch.contract.merging import KEPT, merge_statistics
@@ -354,6 +356,25 @@ def test_no_rows_at_all_are_judged_by_their_number_alone() -> None:
     text = '[rows]\nmin = 1\n[columns.x]\nnulls = "0%"\nmax_zero_share = "0%"\nconstant = false\n[scores.s]\nmin = 0'
     state = gathered(text, [empty], [{"s": pyarrow.array([], pyarrow.float32())}])
     assert reasons(text, state) == ["rows, min: the input has 0 rows, and is to have 1 at least"]
+
+
+def test_columns_that_are_looked_at_once_give_the_same(flights: pyarrow.Table) -> None:
+    """The checker and the statistics of a shard share what they make of a batch."""
+    text = FLIGHTS + '[columns.distance]\nmin = 500\n[columns.dest]\nnulls = "reject"\npattern = "[A-M].*"\n'
+    agreed, schema = contract(text), flights.schema
+    shared = Views()
+    together = (RowChecker(agreed, schema, shared), ContractStatistics(agreed, schema, shared))
+    apart = (RowChecker(agreed, schema), ContractStatistics(agreed, schema))
+    for batch in flights.to_batches(max_chunksize=3_000):
+        outputs = {name: batch.column(name) for name in ("label", "probabilities", "expected")}
+        codes = []
+        for checker, statistics in (together, apart):
+            findings = checker.check(batch)
+            statistics.update(batch, outputs, findings.accepted)
+            codes.append(findings.codes.tolist())
+        assert codes[0] == codes[1]
+        assert any(codes[0])
+    assert together[1].state() == apart[1].state()
 
 
 VALUES = st.lists(
