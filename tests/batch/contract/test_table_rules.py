@@ -1,136 +1,30 @@
-"""Table rules: what was gathered piece by piece is what the whole table says, and each damage is found and named."""
+"""Table rules: each damage of a night is found, and named with what was found and what is allowed."""
 
 from __future__ import annotations
 
-import json
 import math
-from collections.abc import Sequence
-from datetime import UTC, datetime, timedelta
-from functools import reduce
-from itertools import pairwise
-from pathlib import Path
+from datetime import UTC, datetime
 from typing import Any
 
 import numpy as np
 import pyarrow
-import pyarrow.compute
-import pyarrow.parquet
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
-from mlpack_edge.batch.contract.checker import RowChecker
-from mlpack_edge.batch.contract.columns import Views
-from mlpack_edge.batch.contract.contract import contract_from_text
-from mlpack_edge.batch.contract.judging import judge
-from mlpack_edge.batch.contract.merging import KEPT, merge_statistics
-from mlpack_edge.batch.contract.schema import check_schema
-from mlpack_edge.batch.contract.statistics import ContractStatistics
-from mlpack_edge.batch.facts import RunFacts
-from mlpack_edge.core.errors import BadInput
-
-ROOT = Path(__file__).parents[3]
-NOW = datetime(2013, 1, 3, 2, tzinfo=UTC)
-FLIGHTS = """
-[rows]
-min = 5_000
-max = 50_000
-within = "50%"
-[freshness]
-column = "departed_at"
-max_age = "36h"
-max_ahead = "1h"
-[columns.carrier]
-nulls = "1%"
-categories = ["9E", "AA", "B6", "DL", "EV", "F9", "FL", "HA", "MQ", "UA", "US", "VX", "WN", "AS", "YV", "OO"]
-unseen = "1%"
-max_categories = 20
-[columns.origin]
-categories = ["EWR", "JFK", "LGA"]
-unseen = "allow"
-max_categories = 6
-constant = false
-[columns.dep_delay]
-nulls = "5%"
-max_zero_share = "50%"
-constant = false
-[scores.label]
-shares = { "0" = ["10%", "90%"] }
-[scores.probabilities]
-min = -0.001
-max = 1.001
-constant = false
-[scores.expected]
-max_zero_share = "50%"
-constant = false
-"""
-
-
-def contract(text: str) -> Any:
-    return contract_from_text("schema = 1\n" + text, "c.toml")
-
-
-def gathered(
-    text: str, batches: Sequence[pyarrow.RecordBatch], outputs: Sequence[dict[str, Any]] | None = None,
-    accepted: Sequence[Any] | None = None,
-) -> dict[str, Any]:  # fmt: skip
-    """The state over all batches, after a journey as JSON."""
-    collector = ContractStatistics(contract(text), batches[0].schema)
-    for place, batch in enumerate(batches):
-        taken = np.ones(batch.num_rows, np.bool_) if accepted is None else np.asarray(accepted[place], np.bool_)
-        collector.update(batch, outputs[place] if outputs else {}, taken)
-    state: dict[str, Any] = json.loads(json.dumps(collector.state(), allow_nan=False))
-    return state
-
-
-def reasons(text: str, state: dict[str, Any], **given_too: Any) -> list[str]:
-    facts = RunFacts(given_too.pop("rows", state.get("rows", 0)), 0, 0, {}, ())
-    previous = given_too.pop("previous", None)
-    verdict = judge(contract(text), state, facts, previous, given_too.pop("now", NOW), **given_too)
-    assert verdict.passed == (not verdict.reasons)
-    return list(verdict.reasons)
-
-
-def column_reasons(rules: str, array: Any) -> list[str]:
-    """Of a table with the one column `x`."""
-    text = f"[columns.x]\n{rules}"
-    return reasons(text, gathered(text, [pyarrow.record_batch({"x": array})]))
-
-
-def score_reasons(rules: str, array: Any) -> list[str]:
-    text = f"[scores.s]\n{rules}"
-    batch = pyarrow.record_batch({"x": pyarrow.nulls(len(array))})
-    return reasons(text, gathered(text, [batch], [{"s": array}]))
+from tests.batch.contract.gathering import (
+    FLIGHTS,
+    NOW,
+    changed,
+    column_reasons,
+    gathered,
+    judged,
+    reasons,
+    two_days,
+)
 
 
 @pytest.fixture(scope="module")
 def flights() -> pyarrow.Table:
-    """Two days' worth of rows, and scores as a model would give them."""
-    table = pyarrow.parquet.read_table(ROOT / "cli/demo_data/flights.parquet").slice(0, 10_000)
-    begin = datetime(2013, 1, 1)
-    times = [begin + timedelta(seconds=17 * place) for place in range(len(table))]
-    chances = np.linspace(0.01, 0.9, len(table), dtype=np.float32)
-    both = pyarrow.FixedSizeListArray.from_arrays(pyarrow.array(np.stack([1 - chances, chances], 1).ravel()), 2)
-    return (
-        table.append_column("departed_at", pyarrow.array(times, pyarrow.timestamp("us")))
-        .append_column("label", pyarrow.array((chances > 0.5).astype(np.int64)))
-        .append_column("probabilities", both)
-        .append_column("expected", pyarrow.array(chances.astype(np.float64) * 100))
-    )
-
-
-def judged(table: pyarrow.Table, **given_too: Any) -> list[str]:
-    """The reasons against a table of flights, gathered in shards of several batches each."""
-    states = []
-    for start in range(0, len(table), 3_000):
-        batches = table.slice(start, 3_000).combine_chunks().to_batches(max_chunksize=1_024)
-        outputs = [{name: batch.column(name) for name in ("label", "probabilities", "expected")} for batch in batches]
-        states.append(gathered(FLIGHTS, batches, outputs))
-    return reasons(FLIGHTS, reduce(merge_statistics, states, {}), **given_too)
-
-
-def changed(table: pyarrow.Table, name: str, values: Any) -> pyarrow.Table:
-    return table.set_column(table.schema.get_field_index(name), name, values)
+    return two_days()
 
 
 def test_a_clean_night_passes(flights: pyarrow.Table) -> None:
@@ -289,173 +183,8 @@ def test_the_time_of_the_newest_file_tells_freshness() -> None:
     )
 
 
-def test_scores_outside_of_their_range_are_found() -> None:
-    array = pyarrow.array([0.5, 1.5, -0.25], pyarrow.float32())
-    assert score_reasons("min = 0\nmax = 1", array) == [
-        "score 's', min: the least is -0.25; allowed is 0 and above",
-        "score 's', max: the largest is 1.5; allowed is 1 and below",
-    ]
-    assert score_reasons("max = 0.1", pyarrow.array([0.1], pyarrow.float32())) == []
-    assert score_reasons("max = 1e300", pyarrow.array([math.inf, 1.0])) == [
-        "score 's', max: the largest is inf; allowed is 1e+300 and below"
-    ]
-    assert score_reasons("min = 0", pyarrow.array([math.nan, 1.0])) == [
-        "score 's', finite: 1 of 2 numbers (50%) are NaN"
-    ]
-
-
-def test_scores_that_are_all_the_same_are_found() -> None:
-    pairs = pyarrow.FixedSizeListArray.from_arrays(pyarrow.array([0.25, 0.75] * 20), 2)
-    assert score_reasons("constant = false", pairs) == ["score 's', constant: all 20 rows have the score 0.25, 0.75"]
-    assert score_reasons("constant = false", pairs.slice(1)) == []
-    assert score_reasons("constant = false", pyarrow.array(["late"] * 20)) == [
-        "score 's', constant: all 20 rows have the label 'late'"
-    ]
-    assert score_reasons('max_zero_share = "50%"', pyarrow.array([0.0, -0.0, 1.0])) == [
-        "score 's', max_zero_share: 2 of 3 numbers (66.67%) are zero; allowed are 50%"
-    ]
-
-
-@pytest.mark.parametrize(
-    "labels",
-    [pyarrow.array([0] * 3 + [1] * 7), pyarrow.array([0.0] * 3 + [1.0] * 7), pyarrow.array(["0"] * 3 + ["1"] * 7).dictionary_encode()],
-)  # fmt: skip
-def test_the_share_of_each_label_has_bounds(labels: Any) -> None:
-    assert score_reasons('shares = { "0" = ["30%", "30%"], "1" = ["0%", "70%"] }', labels) == []
-    assert score_reasons('shares = { "0" = ["31%", "90%"], "2" = ["1%", "2%"] }', labels) == [
-        "score 's', shares: 3 of 10 rows (30%) have the label '0'; allowed are 31% to 90%",
-        "score 's', shares: 0 of 10 rows (0%) have the label '2'; allowed are 1% to 2%",
-    ]
-    assert len(score_reasons('shares = { "1" = ["1%", "69.9%"] }', labels)) == 1
-
-
-def test_scores_of_rejected_rows_do_not_count() -> None:
-    text = "[scores.s]\nmin = 0"
-    batch = pyarrow.record_batch({"x": pyarrow.nulls(3)})
-    state = gathered(text, [batch], [{"s": pyarrow.array([None, 1.0, -1.0])}], [[False, True, False]])
-    assert state["scores"]["s"]["rows"] == 1
-    assert reasons(text, state) == []
-
-
-def test_an_output_that_no_model_gives_is_refused_by_name() -> None:
-    outputs = [
-        pyarrow.field("label", pyarrow.int64()),
-        pyarrow.field("probabilities", pyarrow.list_(pyarrow.float32(), 2)),
-    ]
-    schema = pyarrow.schema([])
-    check_schema(contract("[scores.label]\nmin = 0\n[scores.probabilities]\nmax = 1"), schema, outputs)
-    with pytest.raises(BadInput, match="no output of this name") as caught:
-        check_schema(contract("[scores.probability]\nmin = 0"), schema, outputs)
-    assert "probabilities" in caught.value.hint
-    with pytest.raises(BadInput, match="the output is a vector"):
-        check_schema(contract('[scores.probabilities]\nshares = { a = ["0%", "1%"] }'), schema, outputs)
-
-
 def test_no_rows_at_all_are_judged_by_their_number_alone() -> None:
     empty = pyarrow.record_batch({"x": pyarrow.array([], pyarrow.float64())})
     text = '[rows]\nmin = 1\n[columns.x]\nnulls = "0%"\nmax_zero_share = "0%"\nconstant = false\n[scores.s]\nmin = 0'
     state = gathered(text, [empty], [{"s": pyarrow.array([], pyarrow.float32())}])
     assert reasons(text, state) == ["rows, min: the input has 0 rows, and is to have 1 at least"]
-
-
-def test_columns_that_are_looked_at_once_give_the_same(flights: pyarrow.Table) -> None:
-    """The checker and the statistics of a shard share what they make of a batch."""
-    text = FLIGHTS + '[columns.distance]\nmin = 500\n[columns.dest]\nnulls = "reject"\npattern = "[A-M].*"\n'
-    agreed, schema = contract(text), flights.schema
-    shared = Views()
-    together = (RowChecker(agreed, schema, shared), ContractStatistics(agreed, schema, shared))
-    apart = (RowChecker(agreed, schema), ContractStatistics(agreed, schema))
-    for batch in flights.to_batches(max_chunksize=3_000):
-        outputs = {name: batch.column(name) for name in ("label", "probabilities", "expected")}
-        codes = []
-        for checker, statistics in (together, apart):
-            findings = checker.check(batch)
-            statistics.update(batch, outputs, findings.accepted)
-            codes.append(findings.codes.tolist())
-        assert codes[0] == codes[1]
-        assert any(codes[0])
-    assert together[1].state() == apart[1].state()
-
-
-VALUES = st.lists(
-    st.tuples(
-        st.sampled_from([None, math.nan, math.inf, -math.inf, 0.0, -0.0, 1.5, -3.0]),
-        st.sampled_from([None, "a", "b", "ü", "z" * 100, "z" * 99 + "y", *(f"v{place}" for place in range(40))]),
-        st.sampled_from([None, 0, 5, 10**9]),
-        st.sampled_from([0.0, -0.0, 0.25, 7.0]),
-    ),
-    max_size=60,
-)  # fmt: skip
-MIXED = """
-[freshness]
-column = "t"
-max_age = "1h"
-[columns.x]
-nulls = "1%"
-max_zero_share = "1%"
-constant = false
-[columns.c]
-categories = ["a", "b"]
-max_categories = 10
-unseen = "allow"
-[scores.s]
-constant = false
-[scores.v]
-constant = false
-shares = { "7" = ["0%", "100%"] }
-"""
-
-
-@settings(max_examples=150, deadline=None)
-@given(VALUES, st.lists(st.integers(0, 60), max_size=4), st.booleans())
-def test_pieces_merge_into_what_the_whole_table_says(rows: list[Any], cuts: list[int], coded: bool) -> None:
-    """Exact, whatever the batches and shards: counts, extremes, distinct values, also where these are too many."""
-    xs, cs, ts, ss = zip(*rows, strict=True) if rows else ((), (), (), ())
-    texts = pyarrow.array(cs, pyarrow.string())
-    table = pyarrow.record_batch({
-        "x": pyarrow.array(xs, pyarrow.float64()),
-        "c": texts.dictionary_encode() if coded else texts,
-        "t": pyarrow.array(ts, pyarrow.timestamp("ms")),
-    })  # fmt: skip
-    flat = pyarrow.array([number for s in ss for number in (s, 1.0)], pyarrow.float32())
-    scores = {"s": pyarrow.FixedSizeListArray.from_arrays(flat, 2), "v": pyarrow.array(ss, pyarrow.float64())}
-    ends = sorted({min(cut, len(rows)) for cut in cuts} | {0, len(rows)})
-    pieces = list(pairwise(ends))
-    states = [
-        gathered(MIXED, [table.slice(a, b - a)], [{name: array.slice(a, b - a) for name, array in scores.items()}])
-        for a, b in pieces
-    ]
-    whole = gathered(MIXED, [table], [scores])
-    assert reduce(merge_statistics, states, {}) == (whole if states else {})
-    if len(states) > 2:
-        a, b, c = states[:3]
-        assert merge_statistics(merge_statistics(a, b), c) == merge_statistics(a, merge_statistics(b, c))
-    there = [c for c in cs if c is not None]
-    assert whole["columns"]["c"]["unseen"] == sum(c not in ("a", "b") for c in there)
-    assert len(whole["columns"]["c"]["values"]["of"]) == len(set(there))
-    assert whole["columns"]["x"]["zeros"] == sum(x == 0 for x in xs)
-    assert whole["newest"] == max((t * 10**6 for t in ts if t is not None), default=None)
-
-
-@settings(max_examples=50, deadline=None)
-@given(
-    st.lists(st.integers(0, 400), min_size=1, max_size=300),
-    st.integers(1, 299),
-    st.sampled_from(["v{}", "w" * 70 + "{}", "x" * 90 + "{}"]),
-)
-def test_of_too_many_values_the_first_few_are_kept_exactly(numbers: list[int], cut: int, form: str) -> None:
-    """Memory is bounded, and what is left does not depend on how the rows were cut; long texts stay apart."""
-    text = '[columns.c]\ncategories = ["a"]\nunseen = "allow"'
-    values = [form.format(number) for number in numbers]
-    pieces = [values[:cut], values[cut:]]
-    batches = [pyarrow.record_batch({"c": pyarrow.array(piece, pyarrow.string())}) for piece in pieces]
-    strange = gathered(text, batches)["columns"]["c"]["strange"]
-    assert (
-        strange == reduce(merge_statistics, [gathered(text, [batch]) for batch in batches])["columns"]["c"]["strange"]
-    )
-    assert strange["many"] == (len(set(values)) > KEPT)
-    if strange["many"]:
-        assert len(strange["of"]) == 5
-        if len(values[0]) <= 80:
-            first = sorted(set(values))[:5]
-            assert strange["of"] == {value: values.count(value) for value in first}
