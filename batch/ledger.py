@@ -14,6 +14,7 @@ says: workers do not sync, so after a power cut a name can be there without its 
 
 from __future__ import annotations
 
+import contextlib
 import json
 import queue
 import re
@@ -72,7 +73,10 @@ class RunFolder:
         if not parent.is_dir():
             raise IoFault(f"the directory {parent} does not exist", f"mkdir -p {parent}")
         with faults(f"{self.root} could not be made, in which a run keeps its state beside the output"):
-            self.root.mkdir(exist_ok=True)
+            if not self.root.is_dir():
+                with contextlib.suppress(FileExistsError):  # another run, at the same time
+                    self.disk.make_folder(self.root)
+                self.disk.sync_folder(parent)
         self._lock = Lock(self.root / "lock", self.subject, clock)
 
     def begin(self, plan: Plan, fresh: bool = False) -> Begun:
