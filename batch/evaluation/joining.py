@@ -83,6 +83,10 @@ def join_rows(
     parts += [f"c{i}.code AS g{i}" for i in range(len(coded))]
     with naming_faults(scores.title):
         connection.execute(f"CREATE TABLE rows AS SELECT {', '.join(parts)} FROM pairs t{codes}")
+    if not answers[0].text:
+        # NaN is a label that is missing. It is looked for in our own table: on Parquet files, whose statistics do not tell of
+        # NaN, DuckDB 2.0 takes `isnan` for false (duckdb#25521).
+        connection.execute("UPDATE rows SET truth = NULL WHERE isnan(truth)")
     _check_rows(connection, scores, answers, label, (labels or scores).title)
     return _counted(connection, labels is not None)
 
@@ -102,7 +106,7 @@ def _copy_labels(connection: Any, labels: Table, on: Sequence[str], truth: str, 
 
 
 def _truth(table: Table, label: str, answers: Answers) -> str:
-    """The label as text or as DOUBLE; NaN is a label that is missing. Raises BadInput for another type."""
+    """The label as text or as DOUBLE. Raises BadInput for another type."""
     kind = table.column(label, "--label")
     found, column = _kind(kind), f"s.{name(label)}"
     if answers.task == CLASSES and answers.text:
@@ -120,8 +124,7 @@ def _truth(table: Table, label: str, answers: Answers) -> str:
             "label rows with numbers" if answers.task != CLASSES
             else "label rows with the model's classes: " + ", ".join(class_text(known) for known in answers.classes[:5]),
         )  # fmt: skip
-    number = f"CAST({column} AS DOUBLE)"
-    return f"CASE WHEN isnan({number}) THEN NULL ELSE {number} END" if kind in ("FLOAT", "DOUBLE") else number
+    return f"CAST({column} AS DOUBLE)"
 
 
 def _answer_columns(one: Answers, number: int, ranking: Ranking) -> list[str]:
@@ -148,6 +151,12 @@ def _check_keys(scores: Table, labels: Table, on: Sequence[str]) -> None:
     for key in on:
         kinds = [_kind(table.column(key, "--on")) for table in (scores, labels)]
         types = [table.columns[key] for table in (scores, labels)]
+        if "FLOAT" in types or "DOUBLE" in types:
+            at = scores if types[0] in ("FLOAT", "DOUBLE") else labels
+            raise BadInput(
+                f"the key {key!r} is of type {at.columns[key]} in {at.title}, which does not tell all whole numbers apart",
+                "write keys as whole numbers or text (pandas: astype('Int64'))",
+            )
         if kinds[0] != kinds[1]:
             raise BadInput(
                 f"the key {key!r} is {types[0]} in {scores.title} and {types[1]} in {labels.title}",
