@@ -20,8 +20,13 @@ _TRUTHS = {"true": True, "True": True, "TRUE": True, "false": False, "False": Fa
 
 @dataclass(slots=True)
 class Cells:
-    """What is known of the cells seen so far. odd: the first that is no number, with its row counted from 0."""
+    """What is known of the cells of a column seen so far.
 
+    wanted: what the model takes it as: "number", "text", or "" where it does not. missing: cells that hold a word for a
+    missing number. odd: the first cell that is no number, with its row counted from 0.
+    """
+
+    wanted: str
     filled: int = 0
     missing: int = 0
     whole: bool = True
@@ -32,33 +37,44 @@ class Cells:
 
     def see(self, column: Any, row: int) -> None:
         """Take in text cells (`pyarrow.StringArray`) of which the first stands in row `row`."""
-        text = _stripped(column)
+        if self.wanted == "text" or (not self.wanted and not self.number):
+            return
+        text = pl.Series(pl.from_arrow(column))
+        if not self.wanted:
+            self.code = self.code or bool(text.str.contains(_CODE).any())
+        if self.number and _cast(text, pa.int64() if self.whole else pa.float64()) is not None:
+            filled = len(text) - text.null_count()
+            self.filled += filled
+            self.truth = self.truth and not filled
+            return
+        self._see_odd(text, row)
+
+    def _see_odd(self, text: Any, row: int) -> None:
+        text = _stripped(text)
         absent = text.is_in(MISSING).fill_null(False)
         self.missing += int(absent.sum())
         cells = text.set(absent, None)
         filled = cells.drop_nulls()
         self.filled += len(filled)
-        if self.number and _unread(filled, pl.Int64):
-            self.whole = False
-            bad = cells.is_not_null() & cells.cast(pl.Float64, strict=False).is_null()
-            if bad.any():
-                first = int(bad.arg_true()[0])
-                self.number, self.odd = False, (row + first, str(cells[first]))
-        self.whole &= self.number
         self.truth = self.truth and bool(filled.is_in(list(_TRUTHS)).all())
-        self.code = self.code or bool(filled.str.contains(_CODE).any())
+        if not self.number:
+            return
+        self.whole = self.whole and _cast(filled, pa.int64()) is not None
+        bad = cells.is_not_null() & cells.cast(pl.Float64, strict=False).is_null()
+        if bad.any():
+            first = int(bad.arg_true()[0])
+            self.number, self.whole, self.odd = False, False, (row + first, str(cells[first]))
 
-    def kind(self, name: str, column: str, wanted: str) -> Any:
-        """The Arrow type of the column; wanted: "number", "text" or "". Raises BadInput where a number is wanted."""
-        if wanted == "text":
+    def kind(self, name: str, column: str) -> Any:
+        """The Arrow type of the column. Raises BadInput where a number is wanted and a cell is none."""
+        if self.wanted == "text":
             return TEXT
-        if wanted != "number":
-            sure = self.filled and not self.missing and not self.code
-            return (pa.int64() if self.whole else pa.float64()) if sure and self.number else TEXT
+        if not self.wanted:
+            sure = self.filled and self.number and not self.missing and not self.code
+            return (pa.int64() if self.whole else pa.float64()) if sure else TEXT
         if self.filled and self.truth:
             return pa.bool_()
-        if not self.number:
-            assert self.odd is not None
+        if self.odd is not None:
             row, value = self.odd
             raise BadInput(
                 f"{name}: column {column!r} should hold numbers, and holds {value[:80]!r} in row {row} (counted from 0)",
@@ -77,7 +93,7 @@ def read_as(column: Any, kind: Any, wanted: str) -> Any | None:
         return None
     made = _cast(text, kind)
     if made is None:  # seldom: spaces, words for missing
-        text = _stripped(column)
+        text = _stripped(text)
         made = _cast(text.set(text.is_in(MISSING).fill_null(False), None) if wanted == "number" else text, kind)
     return None if made is None else made.to_arrow()
 
@@ -90,11 +106,7 @@ def _cast(text: Any, kind: Any) -> Any | None:
     return None if made.null_count() != text.null_count() else made
 
 
-def _stripped(column: Any) -> Any:
-    """As a Polars series, without spaces around cells; cells of nothing but spaces are missing."""
-    text = pl.Series(pl.from_arrow(column)).str.strip_chars(" ")
+def _stripped(text: Any) -> Any:
+    """Without spaces around cells; cells of nothing but spaces are missing."""
+    text = text.str.strip_chars(" ")
     return text.set(text == "", None)
-
-
-def _unread(filled: Any, kind: Any) -> bool:
-    return bool(filled.cast(kind, strict=False).null_count())

@@ -22,7 +22,7 @@ from mlpack_edge.batch.inputs.schemas import TEXT
 from mlpack_edge.batch.inputs.staging import write_rows
 from mlpack_edge.core.errors import BadInput
 
-_BLOCK = 1 << 20
+_BLOCK, _BLOCK_OF_COLUMN = 1 << 20, 1 << 13  # few rows a block cost more than the memory of a larger one
 _DELIMITERS = (",", "\t", ";", "|")
 _HINT = "mend the file, or write it again with every cell quoted that holds a delimiter, a quote or a line end"
 
@@ -35,21 +35,21 @@ def stage_csv(name: str, path: Path, target: Path, wanted: Mapping[str, str]) ->
     Raises BadInput, naming the input, column and value, and IoFault.
     """
     columns, delimiter = _header(name, path)
-    cells = _looked_at(name, path, columns, delimiter, first_only=True)
+    cells = _looked_at(name, path, columns, delimiter, wanted, first_only=True)
     try:
-        kinds = _kinds(name, cells, wanted)
+        kinds = _kinds(name, cells)
         _write(name, path, target, kinds, delimiter, wanted)
     except (
         _Widen,
         BadInput,
     ):  # what the first cells say does not hold for all: look at all, then at most one more pass
-        cells = _looked_at(name, path, columns, delimiter, first_only=False)
-        kinds = _kinds(name, cells, wanted)
+        cells = _looked_at(name, path, columns, delimiter, wanted, first_only=False)
+        kinds = _kinds(name, cells)
         _write(name, path, target, kinds, delimiter, wanted)
     return [
         f"{name}: {seen.missing} cells of column {column!r} say that the number is missing"
         for column, seen in cells.items()
-        if seen.missing and wanted.get(column) == "number"
+        if seen.missing and seen.wanted
     ]
 
 
@@ -57,8 +57,8 @@ class _Widen(Exception):
     """A cell does not fit the type that the first cells suggest."""
 
 
-def _kinds(name: str, cells: Mapping[str, Cells], wanted: Mapping[str, str]) -> dict[str, Any]:
-    return {column: seen.kind(name, column, wanted.get(column, "")) for column, seen in cells.items()}
+def _kinds(name: str, cells: Mapping[str, Cells]) -> dict[str, Any]:
+    return {column: seen.kind(name, column) for column, seen in cells.items()}
 
 
 def _write(
@@ -79,9 +79,11 @@ def _write(
     write_rows(target, schema, converted())
 
 
-def _looked_at(name: str, path: Path, columns: list[str], delimiter: str, *, first_only: bool) -> dict[str, Cells]:
+def _looked_at(
+    name: str, path: Path, columns: list[str], delimiter: str, wanted: Mapping[str, str], *, first_only: bool
+) -> dict[str, Cells]:
     """What the cells of the first block, or of all, can be read as."""
-    cells = {column: Cells() for column in columns}
+    cells = {column: Cells(wanted.get(column, "")) for column in columns}
     row = 0
     for batch in _batches(name, path, columns, delimiter):
         for column, seen in cells.items():
@@ -126,7 +128,9 @@ def _opened(source: Any, delimiter: str, columns: list[str] | None) -> Any:
     several = columns is None or len(columns) > 1
     return csv.open_csv(
         source,
-        read_options=csv.ReadOptions(use_threads=False, block_size=_BLOCK),
+        read_options=csv.ReadOptions(
+            use_threads=False, block_size=max(_BLOCK, min(len(columns or ()) * _BLOCK_OF_COLUMN, 16 * _BLOCK))
+        ),
         parse_options=csv.ParseOptions(delimiter=delimiter, newlines_in_values=True, ignore_empty_lines=several),
         convert_options=csv.ConvertOptions(
             column_types=dict.fromkeys(columns or (), TEXT), null_values=[""], strings_can_be_null=True,

@@ -48,6 +48,7 @@ class ParquetDecoder:
                 page_checksum_verification=True,
             )  # fmt: skip
             self._text = [field.name for field in self._file.schema_arrow if _holds_text(field.type)]
+        _require(file, columns, self._file.schema_arrow.names)
 
     def pieces(self, groups: Sequence[int], rows: int) -> Iterator[Any]:
         try:
@@ -105,6 +106,8 @@ class ArrowDecoder:
         with as_bad_input(f"{file.name}: the Arrow file cannot be read"):
             self._source = pa.memory_map(file.path)
             names = pa.ipc.open_file(self._source).schema.names
+        _require(file, columns, names)
+        with as_bad_input(f"{file.name}: the Arrow file cannot be read"):
             wanted = [index for index, name in enumerate(names) if name in set(columns)]
             options = pa.ipc.IpcReadOptions(included_fields=wanted, use_threads=False)
             self._file = pa.ipc.open_file(self._source, options=options)
@@ -135,6 +138,12 @@ class ArrowDecoder:
                     "the file is damaged: make it again from its source",
                     why=first_line(fault), row_group=group, column=name,
                 ) from fault  # fmt: skip
+
+
+def _require(file: InputFile, columns: Sequence[str], there: Sequence[str]) -> None:
+    for column in columns:
+        if column not in there:
+            raise BadInput(f"{file.name} has no column {column!r} any more", "start again when its writer has finished")
 
 
 def _holds_text(kind: Any) -> bool:

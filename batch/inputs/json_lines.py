@@ -82,7 +82,7 @@ def _joined(name: str, agreed: Any, schema: Any, row: int) -> Any:
 def _parsed(name: str, block: bytes, row: int, schema: Any) -> Any:
     """The rows of a block as a table; `row` is the first one's number. Raises BadInput."""
     try:
-        return arrow_json.read_json(
+        table = arrow_json.read_json(
             pa.BufferReader(block),
             read_options=arrow_json.ReadOptions(use_threads=False, block_size=len(block) + 1),
             parse_options=arrow_json.ParseOptions(
@@ -90,6 +90,8 @@ def _parsed(name: str, block: bytes, row: int, schema: Any) -> Any:
                 unexpected_field_behavior="infer" if schema is None else "error",
             ),
         )  # fmt: skip
+        table.validate(full=True)  # text that is not UTF-8
+        return table
     except MemoryError:
         raise
     except FAULTS as fault:  # UnicodeDecodeError is a ValueError
