@@ -46,17 +46,27 @@ def open_query(job: Job, staging: Staging, stage: Report) -> Opened:
         statements = connection.extract_statements(job.sql)
         if len(statements) != 1 or statements[0].type != duckdb.StatementType.SELECT:
             raise BadInput("--sql is not one query", "write one SELECT; make tables beforehand with duckdb itself")
-        return _staged(SQL_NAME, connection, statements[0].query.strip().rstrip(";"), job, staging, stage)
+        return _staged(SQL_NAME, connection, _without_end(job.sql), job, staging, stage)
+
+
+def _without_end(query: str) -> str:
+    """One statement less its semicolon and the remarks behind it: DuckDB puts a relation's text into another query."""
+    text = query.encode()
+    for offset, kind in duckdb.tokenize(query):  # in bytes
+        if kind == duckdb.token_type.operator and text[offset : offset + 1] == b";":
+            return text[:offset].decode()
+    return query
 
 
 def _staged(name: str, connection: Any, query: str, job: Job, staging: Staging, stage: Report) -> Opened:
     """Run the query and write its rows. It is run each time: only its rows say whether they changed."""
     stage(f"reading {name}")
-    if job.key:
-        query = f"SELECT * FROM (\n{query}\n) ORDER BY {_quoted(job.key)}"
     path = staging.path_of(name)
     # A relation streams; the result of execute() would be held as a whole.
-    reader = connection.sql(query).to_arrow_reader(_BATCH)
+    relation = connection.sql(query)
+    if job.key:
+        relation = relation.order(_quoted(job.key))
+    reader = relation.to_arrow_reader(_BATCH)
     schema = plain_schema(name, reader.schema)
 
     def rows() -> Iterator[Any]:
@@ -89,6 +99,7 @@ def _connection(name: str, database: Path | None, job: Job, staging: Staging) ->
     connection = None
     try:
         connection = duckdb.connect(str(database or ":memory:"), read_only=database is not None, config=config)
+        connection.execute("SET enable_progress_bar = false")
         yield connection
     except MemoryError:
         raise

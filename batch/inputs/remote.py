@@ -5,12 +5,13 @@ from __future__ import annotations
 import errno
 import hashlib
 import os
+import secrets
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit, urlunsplit
+from urllib.parse import urlsplit
 
 from mlpack_edge.batch.inputs.damage import first_line
 from mlpack_edge.batch.inputs.opened import Opened, open_file
@@ -64,7 +65,7 @@ def open_url(url: str, staging: Staging, stage: Report, wanted: Mapping[str, str
             draft.unlink(missing_ok=True)
         return {"sha256": digest}
 
-    source = {"url": url, **marks, **({} if set(marks) - {"size"} else {"fetched by": os.getpid()})}
+    source = {"url": url, **marks, **({} if set(marks) - {"size"} else {"always": secrets.token_hex(8)})}
     local, facts = staging.reused(url, source, fetch, ".fetched")
     opened = open_file(name, local, staging, stage, wanted)
     return replace(opened, staged=True, fingerprint=Fingerprint(local.stat().st_size, 0, facts["sha256"], whole=True))
@@ -72,9 +73,13 @@ def open_url(url: str, staging: Staging, stage: Report, wanted: Mapping[str, str
 
 def name_of(url: str) -> str:
     """The URL as rows carry it: without user and password, and without the query (often a signature) behind a file's name."""
-    parts = urlsplit(url)
-    query = "" if format_of_name(parts.path) else parts.query
-    return urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, query, ""))
+    scheme, _, rest = url.partition("://")
+    authority, slash, path = rest.partition("/")
+    if scheme in _WEB:
+        path = path.partition("#")[0]
+        bare = path.partition("?")[0]
+        path = bare if format_of_name(bare) else path
+    return f"{scheme}://{authority.rpartition('@')[2]}{slash}{path}"
 
 
 def expanded(source: Source) -> list[Source]:
