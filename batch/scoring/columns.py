@@ -126,12 +126,13 @@ def _some(names: Sequence[str]) -> str:
 def _check_type(item: Fed, cell: Cell, given: pa.DataType) -> None:
     kind = given
     if item.vector:
-        kind = innermost(given)
-        size = fixed_width(given)
-        if size is not None and size != item.width:
-            raise _refused(item, cell, given, f"it holds {size} numbers a row, the input takes {item.width}")
-        if depth(given) not in (1, len(item.spec.shape) - 1):
-            raise _refused(item, cell, given, f"the input has the shape {list(item.spec.shape)}")
+        kind, sizes = levels(given)
+        wanted = item.spec.shape[1:] if len(sizes) > 1 else (item.width,)
+        if len(sizes) != len(wanted) or any(size not in (None, want) for size, want in zip(sizes, wanted, strict=True)):
+            raise _refused(
+                item, cell, given,
+                f"its lists are {_sizes_text(sizes)}, the input has the shape {list(item.spec.shape)}",
+            )  # fmt: skip
     why = refusal(kind, "string" if cell.text else item.spec.dtype)
     if why:
         raise _refused(item, cell, given, why)
@@ -181,24 +182,14 @@ def _is_list(given: pa.DataType) -> bool:
     return bool(pa.types.is_list(given) or pa.types.is_large_list(given) or pa.types.is_fixed_size_list(given))
 
 
-def innermost(given: pa.DataType) -> pa.DataType:
-    """What the innermost list holds."""
+def levels(given: pa.DataType) -> tuple[pa.DataType, list[int | None]]:
+    """What the innermost list holds, and the sizes of the lists from the outermost in; None where a size varies."""
+    sizes: list[int | None] = []
     while _is_list(given):
+        sizes.append(given.list_size if pa.types.is_fixed_size_list(given) else None)
         given = given.value_type
-    return given
+    return given, sizes
 
 
-def depth(given: pa.DataType) -> int:
-    """How many lists are one in the other."""
-    return 1 + depth(given.value_type) if _is_list(given) else 0
-
-
-def fixed_width(given: pa.DataType) -> int | None:
-    """Numbers of a row in lists of fixed sizes, None where a size varies."""
-    width = 1
-    while _is_list(given):
-        if not pa.types.is_fixed_size_list(given):
-            return None
-        width *= given.list_size
-        given = given.value_type
-    return width
+def _sizes_text(sizes: Sequence[int | None]) -> str:
+    return " x ".join("?" if size is None else str(size) for size in sizes)

@@ -10,7 +10,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from mlpack_edge.batch.scoring.coded import Coded, add_coded
-from mlpack_edge.batch.scoring.columns import Cell, Fed, depth
+from mlpack_edge.batch.scoring.columns import Cell, Fed, levels
 from mlpack_edge.batch.scoring.findings import Finding
 from mlpack_edge.batch.scoring.numbers import INEXACT, INFINITY, MISSING, number_faults, numbers
 from mlpack_edge.batch.scoring.runner import Feeds
@@ -125,5 +125,5 @@ def _vector_faults(item: Fed, cell: Cell, batch: pa.RecordBatch) -> Iterator[tup
 
 
 def _sizes(item: Fed, batch: pa.RecordBatch) -> tuple[int, ...]:
-    levels = depth(batch.schema.field(item.cells[0].column).type)
-    return (item.width,) if levels == 1 else tuple(int(size) for size in item.spec.shape[1:])
+    _, sizes = levels(batch.schema.field(item.cells[0].column).type)
+    return (item.width,) if len(sizes) == 1 else tuple(int(size) for size in item.spec.shape[1:])

@@ -24,7 +24,7 @@ def numbers(array: pa.Array, dtype: np.dtype[Any]) -> Array:
     array = _plain(array)
     if not array.null_count:
         return _values(array, dtype)
-    made = _values(pc.fill_null(array, pa.scalar(0, array.type)), dtype)
+    made = _values(pc.fill_null(array, zero(array.type)), dtype)
     if dtype.kind == "f":
         made = np.array(made)
         made[nulls(array)] = np.nan
@@ -42,7 +42,7 @@ def number_faults(array: pa.Array, dtype: np.dtype[Any], missing: bool) -> Itera
     if array.null_count:
         if absent:
             yield MISSING, nulls(array)
-        array = pc.fill_null(array, pa.scalar(0, array.type))
+        array = pc.fill_null(array, zero(array.type))
     if pa.types.is_boolean(array.type) or not len(array):
         return
     values = _source(array)
@@ -60,6 +60,11 @@ def number_faults(array: pa.Array, dtype: np.dtype[Any], missing: bool) -> Itera
 def nulls(array: pa.Array) -> Mask:
     """bool `[rows]`."""
     return np.asarray(array.is_null().to_numpy(zero_copy_only=False))
+
+
+def zero(kind: pa.DataType) -> pa.Scalar:
+    """0 or false of a numpy type's Arrow twin; Arrow itself makes no bool or float16 of a Python 0."""
+    return pa.array(np.zeros(1, kind.to_pandas_dtype()))[0]
 
 
 def _plain(array: pa.Array) -> pa.Array:

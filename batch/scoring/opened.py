@@ -26,6 +26,10 @@ from mlpack_edge.runtimes.onnx_files.tensors import all_tensors
 Array = NDArray[Any]
 
 
+#: Rows on which a model that takes any number of them is tried when it is opened.
+TRIED = 3
+
+
 @dataclass(frozen=True, slots=True)
 class Opened:
     """cut: the model with its texts cut off, None where `runner` takes the signature's inputs as they are."""
@@ -66,7 +70,7 @@ def _open_onnx(model: ModelFile) -> Opened:
     cut, note = _cut(graph, whole, signature, blocks)
     classes: Mapping[str, tuple[Category, ...]] = cut.classes if cut else {}
     return Opened(
-        signature, blocks, cut.runner if cut else whole, _answers(model.prefix, signature, made, classes), cut,
+        signature, blocks, cut.runner if cut else whole, _answers(model.prefix, signature, blocks, made, classes), cut,
         (note,) if note else (),
     )  # fmt: skip
 
@@ -102,12 +106,12 @@ def _open_tflite(model: ModelFile) -> Opened:
         for spec in signature.outputs
         if texts and spec.role == "label" and made[spec.name].dtype.kind in "iu"
     }
-    return Opened(signature, blocks, runner, _answers(model.prefix, signature, made, labels))
+    return Opened(signature, blocks, runner, _answers(model.prefix, signature, blocks, made, labels))
 
 
 def _ran(runner: BlockRunner, signature: Signature, blocks: Blocks) -> dict[str, Array]:
     """What the model gives for three rows (its batch): ordinary ones, or where it stops on those, all zeros."""
-    feeds = ordinary_rows(signature, blocks.batch or 3)
+    feeds = ordinary_rows(signature, blocks.batch or TRIED)
     try:
         made = runner.run(feeds)
     except CheckFailed:
@@ -126,10 +130,19 @@ def _nothing(array: Array) -> Array:
 
 
 def _answers(
-    prefix: str, signature: Signature, made: Mapping[str, Array], classes: Mapping[str, tuple[Category, ...]]
+    prefix: str,
+    signature: Signature,
+    blocks: Blocks,
+    made: Mapping[str, Array],
+    classes: Mapping[str, tuple[Category, ...]],
 ) -> tuple[Answer, ...]:
-    rows = len(next(iter(made.values()))) if made else 0
     return tuple(
-        answer(spec.name, prefix + spec.name, np.asarray(made[spec.name]), rows, classes.get(spec.name, ()))
+        answer(
+            spec.name,
+            prefix + spec.name,
+            np.asarray(made[spec.name]),
+            blocks.batch or TRIED,
+            classes.get(spec.name, ()),
+        )
         for spec in signature.outputs
     )

@@ -12,6 +12,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from mlpack_edge.batch.scoring.findings import Finding, Findings, found
+from mlpack_edge.batch.scoring.numbers import zero
 from mlpack_edge.core.errors import BadInput
 from mlpack_edge.core.signature import Category
 
@@ -115,5 +116,5 @@ def numbers_of(item: Answer, array: pa.Array) -> Array:
     if item.width is not None:
         array = array.values.slice(array.offset * item.width, len(array) * item.width)
     elif array.null_count:
-        array = array.fill_null(pa.scalar(0, array.type))
+        array = array.fill_null(zero(array.type))
     return np.asarray(array.to_numpy(zero_copy_only=True))

@@ -58,7 +58,7 @@ def decoded(array: pa.Array) -> tuple[Texts, Mask]:
     bad = np.zeros(len(array), bool)
     try:
         values = array.to_numpy(zero_copy_only=False).astype(object, copy=False)
-    except UnicodeDecodeError:
+    except (UnicodeDecodeError, pa.ArrowException):
         values = np.empty(len(array), object)
         for place, value in enumerate(array.cast(pa.large_binary(), safe=False).to_pylist()):
             text = _text(value)
