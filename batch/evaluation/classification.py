@@ -7,6 +7,7 @@ of a class that never does is undefined.
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,7 +21,7 @@ SEED = 5
 #: Different (label, prediction) pairs beyond which no bootstrap is taken.
 MOST_CELLS = 20_000
 
-Confusion = Mapping[tuple[Hashable, Hashable], int]
+Confusion = Mapping[tuple[Any, Any], int]
 
 
 def classification_metrics(confusion: Confusion, positive: Hashable | None) -> list[Metric]:

@@ -16,11 +16,13 @@ MOST_GROUPS = 2000
 
 @dataclass(frozen=True, slots=True)
 class Grouping:
-    """column: that rows are told apart by; of_labels: whether it comes with the labels. day: it is a date or a time."""
+    """column: that rows are told apart by; of_labels: whether it comes with the labels. day: it is a date or a time. text: it is a text,
+    which is ordered by the number that it spells where it spells one."""
 
     column: str
     of_labels: bool
     day: bool
+    text: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +41,7 @@ def grouping(column: str, option: str, scores: Table, labels: Table | None, on: 
         raise BadInput(
             f"{option}: {column!r} is of type {kind}; rows are grouped by plain values", "name another column"
         )
-    return Grouping(column, of_labels, kind.startswith(("DATE", "TIMESTAMP")))
+    return Grouping(column, of_labels, kind.startswith(("DATE", "TIMESTAMP")), kind == "VARCHAR")
 
 
 def group_tables(connection: Any, scores: Table, groupings: Sequence[Grouping], carried: Sequence[str]) -> list[str]:
@@ -60,8 +62,9 @@ def group_tables(connection: Any, scores: Table, groupings: Sequence[Grouping], 
                 f"the column {group.column!r} has more than {MOST_GROUPS:,} different values",
                 "group by a column of few values, such as a date or a region",
             )
+        order = "TRY_CAST(value AS BIGINT) NULLS LAST" if group.text else "rank"
         connection.execute(
-            f"CREATE TABLE group_{number} AS SELECT row_number() OVER (ORDER BY rank NULLS LAST, value) - 1 AS code, value "
+            f"CREATE TABLE group_{number} AS SELECT row_number() OVER (ORDER BY value IS NULL, {order}, value) - 1 AS code, value "
             f"FROM (SELECT value, min(rank) AS rank FROM ({distinct} UNION ALL SELECT NULL, NULL) GROUP BY value)"
         )
         found.append(shown.format("t.", kept))

@@ -70,7 +70,9 @@ def _parquet(connection: Any, title: str, files: list[str]) -> Table:
     root = len(Path(title.removeprefix(DELTA_MARK).split("*")[0]).parts)
     hive = any("=" in part for file in files for part in Path(file).parts[root:-1])
     listed = ", ".join(text(file) for file in files)
-    relation = f"read_parquet([{listed}], hive_partitioning = {str(hive).lower()}, union_by_name = true)"
+    # Values of directory names stay texts: 007 and 7 may be two stations.
+    options = f"hive_partitioning = {str(hive).lower()}, hive_types_autocast = false, union_by_name = true"
+    relation = f"read_parquet([{listed}], {options})"
     with naming_faults(title):
         return Table(title, relation, described(connection, relation))
 
