@@ -9,6 +9,7 @@ from __future__ import annotations
 import ctypes
 import errno
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 _AT_FDCWD = -100
@@ -25,7 +26,7 @@ def exchange(a: Path, b: Path) -> None:
         raise OSError(code, os.strerror(code), str(a), None, str(b))
 
 
-def can_exchange(folder: Path) -> bool:
+def can_exchange(folder: Path, exchange: Callable[[Path, Path], None] = exchange) -> bool:
     """Whether the file system of `folder` (which is writable) can. Tried with two folders that go again at once."""
     pair = [folder / f".exchange-{name}" for name in "ab"]
     for path in pair:

@@ -46,8 +46,8 @@ class ManifestPart:
 class Manifest:
     """identity: `Plan.identity` of the run. models: {"prefix", "format", "sha256", "signature" (its JSON text)} each.
 
-    parts: none where the table is not a directory of files. quarantine: the rejected rows of all inputs, a file beside the manifest, or None. collected: of the last run, by
-    collector.
+    parts: none where the table is not a directory of files. quarantine: the rejected rows of all inputs, a file beside
+    the manifest, or None. collected: of the last run, by collector.
     """
 
     run_key: str

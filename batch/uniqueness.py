@@ -16,6 +16,7 @@ from mlpack_edge.core.errors import CheckFailed
 Json = dict[str, Any]
 #: So many values are named.
 EXAMPLES = 3
+_MOST_SLICES = 256
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,13 +58,37 @@ def repeated(connection: duckdb.DuckDBPyConnection, source: str, parameters: lis
     key = ", ".join(name(column) for column in columns)
     missing = " OR ".join(f"{name(column)} IS NULL" for column in columns)
     nulls = connection.execute(f"SELECT count(*) FROM {source} WHERE {missing}", parameters).fetchall()[0][0]
-    groups = f"SELECT {key}, count(*) AS n FROM {source} WHERE NOT ({missing}) GROUP BY {key} HAVING count(*) > 1"
-    values, rows = connection.execute(f"SELECT count(*), coalesce(sum(n), 0) FROM ({groups})", parameters).fetchall()[0]
+    slices = 1
+    while True:
+        try:
+            return asdict(_counted(connection, source, parameters, key, missing, nulls, slices))
+        except duckdb.OutOfMemoryException:
+            # Groups do not always spill; keys of one hash slice are all in it, so slices can be counted one by one.
+            if slices >= _MOST_SLICES:
+                raise
+            slices *= 4
+
+
+def _counted(
+    connection: duckdb.DuckDBPyConnection,
+    source: str,
+    parameters: list[Any],
+    key: str,
+    missing: str,
+    nulls: int,
+    slices: int,
+) -> Findings:
+    values = rows = 0
     examples: list[tuple[str, int]] = []
-    if values:
-        shown = connection.execute(f"{groups} ORDER BY n DESC, {key} LIMIT {EXAMPLES}", parameters).fetchall()
-        examples = [(", ".join(str(value) for value in row[:-1]), row[-1]) for row in shown]
-    return asdict(Findings(values, int(rows), nulls, tuple(examples)))
+    for part in range(slices):
+        inside = f" AND hash({key}) % {slices} = {part}" if slices > 1 else ""
+        groups = f"SELECT {key}, count(*) AS n FROM {source} WHERE NOT ({missing}){inside} GROUP BY {key} HAVING count(*) > 1"
+        found = connection.execute(f"SELECT count(*), coalesce(sum(n), 0) FROM ({groups})", parameters).fetchall()[0]
+        if found[0]:
+            shown = connection.execute(f"{groups} ORDER BY n DESC, {key} LIMIT {EXAMPLES}", parameters).fetchall()
+            examples += [(", ".join(str(value) for value in row[:-1]), row[-1]) for row in shown]
+        values, rows = values + found[0], rows + int(found[1])
+    return Findings(values, rows, nulls, tuple(sorted(examples, key=lambda item: -item[1])[:EXAMPLES]))
 
 
 def refuse_key(found: Findings, key: str) -> None:

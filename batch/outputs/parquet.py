@@ -78,7 +78,7 @@ class ParquetOutput:
         self._clean(folder)
         if not self._is_free():
             with faults(f"{self.work} could not be written"):
-                if not can_exchange(self.work):
+                if not can_exchange(self.work, folder.disk.exchange):
                     raise IoFault(
                         f"the file system of {self.name} cannot exchange two directories in one step "
                         "(renameat2 RENAME_EXCHANGE), so the table could not be replaced safely",

@@ -24,7 +24,7 @@ SCHEMA = pa.schema([("x", pa.float32())])
 
 
 def input_file(name: str, rows: int = 4, version: int = 1, skip: int = 0) -> InputFile:
-    digest = hashlib.sha256(f"{name} {version}".encode()).hexdigest()
+    digest = hashlib.sha256(f"{name!r} {version}".encode()).hexdigest()
     return InputFile(name, f"/in/{name}", "parquet", rows, Fingerprint(rows * 8, version, digest, True), skip=skip)
 
 
