@@ -6,9 +6,11 @@ Relative paths in it start at the folder in which the file lies, wherever the co
 from __future__ import annotations
 
 import difflib
+import re
 import tomllib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -228,6 +230,17 @@ def _read_keys(
     return made
 
 
+def _written(name: str, value: Any) -> Any:
+    """As people write it: one input as a text, a share as a percentage where that reads back as the same share."""
+    if isinstance(value, tuple) and len(value) == 1:
+        return value[0]
+    if name == "max_rejected":
+        percent = f"{Decimal(repr(value)) * 100:f}"
+        percent = percent.rstrip("0").rstrip(".") if "." in percent else percent
+        return f"{percent}%" if re.fullmatch(r"\d{1,3}(\.\d{1,12})?", percent) else value
+    return value
+
+
 def job_file_text(job_file: JobFile) -> str:
     """TOML that `job_file_from_text` reads as the same job; what is as by default is left away.
 
@@ -238,7 +251,7 @@ def job_file_text(job_file: JobFile) -> str:
     for key, (name, _) in _KEYS.items():
         value = getattr(job_file.job, name)
         if value != defaults[name] and not (name == "inputs" and not value):
-            top[key] = value
+            top[key] = _written(name, value)
     hooks, standard = job_file.hooks, Hooks()
     names = [item.name for item in fields(Hooks) if getattr(hooks, item.name) != getattr(standard, item.name)]
     tables = {

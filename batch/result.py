@@ -14,6 +14,7 @@ DONE, NOTHING_TO_DO = "done", "nothing to do"
 class RunResult:
     """Rows of this run (all zero where there was nothing to do, but `rows_out`, which is the table's as it stands).
 
+    table_rows: of the table as it stands now, with those of earlier runs.
     changed: why this is another run than the last, in words. agreement, evaluation: of a challenger, or None.
     """
 
@@ -33,6 +34,7 @@ class RunResult:
     notes: tuple[str, ...] = ()
     agreement: Json | None = None
     evaluation: Json | None = None
+    table_rows: int = 0
 
     def to_json(self) -> Json:
         """The keys of the command's JSON document. `profile` is null: no profile is taken yet."""

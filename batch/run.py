@@ -137,6 +137,7 @@ class _Run:
             changed=changed,
             agreement=self._agreement(collected),
             evaluation=self._evaluation(),
+            table_rows=manifest.rows_out,
         )
 
     def _changed(self, begun: Begun) -> tuple[str, ...]:
@@ -264,6 +265,7 @@ def _nothing_to_do(output: Output, last: Manifest, began: float) -> RunResult:
     return RunResult(
         NOTHING_TO_DO, output.name, last.run_key, last.identity["models"]["model"], 0, last.rows_out, 0, {}, 0, 0,
         round(time.monotonic() - began, 3), str(rejected) if rejected else None,
+        table_rows=last.rows_out,
     )  # fmt: skip
 
 

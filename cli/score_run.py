@@ -113,7 +113,7 @@ def _after_success(
     listener.say(
         "nothing to do" if result["status"] == "nothing to do" else "published",
         **{key: result[key] for key in (
-            "output", "rows_in", "rows_out", "rows_rejected", "rejected", "rejected_file", "shards", "seconds", "changed",
+            "output", "rows_in", "rows_out", "table_rows", "rows_rejected", "rejected", "rejected_file", "shards", "seconds", "changed",
         )},
     )  # fmt: skip
     faults = list(listener.faults)
@@ -126,7 +126,7 @@ def _after_success(
     measured = Measured(
         exit_code=COULD_NOT if faults else DONE, ended=time.time(), seconds=round(seconds, 3), rows_in=result["rows_in"],
         rows_rejected=result["rows_rejected"], rejected=result["rejected"], shards_done=result["shards"]["done"],
-        shards_reused=result["shards"]["reused"], table_rows=result["rows_out"], published=not idle,
+        shards_reused=result["shards"]["reused"], table_rows=result["table_rows"], published=not idle,
     )  # fmt: skip
     if metrics is not None:
         _try(faults, lambda: write_metrics(metrics, task.name, measured))

@@ -75,7 +75,7 @@ def result_text(result: Json, more: str = "") -> str:
     """A run that ended well. more: of the challenger, after it."""
     output = result["output"]
     if result["status"] == "nothing to do":
-        opening = f"{output}  nothing to do: it holds the scores of these inputs already, {_rows(result['rows_out'])}"
+        opening = f"{output}  nothing to do: it holds the scores of these inputs already, {_rows(result['table_rows'])}"
         return f"{opening}\nrun  {result['run_key'][:16]}"
     scored = result["rows_in"] - result["rows_rejected"]
     lines = [f"{output}  {_rows(scored)} scored" + _of_table(result, scored) + _rejected_of(result)]
@@ -106,7 +106,7 @@ def _rejected_of(result: Json) -> str:
 
 def _of_table(result: Json, scored: int) -> str:
     """Where the table holds rows of earlier runs too."""
-    return f", the table holds {result['rows_out']:,}" if result["rows_out"] != scored else ""
+    return f", the table holds {result['table_rows']:,}" if result["table_rows"] != scored else ""
 
 
 def _rows(count: int) -> str:

@@ -172,8 +172,10 @@ def test_a_query_of_several_lines_stays_one_to_read() -> None:
 
 def test_what_is_as_by_default_is_left_away() -> None:
     assert job_file_text(JobFile(Job("m.onnx", ("a",), "out"))) == (
-        'schema = 1\nmodel = "m.onnx"\ninput = ["a"]\noutput = "out"\n'
+        'schema = 1\nmodel = "m.onnx"\ninput = "a"\noutput = "out"\n'
     )
+    text = job_file_text(JobFile(Job("m.onnx", ("a", "b"), "out", max_rejected=0.001)))
+    assert 'input = ["a", "b"]' in text and 'max_rejected = "0.1%"' in text
 
 
 def test_a_name_that_is_no_utf_8_is_refused() -> None:
