@@ -54,15 +54,13 @@ def faulty_rows(run: Callable[[Mask], object], accepted: Mask, most: int) -> dic
     """Rows by their place, and why the model stops on each.
 
     run: scores a block with these rows, bool `[rows]`; raises CheckFailed where the model stops. most: rows beyond which
-    the search ends. Raises MemoryError where the model lacks memory on any row, WorkerFault where it stops only
+    the search ends. Raises MemoryError where the model lacks memory on a row, WorkerFault where it stops only
     on several rows together, CheckFailed where it stops on more than `most`.
     """
     places = np.flatnonzero(accepted)
     fault = _stops(run, accepted, places)
     if fault is None:
         return {}
-    if _lacks_memory(fault) and all(_stops(run, accepted, places[[end]]) for end in (0, -1)):
-        raise MemoryError(fault.why or fault.message)
     found: dict[int, str] = {}
     _search(run, accepted, places, fault, most, found)
     return found
@@ -74,6 +72,7 @@ def _search(
 ) -> None:  # fmt: skip
     """`fault` is what the model said of `places` together."""
     if len(places) == 1:
+        refuse_lack_of_memory(fault)
         found[int(places[0])] = fault.why or fault.message
         if len(found) > most:
             raise CheckFailed(
@@ -107,5 +106,7 @@ def _stops(run: Callable[[Mask], object], accepted: Mask, places: NDArray[np.int
     return None
 
 
-def _lacks_memory(fault: CheckFailed) -> bool:
-    return any(word in fault.why or word in fault.message for word in _NO_MEMORY)
+def refuse_lack_of_memory(fault: CheckFailed) -> None:
+    """Raise MemoryError where that is why a model stopped: with more memory it may not stop, so no row is at fault yet."""
+    if any(word in fault.why or word in fault.message for word in _NO_MEMORY):
+        raise MemoryError(fault.why or fault.message)

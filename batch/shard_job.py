@@ -25,12 +25,12 @@ from mlpack_edge.batch.partitioning import unnameable
 from mlpack_edge.batch.plan import InputFile, Plan, Shard
 from mlpack_edge.batch.rejected import REJECTED, RejectedRows
 from mlpack_edge.batch.row_budget import rows_that_may_fail
-from mlpack_edge.batch.row_faults import score_rows
+from mlpack_edge.batch.row_faults import refuse_lack_of_memory, score_rows
 from mlpack_edge.batch.scoring.findings import Finding, Findings, merge
 from mlpack_edge.batch.scoring.scorer import Scorer
 from mlpack_edge.batch.shard_table import TableLayout
 from mlpack_edge.batch.shard_writer import ShardWriter, part_of, row_width
-from mlpack_edge.core.errors import BadInput
+from mlpack_edge.core.errors import BadInput, CheckFailed
 from mlpack_edge.core.files import io_fault
 
 FACTS = "facts.json"
@@ -92,6 +92,7 @@ class ShardJob:
         began = time.monotonic()
         file = self._plan.inputs[shard.file]
         job = self._plan.job
+        _refuse_changed(file)
         with _draft(folder, shard.index) as draft:
             with (
                 ShardWriter(draft, self._layout.schema, job.partition_by) as writer,
@@ -143,11 +144,14 @@ class ShardJob:
                     self._score_blocks(batch, tried, begin, end)
 
     def _score_blocks(self, batch: pyarrow.RecordBatch, tried: Mask, begin: int, end: int) -> None:
-        """Score the blocks that hold the rows `begin` to `end` of a batch."""
+        """Score the blocks that hold the rows `begin` to `end` of a batch. Raises MemoryError."""
         for scorer in self._scorers:
             size = scorer.block_rows
             first, last = begin // size * size, -(-end // size) * size
-            scorer.score(batch.slice(first, last - first), tried[first:last])
+            try:
+                scorer.score(batch.slice(first, last - first), tried[first:last])
+            except CheckFailed as fault:  # a row that it stops on does not end the process
+                refuse_lack_of_memory(fault)
 
     def _watch_contract(self) -> None:
         """Imported where there is a contract: a worker without one starts a tenth of a second sooner."""
@@ -202,7 +206,7 @@ class ShardJob:
 
 
 def _refuse_changed(file: InputFile) -> None:
-    """Staged inputs are our own; the others are looked at after each shard, so that no row of another file is kept."""
+    """Staged inputs are our own; the others are looked at before and after each shard, so that all rows are of one file."""
     if not file.staged and not unchanged(Path(file.path), file.fingerprint):
         raise BadInput(
             f"{file.name} changed or vanished while it was read",

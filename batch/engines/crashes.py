@@ -94,6 +94,8 @@ class CrashSearch:
 
     def culprit(self, first: int, rows: int, block_rows: int) -> Culprit | None:
         """Among `rows` rows from `first` on; None where the process lives on, or would die on any row."""
+        if not rows:  # it died while it wrote
+            return None
         begin, end = first, first + rows
         pieces = max(1, math.ceil(rows / block_rows))
         while (died := self._dies_on(first, rows, pieces)) is not None:
