@@ -14,7 +14,12 @@ import onnx
 from onnx import NodeProto, TensorProto, helper, numpy_helper
 
 _PASSING = {"Identity", "Reshape", "Squeeze", "Unsqueeze", "Flatten"}
-_CLASSIFIERS = {"TreeEnsembleClassifier", "LinearClassifier", "SVMClassifier"}
+#: Classifiers of ai.onnx.ml, and what each calls its labels that are whole numbers.
+_CLASSIFIERS = {
+    "TreeEnsembleClassifier": "classlabels_int64s",
+    "LinearClassifier": "classlabels_ints",
+    "SVMClassifier": "classlabels_ints",
+}
 
 Stored = dict[str, TensorProto]
 
@@ -104,7 +109,7 @@ def _classify(node: NodeProto, stored: Stored) -> tuple[str, ...] | None:
     if not named:
         return None
     texts = tuple(item.decode() for item in named[0].strings)
-    named[0].CopyFrom(helper.make_attribute("classlabels_int64s", list(range(len(texts)))))
+    named[0].CopyFrom(helper.make_attribute(_CLASSIFIERS[node.op_type], list(range(len(texts)))))
     return texts
 
 

@@ -37,8 +37,8 @@ def graph(nodes: list[Any], inputs: dict[str, Any], outputs: dict[str, Any], **c
         [helper.make_tensor_value_info(name, kind, shape) for name, (kind, shape) in outputs.items()],
         [numpy_helper.from_array(np.asarray(value), name) for name, value in constants.items()],
     )  # fmt: skip
-    opsets = [helper.make_opsetid("", 18), helper.make_opsetid("ai.onnx.ml", 3)]
-    model = helper.make_model(made, opset_imports=opsets, ir_version=9)
+    opsets = [helper.make_opsetid("", 21), helper.make_opsetid("ai.onnx.ml", 3)]
+    model = helper.make_model(made, opset_imports=opsets, ir_version=10)
     onnx.checker.check_model(model)
     return model
 
