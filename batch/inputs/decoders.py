@@ -43,8 +43,9 @@ class ParquetDecoder:
         self._name = file.name
         self._columns = list(columns)
         with as_bad_input(f"{file.name}: the Parquet footer cannot be read"):
+            metadata = pq.read_metadata(file.path)
             self._file = pq.ParquetFile(
-                Path(file.path), read_dictionary=list(coded), memory_map=False, buffer_size=_BUFFER, pre_buffer=False,
+                Path(file.path), metadata=metadata, read_dictionary=_decodable(metadata, coded), memory_map=False, buffer_size=_BUFFER, pre_buffer=False,
                 page_checksum_verification=True,
             )  # fmt: skip
             self._text = [field.name for field in self._file.schema_arrow if _holds_text(field.type)]
@@ -138,6 +139,20 @@ class ArrowDecoder:
                     "the file is damaged: make it again from its source",
                     why=first_line(fault), row_group=group, column=name,
                 ) from fault  # fmt: skip
+
+
+def _decodable(metadata: Any, coded: Sequence[str]) -> list[str]:
+    """Those that Arrow decodes to dictionaries: it cannot where a chunk is delta-encoded, as DuckDB and Polars write some."""
+    leaves = {metadata.schema.column(index).path: index for index in range(len(metadata.schema))} if coded else {}
+    groups = range(metadata.num_row_groups)
+    return [
+        name
+        for name in coded
+        if name in leaves
+        and not any(
+            "DELTA" in each for group in groups for each in metadata.row_group(group).column(leaves[name]).encodings
+        )
+    ]
 
 
 def _require(file: InputFile, columns: Sequence[str], there: Sequence[str]) -> None:

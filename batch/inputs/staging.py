@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -73,14 +74,19 @@ def _tables(schema: Any, batches: Iterator[Any], rows: int) -> Iterator[Any]:
 
 
 class Staging:
-    """The folder of staged files."""
+    """The folder of staged files, of one run at a time: what a killed process left half written is removed."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         try:
             folder.mkdir(parents=True, exist_ok=True)
+            for left in folder.glob(".*"):
+                if left.is_dir():
+                    shutil.rmtree(left)
+                else:
+                    left.unlink()
         except OSError as fault:
-            raise io_fault(fault, f"{folder} could not be made") from fault
+            raise io_fault(fault, f"{folder} could not be prepared") from fault
 
     def path_of(self, name: str, suffix: str = ".parquet") -> Path:
         """Where the input of that name is staged."""

@@ -6,8 +6,10 @@ import subprocess
 import sys
 from pathlib import Path
 
+import duckdb
 import hypothesis.strategies as st
 import numpy as np
+import polars
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -99,6 +101,34 @@ def test_shards_of_one_row_group_decode_it_once(tmp_path: Path) -> None:
         rows = [i for b in reader.read(Shard(0, 0, start, 1000, (0,), 0), 300) for i in b.column("i").to_pylist()]
         assert rows == list(range(start, start + 1000))
     assert len(opened) == 1
+
+
+@pytest.mark.parametrize("encoding", ["PLAIN", "DELTA_BYTE_ARRAY", "DELTA_LENGTH_BYTE_ARRAY", "RLE_DICTIONARY"])
+@pytest.mark.parametrize("pages", ["1.0", "2.0"])
+def test_text_in_every_encoding_of_parquet_comes_as_a_dictionary(tmp_path: Path, encoding: str, pages: str) -> None:
+    values = ["a", None, "é", "a"] * 100
+    coded = encoding == "RLE_DICTIONARY"
+    path = write(
+        tmp_path / "a.parquet", {"t": values}, data_page_version=pages, use_dictionary=coded,
+        column_encoding=None if coded else {"t": encoding},
+    )  # fmt: skip
+    got = read(find(tmp_path / "staging", path), dictionary=["t"])
+    assert got.schema.field("t").type == pa.dictionary(pa.int32(), pa.string()) and got["t"].to_pylist() == values
+
+
+@pytest.mark.parametrize("options", ["PARQUET_VERSION v1", "PARQUET_VERSION v2", "COMPRESSION zstd"])
+def test_files_that_duckdb_and_polars_write(tmp_path: Path, options: str) -> None:
+    """With few different texts and with many: their encodings differ."""
+    duckdb.sql("SELECT i, i * 0.5 AS x, 'v' || (i % 9) AS few, 'w' || i AS many FROM range(30_000) r(i)").write_parquet(
+        str(tmp_path / "first.parquet")
+    )
+    source = tmp_path / "first.parquet"
+    duckdb.sql(f"COPY (FROM '{source}') TO '{tmp_path}/duckdb.parquet' (FORMAT parquet, {options})")
+    polars.read_parquet(source).write_parquet(tmp_path / "polars.parquet", row_group_size=7000)
+    for path in tmp_path.glob("*.parquet"):
+        got = read(find(tmp_path / "staging", path), dictionary=["few", "many"]).to_pydict()
+        assert got["i"] == list(range(30_000)) and got["x"][-1] == 14_999.5
+        assert got["few"][10:12] == ["v1", "v2"] and got["many"] == [f"w{index}" for index in range(30_000)]
 
 
 def _damaged(path: Path, column: int, group: int) -> None:
