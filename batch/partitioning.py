@@ -10,7 +10,6 @@ from typing import Any
 
 import numpy as np
 import pyarrow
-import pyarrow.compute
 from numpy.typing import NDArray
 
 from mlpack_edge.batch.scoring.findings import Finding, Findings
@@ -83,7 +82,7 @@ def groups(values: pyarrow.ChunkedArray) -> tuple[NDArray[np.int64], list[tuple[
 
 def _codes(encoded: pyarrow.DictionaryArray) -> NDArray[np.int32]:
     """The place of each value in the dictionary, -1 for nulls."""
-    return np.asarray(pyarrow.compute.fill_null(encoded.indices, -1), np.int32)
+    return np.asarray(encoded.indices.fill_null(-1), np.int32)
 
 
 def _escaped(text: str) -> str:

@@ -69,6 +69,8 @@ class ShardJob:
         self._collecting: list[Callable[[], Collector]] = []
         if plan.contract:
             self._watch_contract()
+        if plan.job.challenger:
+            self._watch_agreement()
         fields = [field for scorer in self._scorers for field in scorer.output_fields]
         self._layout = TableLayout(plan.job, schema, fields)
         self._inputs = tuple(dict.fromkeys(name for scorer in self._scorers for name in scorer.reads))
@@ -163,6 +165,11 @@ class ShardJob:
         assert contract is not None
         self._checkers.append(RowChecker(contract, self._schema))
         self._collecting.append(lambda: ContractStatistics(contract, self._schema))
+
+    def _watch_agreement(self) -> None:
+        from mlpack_edge.batch.agreement import Agreement
+
+        self._collecting.append(Agreement)
 
     def _rows_read_at_once(self) -> int:
         width = row_width(pyarrow.schema([self._schema.field(name) for name in self._plan.reads]))

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import math
 import selectors
 import shutil
+import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -20,6 +22,9 @@ from mlpack_edge.core.errors import Interrupted, WorkerFault, error_from_json
 from mlpack_edge.runtimes.worker import WorkerBug
 
 Json = dict[str, Any]
+
+#: Rows that one worker is given some time (seconds) to do alone, before others are started.
+FEW_ROWS, PATIENCE = 1 << 20, 0.4
 
 
 class LocalEngine:
@@ -52,20 +57,20 @@ class _Running:
         self._left = len(todo)
         self._capacity: Capacity = capacity_of(plan, len(todo))
         self._poisoned = Poisoned(folder, plan)
-        self._told: dict[
-            int, int
-        ] = {}  # rows by shard that the listener was told of: a shard done again tells nothing twice
+        self._rows = sum(shard.rows for shard in todo)
+        self._told: dict[int, int] = {}  # rows by shard that the listener was told of, so that none is told twice
         self._crashes: set[int] = set()  # shards on which a worker died, and no row was found
         self._alone: set[int] = set()  # shards for which one worker alone had too little memory
         self._workers: dict[int, Worker] = {}
         self._selector = selectors.DefaultSelector()
         self._number = 0
+        self._others_at = 0.0 if self._rows > FEW_ROWS else math.inf  # when all workers should be there
 
     def work(self) -> None:
-        while len(self._workers) < self._capacity.workers:
-            self._start()
+        self._start()
         while self._left:
-            for key, _ in self._selector.select():
+            self._start_others()
+            for key, _ in self._selector.select(self._patience()):
                 worker: Worker = key.data
                 answers = worker.receive()
                 if answers is None:
@@ -75,6 +80,17 @@ class _Running:
                     self._take(worker, answer)
         for worker in self._workers.values():
             worker.end()
+
+    def _start_others(self) -> None:
+        """A worker costs half a second of a core before its first row: for few rows one is enough, unless it is slow."""
+        if time.monotonic() >= self._others_at:
+            while len(self._workers) < min(self._capacity.workers, self._left):
+                self._start()
+
+    def _patience(self) -> float | None:
+        """Seconds until others should be started; None where that is not foreseen."""
+        left = self._others_at - time.monotonic()
+        return left if 0 < left < math.inf else None
 
     def end(self) -> None:
         """Leave no process behind."""
@@ -107,6 +123,7 @@ class _Running:
             self._ask(worker)
         elif "ready" in answer:
             worker.ready = answer
+            self._others_at = min(self._others_at, time.monotonic() + PATIENCE)
             self._ask(worker)
         elif "error" in answer:
             raise error_from_json(answer["error"])
@@ -207,7 +224,7 @@ class _Running:
         """Have the shard done again, by a worker in place of the one that is gone if there may be so many."""
         if shard is not None:
             self._schedule.give_back(shard)
-        if len(self._workers) < self._capacity.workers:
+        if not self._workers:
             self._start()
         for worker in self._workers.values():
             if worker.ready and worker.shard is None:
