@@ -7,6 +7,7 @@ from typing import Any
 
 import polars as pl
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from mlpack_edge.batch.inputs.schemas import TEXT
 from mlpack_edge.core.errors import BadInput
@@ -14,7 +15,7 @@ from mlpack_edge.core.errors import BadInput
 #: What people and programs write where a number is missing. In a text column each of them is a text.
 MISSING = ("NA", "N/A", "n/a", "NULL", "null", "None")
 #: Numbers that are codes when nobody says they are numbers: leading zeros, more digits than a float holds.
-_CODE = r"^[+-]?0[0-9]|^[+-]?[0-9]{16,}"
+_CODE = r"^ *[+-]?0[0-9]|^ *[+-]?[0-9]{16,}"
 _TRUTHS = {"true": True, "True": True, "TRUE": True, "false": False, "False": False, "FALSE": False}
 
 
@@ -41,7 +42,7 @@ class Cells:
             return
         text = pl.Series(pl.from_arrow(column))
         if not self.wanted:
-            self.code = self.code or bool(text.str.contains(_CODE).any())
+            self.code = self.code or _holds_code(column)
         if self.number and _cast(text, pa.int64() if self.whole else pa.float64()) is not None:
             filled = len(text) - text.null_count()
             self.filled += filled
@@ -88,14 +89,18 @@ def read_as(column: Any, kind: Any, wanted: str) -> Any | None:
     """The text cells as an array of type `kind`; None where one of them cannot be read so."""
     if kind == TEXT:
         return column
-    text = pl.Series(pl.from_arrow(column))
-    if wanted != "number" and text.str.contains(_CODE).any():
+    if wanted != "number" and _holds_code(column):
         return None
+    text = pl.Series(pl.from_arrow(column))
     made = _cast(text, kind)
     if made is None:  # seldom: spaces, words for missing
         text = _stripped(text)
         made = _cast(text.set(text.is_in(MISSING).fill_null(False), None) if wanted == "number" else text, kind)
     return None if made is None else made.to_arrow()
+
+
+def _holds_code(column: Any) -> bool:
+    return bool(pc.any(pc.match_substring_regex(column, _CODE)).as_py())
 
 
 def _cast(text: Any, kind: Any) -> Any | None:

@@ -37,6 +37,16 @@ def test_types_follow_the_model_not_the_first_rows(tmp_path: Path) -> None:
     assert found.files[0].staged and found.files[0].fingerprint.whole
 
 
+@pytest.mark.parametrize(
+    "cells", [["007", "1"], [" 007", "1"], ["1", "00.5"], ["1.5", "12345678901234567890"], ["1", "NA"]]
+)
+def test_a_column_that_nobody_calls_a_number_stays_text_where_a_digit_would_be_lost(
+    tmp_path: Path, cells: list[str]
+) -> None:
+    path = _csv(tmp_path / "a.csv", "n,id\n" + "".join(f"1,{cell}\n" for cell in cells))
+    assert rows(find(tmp_path / "staging", path, wanted=_BOTH))["id"] == cells
+
+
 def test_a_number_column_is_whole_where_all_its_cells_are(tmp_path: Path) -> None:
     path = _csv(tmp_path / "a.csv", f"n,t\n1,x\n,y\n{2**62 + 1},z\n")
     found = find(tmp_path / "staging", path, wanted=_BOTH)
