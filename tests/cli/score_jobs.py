@@ -8,6 +8,8 @@ import pyarrow as pa
 import pyarrow.parquet
 from onnx import TensorProto, helper, save
 
+from mlpack_edge.core.signature import Column, Signature, TensorSpec
+
 
 def write_model(path: Path, factor: float = 2.0) -> None:
     """score = a + factor * b, of the columns a and b."""
@@ -22,7 +24,14 @@ def write_model(path: Path, factor: float = 2.0) -> None:
         [helper.make_tensor_value_info("score", TensorProto.FLOAT, column)],
         [helper.make_tensor("factor", TensorProto.FLOAT, [1], [factor])],
     )
-    save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8), path)
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
+    signature = Signature(
+        tuple(TensorSpec(name, "float32", ("batch", 1)) for name in ("a", "b")),
+        (TensorSpec("score", "float32", ("batch", 1), "value"),),
+        tuple(Column(name, "numeric", name) for name in ("a", "b")),
+    )
+    helper.set_model_props(model, {"mlpack.signature": signature.dumps()})
+    save(model, path)
 
 
 def write_rows(path: Path, rows: int, missing: int = 0) -> None:

@@ -208,3 +208,35 @@ def test_a_drafted_contract_stops_a_night_that_is_not_like_its_reference(tmp_pat
     assert mlpack(*words, "--input", "bad.parquet", cwd=tmp_path).returncode == 3
     assert len(table(tmp_path / "scores")["score"]) == 500, "the good night's table must stand"
     assert mlpack("score", "model.onnx", "--draft-contract", "-o", "c.toml", cwd=tmp_path).returncode == 1
+
+
+def test_stored_scores_are_evaluated_when_labels_arrive(tmp_path: Path) -> None:
+    import pyarrow as pa
+    import pyarrow.parquet
+
+    write_model(tmp_path / "model.onnx")
+    write_rows(tmp_path / "rows.parquet", 200)
+    words = ("score", "model.onnx", "--input", "rows.parquet", "--output", "scores", "--key", "id")
+    assert mlpack(*words, cwd=tmp_path).returncode == 0
+    labels = pa.table({"id": pa.array(range(200), pa.int64()), "truth": [row + 1.5 for row in range(200)]})
+    pyarrow.parquet.write_table(labels, tmp_path / "labels.parquet")
+    words = ("score", "--evaluate", "scores", "--labels", "labels.parquet", "--label", "truth", "-o", "report.json")
+    code, document = mlpack_json(*words, cwd=tmp_path)
+    assert code == 0, document
+    errors = {metric["name"]: metric["value"] for metric in document["metrics"]}
+    assert errors["mae"] == pytest.approx(0.5) and document["labelled"] == 200
+    assert json.loads((tmp_path / "report.json").read_text())["labelled"] == 200
+
+
+def test_a_challenger_is_scored_in_the_same_read_and_judged_where_labels_are(tmp_path: Path) -> None:
+    write_model(tmp_path / "model.onnx")
+    write_model(tmp_path / "new.onnx", factor=4.0)
+    write_rows(tmp_path / "rows.parquet", 100)
+    words = ("score", "model.onnx", "--input", "rows.parquet", "--output", "scores", "--challenger", "new.onnx")
+    done = mlpack(*words, "--label", "a", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert "score: equal in 0 of 100 rows" in done.stdout and "largest difference 1" in done.stdout
+    assert "champion" in done.stdout and "mae" in done.stdout
+    made = table(tmp_path / "scores")
+    assert made["score"] == [row + 1.0 for row in range(100)]
+    assert made["challenger_score"] == [row + 2.0 for row in range(100)]
