@@ -255,6 +255,11 @@ def test_everything_that_is_wrong_with_the_columns_is_said_at_once() -> None:
     assert "(and 2 more)" in caught.value.message
 
 
+def test_a_column_that_is_there_twice_is_refused() -> None:
+    with pytest.raises(CheckFailed, match="'x' is there 2 times"):
+        checker("[columns.x]\nmin = 0", pyarrow.schema([("x", pyarrow.int64()), ("x", pyarrow.int64())]))
+
+
 def test_a_pattern_that_is_none_is_refused_before_the_first_row() -> None:
     with pytest.raises(BadInput, match=r"columns.x.pattern is no regular expression"):
         rejected('[columns.x]\npattern = "(?=a)"', pyarrow.array(["a"]))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 from functools import reduce
 from itertools import pairwise
@@ -97,7 +98,8 @@ def test_pieces_merge_into_what_the_whole_table_says(rows: list[Any], cuts: list
         for a, b in pieces
     ]
     whole = gathered(MIXED, [table], [scores])
-    assert reduce(merge_statistics, states, {}) == (whole if states else {})
+    merged = reduce(merge_statistics, states, {})
+    assert json.dumps(merged, sort_keys=True) == json.dumps(whole if states else {}, sort_keys=True)
     if len(states) > 2:
         a, b, c = states[:3]
         assert merge_statistics(merge_statistics(a, b), c) == merge_statistics(a, merge_statistics(b, c))
@@ -130,3 +132,31 @@ def test_of_too_many_values_the_first_few_are_kept_exactly(numbers: list[int], c
         if len(values[0]) <= 80:
             first = sorted(set(values))[:5]
             assert strange["of"] == {value: values.count(value) for value in first}
+
+
+def test_dictionaries_of_one_length_are_not_taken_for_the_same() -> None:
+    text = "[columns.c]\nmax_categories = 9"
+    batches = [
+        pyarrow.record_batch({"c": pyarrow.array(list(letters)).dictionary_encode()}) for letters in ("ab", "ba", "cdd")
+    ]
+    assert gathered(text, batches)["columns"]["c"]["values"]["of"] == {"a": 2, "b": 2, "c": 1, "d": 2}
+
+
+def test_too_many_values_stay_too_many_and_the_first_of_them_are_counted_to_the_end() -> None:
+    """Also where they were too many in one piece only."""
+    text = '[columns.c]\ncategories = ["?"]\nunseen = "allow"'
+    many = [f"v{place:03}" for place in range(KEPT + 1)]
+    pieces = [many, ["v002", "v004", "v004", "v090"], ["a", "v000"]]
+    batches = [pyarrow.record_batch({"c": pyarrow.array(piece)}) for piece in pieces]
+    expected = {"limit": KEPT, "many": True, "of": {"a": 1, "v000": 2, "v001": 1, "v002": 2, "v003": 1}}
+    assert gathered(text, batches)["columns"]["c"]["strange"] == expected
+    for order in ([0, 1, 2], [2, 0, 1]):
+        states = [gathered(text, [batches[place]]) for place in order]
+        assert reduce(merge_statistics, states)["columns"]["c"]["strange"] == expected
+
+
+def test_long_texts_that_begin_alike_stay_apart() -> None:
+    batch = pyarrow.record_batch({"c": pyarrow.array(["z" * 100, "z" * 99 + "y", "z" * 100])})
+    counts = gathered("[columns.c]\nmax_categories = 9", [batch])["columns"]["c"]["values"]["of"]
+    assert sorted(counts.values()) == [1, 2]
+    assert all(len(text) <= 80 for text in counts)

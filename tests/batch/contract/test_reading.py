@@ -196,3 +196,4 @@ def test_a_share_means_the_decimal_that_it_is_written_as(count: int, rows: int, 
     assert within_share(count, share, rows) == (count * 10**6 <= millionths * rows)
     assert at_least_share(count, share, rows) == (count * 10**6 >= millionths * rows)
     assert within_share(29, 0.29, 100)
+    assert at_least_share(7, 0.07, 100)

@@ -78,3 +78,9 @@ def test_an_output_that_no_model_gives_is_refused_by_name() -> None:
     assert "probabilities" in caught.value.hint
     with pytest.raises(BadInput, match="the output is a vector"):
         check_schema(contract('[scores.probabilities]\nshares = { a = ["0%", "1%"] }'), schema, outputs)
+
+
+def test_a_score_that_is_null_is_no_zero() -> None:
+    text = '[scores.s]\nmax_zero_share = "0%"'
+    state = gathered(text, [pyarrow.record_batch({"x": pyarrow.nulls(2)})], [{"s": pyarrow.array([None, 1.0])}])
+    assert (state["scores"]["s"]["rows"], state["scores"]["s"]["zeros"]) == (1, 0)

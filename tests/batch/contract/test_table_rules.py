@@ -68,6 +68,11 @@ def test_an_encoding_that_changed_in_all_but_a_few_rows_is_found() -> None:
     assert column_reasons('categories = ["EWR"]\nunseen = "allow"', pyarrow.array(["EWR"] * 3 + ["0", "1"] * 100)) == []
 
 
+def test_an_encoding_that_changed_is_said_once() -> None:
+    (said,) = column_reasons('categories = ["EWR"]\nunseen = "1%"', pyarrow.array(["0"] * 30))
+    assert "encoding" in said
+
+
 def test_too_few_values_are_not_called_an_encoding() -> None:
     """A file of one row with a new category is no sign that all was encoded anew."""
     assert column_reasons('categories = ["EWR"]\nunseen = "allow"', pyarrow.array(["0"] * 19)) == []
