@@ -19,6 +19,9 @@ from mlpack_edge.core.signature import Signature, TensorSpec
 BLOCK_ROWS = 4096
 #: What a block's inputs may take, categories counted as one-hot and a text as a bag of words: a core's own caches.
 BLOCK_BYTES = 4 << 20
+#: Rows and bytes of inputs that are made at once: many narrow blocks, so that a column is cast once and not once a block.
+FED_ROWS = 16_384
+FED_BYTES = 16 << 20
 #: Bytes that a text is reckoned with: a vocabulary of 2,000 words in float32.
 TEXT_BYTES = 8192
 
@@ -26,10 +29,11 @@ TEXT_BYTES = 8192
 @dataclass(frozen=True, slots=True)
 class Blocks:
     """rows: of a block. batch: what the model's batch is fixed to (the last block is then filled up), None where it is
-    not (the last block is shorter)."""
+    not (the last block is shorter). fed: rows that are turned into arrays at once, whole blocks; no score depends on it."""
 
     rows: int
     batch: int | None
+    fed: int
 
 
 def blocks_of(signature: Signature) -> Blocks:
@@ -50,9 +54,19 @@ def blocks_of(signature: Signature) -> Blocks:
         batch = fixed.pop()
         if batch < 1:
             raise BadInput("the model takes batches of no row", "export the model with a batch of at least one row")
-        return Blocks(batch, batch)
-    rows = max(BLOCK_BYTES // max(_row_bytes(signature), 1), 1)
-    return Blocks(min(1 << (rows.bit_length() - 1), BLOCK_ROWS), None)
+        return Blocks(batch, batch, _fed_rows(signature, batch))
+    most = max(BLOCK_BYTES // max(_row_bytes(signature), 1), 1)
+    rows = min(1 << (most.bit_length() - 1), BLOCK_ROWS)
+    return Blocks(rows, None, _fed_rows(signature, rows))
+
+
+def _fed_rows(signature: Signature, block: int) -> int:
+    """As many whole blocks as FED_ROWS and FED_BYTES allow, one at least; a text is a pointer and its letters."""
+    sizes = [
+        width_of(spec) * (64 if spec.dtype == "string" else np.dtype(spec.dtype).itemsize) for spec in signature.inputs
+    ]
+    rows = min(FED_ROWS, FED_BYTES // max(sum(sizes), 1))
+    return max(rows // block, 1) * block
 
 
 def width_of(spec: TensorSpec) -> int:

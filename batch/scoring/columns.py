@@ -13,6 +13,8 @@ from mlpack_edge.batch.scoring.blocks import width_of
 from mlpack_edge.core.errors import BadInput
 from mlpack_edge.core.signature import Column, Signature, TensorSpec
 
+#: How columns without names are called: by mlpack and LightGBM, each followed by its number.
+PLACEHOLDERS = ("x", "Column_")
 HINT = "rename or cast it: --sql 'SELECT ... FROM ...' does both"
 
 
@@ -73,10 +75,10 @@ def _fed(spec: TensorSpec, signature: Signature, schema: pa.Schema, aside: Colle
             f"the model's signature names {len(named)} columns of the input {spec.name!r}, which has {width}",
             "convert the model again from its source", input=spec.name,
         )  # fmt: skip
-    ours = all(item.name == f"x{place}" for place, item in enumerate(named))
+    given = any(all(item.name == f"{word}{place}" for place, item in enumerate(named)) for word in PLACEHOLDERS)
     names = set(schema.names)
     cells = tuple(_cell(item.name, spec, item) for item in named)
-    if named and (not ours or all(cell.column in names for cell in cells)):
+    if named and (not given or all(cell.column in names for cell in cells)):
         return Fed(spec, width, cells)
     if spec.name in names and (width == 1 or _is_list(schema.field(spec.name).type)):
         vector = _is_list(schema.field(spec.name).type)

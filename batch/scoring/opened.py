@@ -19,6 +19,7 @@ from mlpack_edge.batch.scoring.runner import BlockRunner, OnnxBlocks, TfliteBloc
 from mlpack_edge.batch.scoring.samples import ordinary_rows
 from mlpack_edge.core.errors import BadInput, CheckFailed
 from mlpack_edge.core.signature import Category, Signature
+from mlpack_edge.runtimes.litert.model_file import signature_of as stored_signature
 from mlpack_edge.runtimes.onnx_files.file import open_onnx
 from mlpack_edge.runtimes.onnx_files.signature import signature_from_onnx
 from mlpack_edge.runtimes.onnx_files.tensors import all_tensors
@@ -44,7 +45,10 @@ class Opened:
 
 def signature_of(model: ModelFile) -> Signature:
     """What the model takes and gives; nothing of it is run. Raises BadInput, Unsupported, IoFault."""
-    return signature_from_onnx(open_onnx(Path(model.path))) if _is_onnx(model) else _tflite(model).signature
+    path = Path(model.path)
+    if _is_onnx(model):
+        return signature_from_onnx(open_onnx(path))
+    return stored_signature(path) or TfliteBlocks(path).signature
 
 
 def open_model(model: ModelFile) -> Opened:
@@ -91,12 +95,8 @@ def _cut(graph: onnx.ModelProto, whole: BlockRunner, signature: Signature, block
     return (None, f"texts are fed as texts: coded, {why}") if why else (cut, "")
 
 
-def _tflite(model: ModelFile) -> TfliteBlocks:
-    return TfliteBlocks(Path(model.path))
-
-
 def _open_tflite(model: ModelFile) -> Opened:
-    runner = _tflite(model)
+    runner = TfliteBlocks(Path(model.path))
     signature = runner.signature
     blocks = blocks_of(signature)
     made = _ran(runner, signature, blocks)

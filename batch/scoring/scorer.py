@@ -22,9 +22,6 @@ from mlpack_edge.batch.scoring.runner import Feeds
 Array = NDArray[Any]
 Mask = NDArray[np.bool_]
 
-#: Rows that are fed at once: many blocks of a narrow model, so that a column is cast once and not once a block.
-FED_ROWS = 16_384
-
 
 def check_columns(model: ModelFile, schema: pa.Schema, aside: Collection[str] = ()) -> tuple[str, ...]:
     """The columns of the table that the model reads; nothing is run.
@@ -72,7 +69,7 @@ class Scorer:
         rows = batch.num_rows
         made = {item.output: np.empty((rows, *item.tail), item.raw) for item in self._answers}
         there = np.array(accepted, bool)
-        step = max(FED_ROWS // self.block_rows, 1) * self.block_rows
+        step = self._blocks.fed
         for start in range(0, rows, step):
             part = batch.slice(start, step)
             mine = there[start : start + step]

@@ -24,8 +24,8 @@ def matrix(width: int = 3, *columns: Column, shape: tuple[Any, ...] | None = Non
     return Signature((TensorSpec("X", "float32", shape or ("batch", width)),), (), columns)
 
 
-def ours(width: int) -> tuple[Column, ...]:
-    return tuple(Column(f"x{place}", "numeric", "X", place, missing=place == 1) for place in range(width))
+def unnamed(width: int, word: str = "x") -> tuple[Column, ...]:
+    return tuple(Column(f"{word}{place}", "numeric", "X", place, missing=place == 1) for place in range(width))
 
 
 def names(signature: Signature, schema: pa.Schema, aside: tuple[str, ...] = ()) -> list[list[str]]:
@@ -99,10 +99,12 @@ def test_a_model_without_names_takes_exactly_its_width_in_the_tables_order() -> 
         match(matrix(3), schema)
 
 
-def test_names_that_mlpack_gave_count_only_where_the_table_has_them_all() -> None:
-    schema = pa.schema({"x2": pa.int8(), "x1": pa.int8(), "x0": pa.int8(), "y": pa.int8()})
-    assert names(matrix(3, *ours(3)), schema) == [["x0", "x1", "x2"]]
-    item = match(matrix(3, *ours(3)), pa.schema({"p": pa.int8(), "q": pa.int8(), "r": pa.int8()}))[0]
+@pytest.mark.parametrize("word", ["x", "Column_"])
+def test_names_that_nobody_gave_count_only_where_the_table_has_them_all(word: str) -> None:
+    signature = matrix(3, *unnamed(3, word))
+    schema = pa.schema({f"{word}{place}": pa.int8() for place in (2, 1, 0, 3)})
+    assert names(signature, schema) == [[f"{word}0", f"{word}1", f"{word}2"]]
+    item = match(signature, pa.schema({"p": pa.int8(), "q": pa.int8(), "r": pa.int8()}))[0]
     assert [(cell.column, cell.missing) for cell in item.cells] == [("p", False), ("q", True), ("r", False)]
 
 
@@ -159,6 +161,8 @@ def test_blocks_follow_from_the_signature(shapes: list[tuple[Any, ...]], rows: i
     specs = tuple(TensorSpec(f"x{place}", "float32", shape) for place, shape in enumerate(shapes))
     blocks = blocks_of(Signature(specs, ()))
     assert (blocks.rows, blocks.batch) == (rows, batch)
+    assert blocks.fed % rows == 0
+    assert blocks.fed >= rows
 
 
 @pytest.mark.parametrize("shapes", [[()], [(4, 1), (5, 1)], [(4, 1), ("batch", 1)], [], [(0, 3)]], ids=str)
