@@ -57,8 +57,8 @@ def complaint(job: Job, called: Callable[[str], str]) -> str:
     """Why these values of a job do not go together, "" where they do. called: what a field is called where it was given."""
     if job.sql and len(job.inputs) > 1:
         return f"{called('sql')} takes one database as {called('inputs')} at most; the query names its files itself"
-    if job.partition_by and "::" in job.output and not job.output.startswith("delta::"):
-        return f"{called('partition_by')} goes with a directory and with delta::DIR, not with a table of DuckDB"
+    if job.partition_by and "::" in job.output:
+        return f"{called('partition_by')} goes with a directory of Parquet files as {called('output')}"
     return ""
 
 

@@ -51,7 +51,7 @@ def test_options_that_do_not_go_together_are_wrong_usage(words: list[str], said:
 
 def test_a_job_is_printed_so_that_it_reads_back_as_the_options(tmp_path: Path) -> None:
     words = [
-        "m.onnx", "--input", "in/{{ ds }}/*.parquet", "--input", "b.csv", "--output", "delta::out", "--keep", 'a,"b,c"',
+        "m.onnx", "--input", "in/{{ ds }}/*.parquet", "--input", "b.csv", "--output", "out", "--keep", 'a,"b,c"',
         "--key", "id", "--partition-by", "month", "--contract", "c.toml", "--max-rejected", "0.1%", "--engine", "local",
         "--workers", "2", "--batch-rows", "4096", "--memory", "1GB", "--incremental", "--challenger", "n.onnx", "--label",
         "late", "--log", "-", "--metrics", "score.prom", "--print-job",
@@ -60,7 +60,7 @@ def test_a_job_is_printed_so_that_it_reads_back_as_the_options(tmp_path: Path) -
     assert done.returncode == 0, done.stderr
     expected = JobFile(
         Job(
-            "m.onnx", ("in/{{ ds }}/*.parquet", "b.csv"), "delta::out", keep=("a", "b,c"), key="id", partition_by="month",
+            "m.onnx", ("in/{{ ds }}/*.parquet", "b.csv"), "out", keep=("a", "b,c"), key="id", partition_by="month",
             contract="c.toml", max_rejected=0.001, engine="local", workers=2, batch_rows=4096, memory=10**9,
             incremental=True, challenger="n.onnx", label="late",
         ), log="-", metrics="score.prom",
