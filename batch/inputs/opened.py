@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mlpack_edge.batch.inputs.columnar import Layout, layout_of
-from mlpack_edge.batch.inputs.fingerprint import fingerprint_of
+from mlpack_edge.batch.inputs.fingerprint import fingerprint_of, unchanged
 from mlpack_edge.batch.inputs.sources import format_of_name
 from mlpack_edge.batch.inputs.staging import Staging
 from mlpack_edge.batch.plan import Fingerprint
@@ -45,7 +45,11 @@ def open_file(name: str, path: Path, staging: Staging, stage: Report, wanted: Ma
 
     def make(target: Path) -> dict[str, list[str]]:
         stage(f"staging {name}")
-        return {"notes": list(stage_text(name, path, target, wanted))}
+        notes = stage_text(name, path, target, wanted)
+        if not unchanged(path, fingerprint):
+            target.unlink()
+            raise BadInput(f"{name} is being written to", "start again when its writer has finished")
+        return {"notes": list(notes)}
 
     source = {"fingerprint": fingerprint.key(), "wanted": dict(sorted(wanted.items())), "format": form}
     copy, facts = staging.reused(name, source, make)

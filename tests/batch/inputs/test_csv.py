@@ -156,6 +156,29 @@ def test_staging_is_used_again_while_the_source_is_the_same(tmp_path: Path) -> N
     assert len(stages) == 4
 
 
+def test_a_file_that_grows_while_it_is_staged_is_refused(tmp_path: Path) -> None:
+    path = _csv(tmp_path / "a.csv", "n,t\n1,a\n")
+
+    class Writer(list[str]):
+        def append(self, stage: str) -> None:  # told after the fingerprint was taken
+            with path.open("a") as stream:
+                stream.write("2,b\n")
+
+    with pytest.raises(BadInput, match="is being written to"):
+        find(tmp_path / "staging", path, stages=Writer())
+    assert not list((tmp_path / "staging").iterdir())
+
+
+def test_what_a_killed_run_left_half_staged_is_removed(tmp_path: Path) -> None:
+    path = _csv(tmp_path / "a.csv", "n,t\n1,a\n")
+    for name in (".spill-123/x", ".a.parquet.123.tmp"):
+        left = tmp_path / "staging" / name
+        left.parent.mkdir(parents=True, exist_ok=True)
+        left.write_text("x")
+    find(tmp_path / "staging", path)
+    assert not list((tmp_path / "staging").glob(".*"))
+
+
 def test_what_is_staged_does_not_depend_on_blocks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     numbers = random.Random(0)
     lines = [f"{numbers.random()},v{numbers.randrange(9)}" for _ in range(150_000)]
