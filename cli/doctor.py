@@ -15,13 +15,14 @@ from mlpack_edge.runtimes.worker import Limits, WorkerBug, run_isolated
 Json = dict[str, Any]
 
 
-#: Programs that targets are reached with, and who needs them.
+#: Programs that targets are reached with and engines run on, and who needs them.
 _PROGRAMS = {
     "ssh": ("ssh://", "sudo apt-get install openssh-client"),
     "adb": ("adb:", "sudo apt-get install adb"),
     "qemu-aarch64": ("emulated:pi3, pi4, pi5", "sudo apt-get install qemu-user"),
     "qemu-arm": ("emulated:armv7", "sudo apt-get install qemu-user"),
     "qemu-x86_64": ("emulated:x86-64-avx2", "sudo apt-get install qemu-user"),
+    "java": ("--engine spark", "sudo apt-get install openjdk-17-jre-headless"),
     "cc": ("counting instructions", "sudo apt-get install gcc libc6-dev"),
 }
 
@@ -77,7 +78,7 @@ def _text(facts: Json) -> str:
         missing = "installed" if state["installed"] else f"missing {', '.join(state['missing'])}: {state['install']}"
         rows.append((name, missing))
     lines.append(table(rows))
-    lines += ["", "programs that targets need:"]
+    lines += ["", "programs that targets and engines need:"]
     programs = [
         (name, found or f"missing: {_PROGRAMS[name][1]}", f"for {_PROGRAMS[name][0]}")
         for name, found in facts["programs"].items()
