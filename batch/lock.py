@@ -39,10 +39,14 @@ class Lock:
         """
         self.path = path
         self._handle = _locked(path, subject)
-        os.truncate(self._handle, 0)
         started = datetime.fromtimestamp(clock(), UTC).isoformat(timespec="seconds")
         record = {"host": socket.gethostname(), "pid": os.getpid(), "started": started}
-        os.pwrite(self._handle, json.dumps(record).encode() + b"\n", 0)
+        try:
+            os.truncate(self._handle, 0)
+            os.pwrite(self._handle, json.dumps(record).encode() + b"\n", 0)
+        except OSError as fault:  # a full disk: nothing else could be written either
+            self._close()
+            raise io_fault(fault, f"{path} could not be written") from fault
         _HELD.add(self)
 
     def release(self) -> None:

@@ -19,6 +19,7 @@ from mlpack_edge.batch.facts import Part, RunFacts
 from mlpack_edge.batch.ledger import RunFolder
 from mlpack_edge.batch.manifest import Manifest, ManifestPart, manifest_from_bytes, manifest_of, stays
 from mlpack_edge.batch.plan import Plan
+from mlpack_edge.core.artifact import sha256_of_file
 from mlpack_edge.core.errors import BadInput
 
 Json = dict[str, Any]
@@ -82,11 +83,13 @@ def write_record(
         disk.sync_file(draft / MANIFEST)
         disk.sync_folder(draft)
         final = folder_of(work, manifest)
-        if final.exists():  # of the same table, published before: the same bytes
-            if _damaged(final, manifest):
-                disk.exchange(draft, final)
+        if _is_whole(final, manifest):  # of the same table, published before: the same bytes
+            remove_tree(disk, draft)
+        elif (final / MANIFEST).exists():  # it may be the record of the table that stands
+            disk.exchange(draft, final)
             remove_tree(disk, draft)
         else:
+            remove_tree(disk, final)
             disk.rename(draft, final)
         disk.sync_folder(work)
     return manifest
@@ -100,14 +103,9 @@ def drop_other_records(folder: RunFolder, manifest: Manifest) -> None:
                 remove_tree(folder.disk, entry)
 
 
-def _damaged(final: Path, manifest: Manifest) -> bool:
-    path = rejected_file(final.parent, manifest)
-    if path is None or manifest.quarantine is None:
-        return False
-    if not path.is_file() or path.stat().st_size != manifest.quarantine.bytes:
-        return True
-    with path.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest() != manifest.quarantine.sha256
+def _is_whole(final: Path, manifest: Manifest) -> bool:
+    files = {MANIFEST: manifest.digest, **({REJECTED: manifest.quarantine.sha256} if manifest.quarantine else {})}
+    return all((final / name).is_file() and sha256_of_file(final / name) == digest for name, digest in files.items())
 
 
 def _rejected(plan: Plan, facts: RunFacts, folder: RunFolder, last: Manifest | None) -> Iterator[bytes]:
