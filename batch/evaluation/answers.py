@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 from mlpack_edge.core.errors import BadInput
 from mlpack_edge.core.signature import Category, Signature, TensorSpec
@@ -131,8 +130,3 @@ def same_question(champion: Answers, challenger: Answers) -> None:
             f"the model answers with {kinds[0]}, the challenger with {kinds[1]}: no label fits both",
             "choose a challenger that answers the same question",
         )
-
-
-def signature_record(models: list[dict[str, Any]], prefix: str) -> Any:
-    """The stored signature of the model with that prefix among a manifest's models, or None."""
-    return next((model.get("signature") for model in models if model.get("prefix", "") == prefix), None)

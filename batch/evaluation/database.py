@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from mlpack_edge.core.errors import BadInput, IoFault, MlpackError, WorkerFault
+from mlpack_edge.core.errors import BadInput, IoFault, WorkerFault
 from mlpack_edge.core.scratch import scratch_folder
 
 #: Bytes that DuckDB may use before it goes to disk; the process itself needs about 200 MB more.
@@ -89,8 +89,3 @@ def _told(fault: Exception) -> str:
     """The first lines of DuckDB's account: the value, the file and the line."""
     lines = [line.strip() for line in str(fault).strip().splitlines() if line.strip()]
     return "; ".join(lines[:4])
-
-
-def reraise_for(subject: str, error: MlpackError) -> MlpackError:
-    """The same error about `subject`."""
-    return type(error)(f"{subject}: {error.message}", error.hint, why=error.why, **error.data)

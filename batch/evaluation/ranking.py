@@ -45,14 +45,9 @@ class Area:
         )
 
 
-def _spread(rows: int, others: int, first: int, second: int) -> float:
+def _spread(rows: int, others: int, total: int, squares: int) -> float:
     """The sample variance of a side's placements (as shares of the other side) over its number of rows, exact until the end."""
-    return _joint_spread(rows, others, first, first, second)
-
-
-def _joint_spread(rows: int, others: int, first: int, second: int, product: int) -> float:
-    """As `_spread`, of the covariance of two placements of the same rows."""
-    return (rows * product - first * second) / (rows * (rows - 1) * rows * (2 * others) ** 2)
+    return (rows * squares - total * total) / (rows * (rows - 1) * rows * (2 * others) ** 2)
 
 
 def ranked_areas(connection: Any, group: str, rank: str, positive: str, where: str) -> dict[int, Area]:
