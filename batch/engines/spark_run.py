@@ -28,6 +28,8 @@ Stage = Callable[[str], None]
 ATTEMPTS = 4
 #: Seconds of a wave, about: a run that is killed loses the wave that is under way.
 WAVE_SECONDS = 20.0
+#: The JVM passes blocks of bytes on: its second compiler would only cost time, half of a start where cores are few.
+JVM = "-XX:TieredStopAtLevel=1"
 ROWS = "shard int, name string, place int, bytes binary"
 
 
@@ -43,7 +45,7 @@ def run(payload: Json, stage: Stage) -> Json:
         raise WorkerFault(
             "Spark could not be started",
             "java -version must say 17 or later, and a master that is set (SPARK_REMOTE, spark.master) must be there",
-            why=_said(str(fault)),
+            why=_printed() or _said(str(fault)),
         ) from fault
     try:
         _run_waves(session, cores, payload, stage)
@@ -57,9 +59,10 @@ def run(payload: Json, stage: Stage) -> Json:
 
 def _session(scratch: Path, workers: int | None) -> tuple[Any, int]:
     """A session, and how many tasks run in it at once."""
-    from pyspark import SparkConf
+    from pyspark import SparkConf, SparkContext
     from pyspark.sql import SparkSession
 
+    os.environ.setdefault("JDK_JAVA_OPTIONS", JVM)
     os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
     os.environ.setdefault("PYSPARK_DRIVER_PYTHON", sys.executable)
     builder = SparkSession.builder.appName("mlpack score")
@@ -69,6 +72,7 @@ def _session(scratch: Path, workers: int | None) -> tuple[Any, int]:
     local = scratch / "local"
     local.mkdir()
     os.environ["TMPDIR"] = str(local)  # of tasks on this machine: what a killed one leaves is removed with the run
+    SparkContext._ensure_initialized()  # the JVM reads spark-defaults.conf and what spark-submit was told
     found = SparkConf()
     if found.get("spark.master", "local[*]") == "local[*]":
         cores = workers or len(os.sched_getaffinity(0))
@@ -144,6 +148,16 @@ def _task(
                     yield from packed(wave[number], scratch, (NOTES, ERROR, SHARDS))
 
     return scored
+
+
+def _printed() -> str:
+    """The exception that the JVM printed, "" where it printed none: this process writes to a file, and so does its JVM."""
+    try:
+        text = Path("/proc/self/fd/2").read_text(errors="replace")
+    except OSError:  # no Linux, or a pipe
+        return ""
+    found = [line.strip() for line in text.splitlines() if "Exception in thread" in line or line.startswith("Error")]
+    return found[-1][:400] if found else ""
 
 
 def _said(text: str) -> str:

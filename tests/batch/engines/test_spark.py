@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
@@ -100,8 +101,6 @@ def test_no_process_outlives_a_coordinator_that_is_killed(tmp_path: Path, shards
         "from mlpack_edge.batch.engines.spark import SparkEngine; from tests.batch.plans import Heard;"
         "plan = plan_from_json(json.load(sys.stdin)); SparkEngine().run(plan, plan.shards, Path(sys.argv[1]), Heard())"
     )
-    import json
-
     process = subprocess.Popen(
         [sys.executable, "-c", code, str(shards)], stdin=subprocess.PIPE, cwd=Path(__file__).parents[3], text=True
     )
@@ -135,6 +134,16 @@ def test_a_spark_that_cannot_start_says_so(tmp_path: Path, shards: Path, monkeyp
     with pytest.raises(WorkerFault, match="Spark could not be started") as raised:
         run(SparkEngine(), rich_plan(tmp_path), shards)
     assert "java -version" in raised.value.hint
+
+
+def test_the_master_of_the_users_own_settings_is_taken(
+    tmp_path: Path, shards: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "spark-defaults.conf").write_text("spark.master nowhere\n")
+    monkeypatch.setenv("SPARK_CONF_DIR", str(tmp_path))
+    with pytest.raises(WorkerFault, match="Spark could not be started") as raised:
+        run(SparkEngine(), rich_plan(tmp_path), shards)
+    assert "Master must" in raised.value.why
 
 
 def test_without_java_the_line_that_installs_it_is_named(
