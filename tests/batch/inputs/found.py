@@ -46,3 +46,9 @@ def write(path: Path, columns: Mapping[str, Any], **options: Any) -> Path:
     path.parent.mkdir(parents=True, exist_ok=True)
     pq.write_table(pa.table(dict(columns)), path, **options)
     return path
+
+
+def peak_megabytes() -> int:
+    """Most memory this program held so far. `getrusage` would count that of the process that started it as well."""
+    status = Path("/proc/self/status").read_text()
+    return int(status.partition("VmHWM:")[2].split()[0]) // 1024

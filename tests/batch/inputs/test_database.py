@@ -146,11 +146,11 @@ def test_nothing_in_the_database_changes(tmp_path: Path, database: Path) -> None
 
 
 _MEASURE = """
-import resource, sys
+import sys
 from pathlib import Path
-from tests.batch.inputs.found import find
+from tests.batch.inputs.found import find, peak_megabytes
 found = find(Path(sys.argv[1]), sql=f"SELECT i AS k, i * 0.37 AS x, 'v' || (i % 100) AS c FROM range({sys.argv[2]}) r(i)", key="k")
-print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024)
+print(peak_megabytes())
 """
 
 

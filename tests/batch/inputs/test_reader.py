@@ -214,18 +214,18 @@ def test_nulls_inside_a_dictionary_become_nulls_of_rows(tmp_path: Path, value: s
 
 
 _MEASURE = """
-import resource, sys
+import sys
 from pathlib import Path
 import pyarrow as pa
 pa.set_cpu_count(1)
-from tests.batch.inputs.found import find
+from tests.batch.inputs.found import find, peak_megabytes
 from mlpack_edge.batch.inputs.reader import ShardReader
 from mlpack_edge.batch.plan import cut_shards
 found = find(Path(sys.argv[1]) / "staging", sys.argv[2])
-before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+before = peak_megabytes()
 reader = ShardReader(found.files[0], found.schema, found.schema.names, ["t"])
 rows = sum(batch.num_rows for shard in cut_shards(found.groups) for batch in reader.read(shard, 65536))
-print(rows, (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) // 1024)
+print(rows, peak_megabytes() - before)
 """
 
 
