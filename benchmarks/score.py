@@ -147,7 +147,16 @@ def contract(folder: Path, asked: argparse.Namespace) -> Json:
         data, model, _ = _made(folder, name, _rows(asked, name)[0])
         drafted = folder / f"{name}-contract.toml"
         if not drafted.exists():
-            line = [*score_data.mlpack(), "score", str(model), "--draft-contract", str(drafted), "--input", str(data)]
+            line = [
+                *score_data.mlpack(),
+                "score",
+                str(model),
+                "--draft-contract",
+                "-o",
+                str(drafted),
+                "--input",
+                str(data),
+            ]
             score_process.run(line)
         roads: dict[str, list[str]] = {"without": [], "with": ["--contract", str(drafted)]}
         seconds: dict[str, list[float]] = {road: [] for road in roads}
