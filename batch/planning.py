@@ -112,6 +112,7 @@ def _reads(job: Job, models: list[ModelFile], schema: pyarrow.Schema, contract: 
     if contract:
         agreed = contract_from_text(contract, job.contract, signature_from_text(models[0].signature))
         check_schema(agreed, schema, outputs)
+        _refuse_unkept(job, agreed.unique)
         needed.update(agreed.columns)
     return tuple(name for name in schema.names if name in needed)
 
@@ -128,6 +129,16 @@ def _refuse_absent(job: Job, schema: pyarrow.Schema) -> None:
             if name not in schema.names:
                 shown = ", ".join(schema.names[:20]) + (" ..." if len(schema.names) > 20 else "")
                 raise BadInput(f"{option}: the input has no column {name!r}", f"its columns are {shown}")
+
+
+def _refuse_unkept(job: Job, unique: tuple[str, ...]) -> None:
+    """Raise BadInput where a column that is to be unique is not in the table, over which that is looked at."""
+    for name in unique:
+        if name not in job.aside and job.keep != ("*",):
+            raise BadInput(
+                f"the contract says that {name!r} is unique, which is looked at in the table, and {name!r} is not kept there",
+                f"add --keep {name}",
+            )
 
 
 def _shards(files: tuple[InputFile, ...], groups: list[tuple[int, ...]], kept: bool) -> tuple[Shard, ...]:

@@ -13,7 +13,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, Protocol
 
-from mlpack_edge.batch.contract.contract import contract_from_text, contract_text
+from mlpack_edge.batch.contract.contract import contract_from_text, contract_text, judge
 from mlpack_edge.batch.engines.engine import Engine, Listener
 from mlpack_edge.batch.facts import RunFacts, ShardFacts, run_facts
 from mlpack_edge.batch.gathered import merged
@@ -108,8 +108,12 @@ class _Run:
         todo = [shard for shard in plan.shards if shard.index not in there]
         changed = self._changed(begun)
         self._listener.planned(plan.run_key, sum(shard.rows for shard in todo), len(todo), len(reused), changed)
-        watched = _Watched(self._listener, folder, self._spending(), reused)
-        engine.run(plan, todo, folder.shards_path, watched)
+        watched = _Watched(self._listener, folder, self._spending())
+        try:
+            watched.reuse(reused)
+            engine.run(plan, todo, folder.shards_path, watched)
+        except CheckFailed as spent:
+            raise self._explained(spent, run_facts(watched.facts)) from spent
         facts = run_facts(watched.facts)
         self._refuse_other_inputs()
         collected = merged(facts)
@@ -172,15 +176,21 @@ class _Run:
                 )
 
     def _judge(self, facts: RunFacts, collected: Json) -> None:
-        if self._contract is None:
-            return
-        from mlpack_edge.batch.contract.judging import judge
+        refuse_broken_rules(self._broken_rules(facts, collected))
 
+    def _broken_rules(self, facts: RunFacts, collected: Json) -> Sequence[str]:
+        if self._contract is None:
+            return ()
         remembered = self._folder.remembered()
         previous = {"rows": remembered["rows"]} if remembered and isinstance(remembered.get("rows"), int) else None
-        newest = max((item.fingerprint.mtime_ns for item in self._plan.inputs), default=None)
-        verdict = judge(self._contract, collected.get("contract", {}), facts, previous, self._clock(), newest)
-        refuse_broken_rules(verdict.reasons)
+        newest = max((item.fingerprint.mtime_ns for item in self._plan.inputs if _source_file(item)), default=None)
+        return judge(self._contract, collected.get("contract", {}), facts, previous, self._clock(), newest).reasons
+
+    def _explained(self, spent: CheckFailed, facts: RunFacts) -> CheckFailed:
+        """Rejected rows often have one cause, which the rules for columns name (a column that was encoded anew)."""
+        columns = [said for said in self._broken_rules(facts, merged(facts)) if said.startswith("column ")]
+        why = "; ".join([*columns, spent.why]) if spent.why else "; ".join(columns)
+        return CheckFailed(spent.message, spent.hint, why=why, **spent.data)
 
     def _refuse_repeated(self, facts: RunFacts) -> None:
         """Raise CheckFailed where a column that names rows, or is to be unique, has a value twice."""
@@ -218,7 +228,7 @@ class _Run:
             return None
         return run_isolated(
             "mlpack_edge.batch.evaluation.evaluate:evaluate_published",
-            {"scores": self._plan.job.output, "label": self._plan.job.label},
+            {"scores": self._plan.job.output, "label": self._plan.job.label, "memory": self._plan.job.memory},
             Limits(_SECONDS), subject="the evaluation", on_stage=self._listener.stage,
         )  # fmt: skip
 
@@ -226,13 +236,15 @@ class _Run:
 class _Watched:
     """The listener of the engine: keeps the facts, syncs what is finished, and ends a run that cannot succeed."""
 
-    def __init__(
-        self, listener: RunListener, folder: RunFolder, spending: Spending, reused: Sequence[ShardFacts]
-    ) -> None:
-        self.facts = list(reused)
+    def __init__(self, listener: RunListener, folder: RunFolder, spending: Spending) -> None:
+        self.facts: list[ShardFacts] = []
         self._listener, self._folder, self._spending = listener, folder, spending
-        for facts in reused:
-            spending.add(facts)
+
+    def reuse(self, shards: Sequence[ShardFacts]) -> None:
+        """Shards that an earlier run did; their rejected rows count."""
+        for facts in shards:
+            self.facts.append(facts)
+            self._spending.add(facts)
 
     def progress(self, rows: int) -> None:
         self._listener.progress(rows)
@@ -271,7 +283,7 @@ def _nothing_to_do(output: Output, last: Manifest, began: float) -> RunResult:
 
 def _source_file(item: InputFile) -> Path | None:
     """The user's file that an input was read from; None of queries, tables and what came from elsewhere."""
-    if item.staged and ("::" in item.name or "://" in item.name or item.name == "sql"):
+    if not item.fingerprint.mtime_ns:
         return None
     return Path(item.name if item.staged else item.path)
 

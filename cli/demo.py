@@ -45,7 +45,7 @@ def command(quick: bool, folder: Path, force: bool) -> Outcome:
     """  # fmt: skip
     names = (
         "flights.skops", "holdout.parquet", "flights.onnx", "flights.tflite", "bench.html", "nights", "arrived.parquet",
-        "contract.toml", "scores",
+        "reference.parquet", "contract.toml", "scores",
     )  # fmt: skip
     there = [name for name in names if (folder / name).exists()]
     if there and not force:
@@ -66,7 +66,16 @@ def command(quick: bool, folder: Path, force: bool) -> Outcome:
         "inspect": ["inspect", "flights.onnx"],
         "convert_to_tflite": ["convert", "flights.skops", "--to", "tflite", "-o", "flights.tflite", *data, "--force"],
         "check_tflite": ["check", "flights.onnx", "flights.tflite", *data],
-        "contract": ["score", "flights.onnx", "--input", "holdout.parquet", "--draft-contract", "-o", "contract.toml"],
+        "contract": [
+            "score",
+            "flights.onnx",
+            "--input",
+            "reference.parquet",
+            "--draft-contract",
+            "-o",
+            "contract.toml",
+            "--force",
+        ],
         "score": nights,
         "score_again": nights,
         "evaluate": ["score", "--evaluate", "scores", *truth],
