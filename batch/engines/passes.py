@@ -68,7 +68,6 @@ def run_in_passes(entry: str, name: str, plan: Plan, todo: Sequence[Shard], fold
     except Interrupted as stop:
         raise Interrupted("interrupted", "start it again: it goes on with the shards that are not done") from stop
     finally:
-        look()
         shutil.rmtree(scratch, ignore_errors=True)
     if missing:
         raise WorkerFault(
