@@ -46,11 +46,12 @@ class Spending:
         if self._budget.allows(rejected, self._rows):
             return
         worst = sorted(self._reasons.items(), key=lambda item: (-item[1], item[0]))
-        shown = "; ".join(f"{count:,} rows: {reason}" for reason, count in worst[:5])
+        shown = "; ".join(f"{count:,} {'row' if count == 1 else 'rows'}: {reason}" for reason, count in worst[:5])
         more = f"; {len(worst) - 5} more reasons" if len(worst) > 5 else ""
-        said = f"{rejected:,} of {self._rows:,} rows are rejected"
+        are = "is" if rejected == 1 else "are"
+        said = f"{rejected:,} of {self._rows:,} rows {are} rejected"
         if self._seen < self._rows:
-            said = f"{rejected:,} of the first {self._seen:,} rows are rejected, of {self._rows:,} in all"
+            said = f"{rejected:,} of the first {self._seen:,} rows {are} rejected, of {self._rows:,} in all"
         raise CheckFailed(
             f"{said}; {self._budget.text()} may be, and nothing was published",
             f"look at {self._where}; mend the input, or allow more with --max-rejected (the finished shards are kept)",

@@ -6,16 +6,17 @@ there; readers of the output see the table of the last run or of this one, never
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 from mlpack_edge.batch.contract.contract import contract_from_text, contract_text, judge
-from mlpack_edge.batch.engines.engine import Engine, Listener
-from mlpack_edge.batch.facts import RunFacts, ShardFacts, run_facts
+from mlpack_edge.batch.engines.engine import Engine
+from mlpack_edge.batch.facts import RunFacts, run_facts
 from mlpack_edge.batch.gathered import merged
 from mlpack_edge.batch.inputs.fingerprint import unchanged
 from mlpack_edge.batch.job import Job
@@ -26,8 +27,9 @@ from mlpack_edge.batch.outputs.output import Output, output_of
 from mlpack_edge.batch.plan import InputFile, Plan, changes, plan_from_json
 from mlpack_edge.batch.result import DONE, NOTHING_TO_DO, RunResult
 from mlpack_edge.batch.same import is_done
+from mlpack_edge.batch.watching import RunListener, Watched, refuse_repeated
 from mlpack_edge.core.artifact import sha256_of_file
-from mlpack_edge.core.errors import BadInput, CheckFailed
+from mlpack_edge.core.errors import BadInput, CheckFailed, MlpackError
 from mlpack_edge.core.extensions import ENGINES, extensions
 from mlpack_edge.core.files import io_fault
 from mlpack_edge.core.signature import signature_from_text
@@ -38,16 +40,6 @@ Clock = Callable[[], datetime]
 
 #: Of a child that plans, stages or publishes: a night's input may take hours, but not days.
 _SECONDS = 2 * 86_400.0
-
-
-class RunListener(Listener, Protocol):
-    """A Listener that is also told what is being done before and after the shards."""
-
-    def stage(self, text: str) -> None: ...
-
-    def planned(self, run_key: str, rows: int, shards: int, reused: int, changed: tuple[str, ...]) -> None:
-        """rows: still to be scored, in `shards` shards; `reused` shards are there already."""
-        ...
 
 
 def run_job(job: Job, listener: RunListener, clock: Clock) -> RunResult:
@@ -62,6 +54,7 @@ def run_job(job: Job, listener: RunListener, clock: Clock) -> RunResult:
     engine = _engine(job.engine)
     text = contract_text(Path(job.contract)) if job.contract else ""
     output = output_of(job.output)
+    _make_parents(output)
     output.refuse(job)
     last = output.last()
     if last is not None and is_done(job, text, last):
@@ -108,7 +101,7 @@ class _Run:
         todo = [shard for shard in plan.shards if shard.index not in there]
         changed = self._changed(begun)
         self._listener.planned(plan.run_key, sum(shard.rows for shard in todo), len(todo), len(reused), changed)
-        watched = _Watched(self._listener, folder, self._spending())
+        watched = Watched(self._listener, folder, self._spending())
         try:
             watched.reuse(reused)
             engine.run(plan, todo, folder.shards_path, watched)
@@ -123,7 +116,7 @@ class _Run:
         folder.settle()
         manifest = self._output.publish(plan, facts, folder, collected)
         folder.finish()
-        folder.remember({"run_key": plan.run_key, "rows": facts.rows_in})
+        folder.remember({"run_key": plan.run_key, "rows": facts.rows_in, "increment": bool(plan.kept)})
         rejected_file = self._output.rejected_file(manifest)
         return RunResult(
             status=DONE,
@@ -154,7 +147,8 @@ class _Run:
         share = self._plan.job.max_rejected
         if share is None:
             share = self._contract.max_rejected if self._contract else None
-        return Spending(Budget(share or 0.0), self._plan.rows, f"{self._folder.shards_path}/*/rejected.jsonl")
+        where = os.path.relpath(self._folder.shards_path)
+        return Spending(Budget(share or 0.0), self._plan.rows, f"{where}/*/rejected.jsonl")
 
     def _refuse_other_inputs(self) -> None:
         """Raise BadInput where an input or a model is no longer what the plan saw."""
@@ -182,7 +176,9 @@ class _Run:
         if self._contract is None:
             return ()
         remembered = self._folder.remembered()
-        previous = {"rows": remembered["rows"]} if remembered and isinstance(remembered.get("rows"), int) else None
+        # A whole table and what was added to one do not compare.
+        alike = remembered is not None and remembered.get("increment") is bool(self._plan.kept)
+        previous = {"rows": remembered["rows"]} if remembered and alike else None
         newest = max((item.fingerprint.mtime_ns for item in self._plan.inputs if _source_file(item)), default=None)
         return judge(self._contract, collected.get("contract", {}), facts, previous, self._clock(), newest).reasons
 
@@ -206,7 +202,7 @@ class _Run:
                 },
                 Limits(_SECONDS), subject=f"the column {key!r}", on_stage=self._listener.stage,
             )  # fmt: skip
-            _refuse(found, key, key == self._plan.job.key)
+            refuse_repeated(found, key, key == self._plan.job.key)
 
     def _parts(self, facts: RunFacts) -> Sequence[Path]:
         """The files of the whole table: those of this run, and those that stay."""
@@ -226,50 +222,25 @@ class _Run:
     def _evaluation(self) -> Json | None:
         if not self._plan.job.label:
             return None
-        return run_isolated(
-            "mlpack_edge.batch.evaluation.evaluate:evaluate_published",
-            {"scores": self._plan.job.output, "label": self._plan.job.label, "memory": self._plan.job.memory},
-            Limits(_SECONDS), subject="the evaluation", on_stage=self._listener.stage,
-        )  # fmt: skip
+        try:
+            return run_isolated(
+                "mlpack_edge.batch.evaluation.evaluate:evaluate_published",
+                {"scores": self._plan.job.output, "label": self._plan.job.label, "memory": self._plan.job.memory},
+                Limits(_SECONDS), subject="the evaluation", on_stage=self._listener.stage,
+            )  # fmt: skip
+        except MlpackError as fault:
+            raise type(fault)(
+                f"the table is published, and could not be evaluated: {fault.message}",
+                fault.hint, why=fault.why, **fault.data,
+            ) from fault  # fmt: skip
 
 
-class _Watched:
-    """The listener of the engine: keeps the facts, syncs what is finished, and ends a run that cannot succeed."""
-
-    def __init__(self, listener: RunListener, folder: RunFolder, spending: Spending) -> None:
-        self.facts: list[ShardFacts] = []
-        self._listener, self._folder, self._spending = listener, folder, spending
-
-    def reuse(self, shards: Sequence[ShardFacts]) -> None:
-        """Shards that an earlier run did; their rejected rows count."""
-        for facts in shards:
-            self.facts.append(facts)
-            self._spending.add(facts)
-
-    def progress(self, rows: int) -> None:
-        self._listener.progress(rows)
-
-    def finished(self, facts: ShardFacts) -> None:
-        self.facts.append(facts)
-        self._folder.finished(facts)
-        self._listener.finished(facts)
-        self._spending.add(facts)
-
-    def note(self, text: str) -> None:
-        self._listener.note(text)
-
-
-def _refuse(found: Json, column: str, is_key: bool) -> None:
-    from mlpack_edge.batch.uniqueness import Findings, refuse_key
-
-    if is_key:
-        refuse_key(Findings(**found), column)
-    elif found["repeated"]:
-        shown = ", ".join(f"{value} ({rows} rows)" for value, rows in found["examples"])
-        raise CheckFailed(
-            f"the contract says that {column!r} is unique; {found['repeated']:,} values stand in several rows",
-            "mend the input, or take `unique` out of the contract", why=shown,
-        )  # fmt: skip
+def _make_parents(output: Output) -> None:
+    """Folders above the output: one of `scores/{{ ds }}/late` is not there yet when the night begins."""
+    try:
+        output.work.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as fault:
+        raise io_fault(fault, f"the folder {output.work.parent} could not be made") from fault
 
 
 def _nothing_to_do(output: Output, last: Manifest, began: float) -> RunResult:
