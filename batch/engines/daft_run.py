@@ -10,6 +10,7 @@ from typing import Any
 from mlpack_edge.batch.engines.passes import NOTE
 from mlpack_edge.batch.engines.shard_task import adopt, run_task
 from mlpack_edge.core.errors import BadInput, MlpackError
+from mlpack_edge.core.files import io_fault
 from mlpack_edge.runtimes.worker import WorkerBug
 
 Json = dict[str, Any]
@@ -33,6 +34,8 @@ def run(payload: Json, stage: Stage) -> Json:
     try:
         for row in frame.select(scored(daft.col("shard")).alias("shard")).iter_rows(results_buffer_size=1):
             _take(row["shard"], scratch, folder, errors, stage)
+    except OSError as fault:
+        raise io_fault(fault, f"what Daft made could not be put into {folder}") from fault
     except Exception as fault:  # noqa: BLE001 - Daft raises anything; it is said, and what is missing is done again
         return {"fault": " ".join(str(fault).split())[-400:]}
     if errors:

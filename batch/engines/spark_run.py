@@ -19,6 +19,7 @@ from mlpack_edge.batch.engines.packing import packed, unpack
 from mlpack_edge.batch.engines.passes import NOTE
 from mlpack_edge.batch.engines.shard_task import ERROR, NOTES, SHARDS, adopt, run_task
 from mlpack_edge.core.errors import BadInput, MlpackError, WorkerFault
+from mlpack_edge.core.files import io_fault
 from mlpack_edge.runtimes.worker import WorkerBug
 
 Json = dict[str, Any]
@@ -51,6 +52,8 @@ def run(payload: Json, stage: Stage) -> Json:
         _run_waves(session, cores, payload, stage)
     except (PySparkException, Py4JError) as fault:
         return {"fault": _said(str(fault))}
+    except OSError as fault:
+        raise io_fault(fault, f"what Spark made could not be put into {payload['folder']}") from fault
     finally:
         with contextlib.suppress(PySparkException, Py4JError):  # of a JVM that died: it is gone
             session.stop()
