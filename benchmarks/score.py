@@ -10,7 +10,8 @@ on standard error. Everything is made below one folder: data, models, the peers'
     python benchmarks/score.py startup  --folder DIR [--models lr] [--rounds 5]
 
 table: wall seconds of whole processes, all of them in each round, in an order drawn anew; medians. `bound` is
-score_bound.py: ONNX Runtime on arrays in memory, reading and writing, perfectly overlapped. A peer's table is compared with
+score_bound.py: ONNX Runtime on arrays in memory, reading and writing, perfectly overlapped. Peers run the graph that
+mlpack cut (score_coded.py), texts as codes; scikit-learn its own pipeline. A peer's table is compared with
 mlpack's: labels that differ, and the largest difference of a probability. memory: the largest sum of PSS over all
 processes, looked at every 50 ms. The peers and their versions: score_environments.py.
 """
@@ -63,7 +64,7 @@ def _table(folder: Path, name: str, rows: int, asked: argparse.Namespace) -> Jso
         for road in ["mlpack", *order.sample(["bound", *peers], len(peers) + 1)]:
             _say(f"{name}: {road}")
             if road == "bound":
-                bounds.append(bound(coded, data, folder / "out" / "bound"))
+                bounds.append(bound(model, data, folder / "out" / "bound"))
                 seconds[road].append(bounds[-1]["bound"])
                 continue
             shutil.rmtree(out[road], ignore_errors=True)

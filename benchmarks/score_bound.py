@@ -5,10 +5,10 @@ the processor time of all of them, taken while they compete for memory and cache
 perfectly, the run takes the larger of the sum of all stages over the cores, and the slowest stage by itself.
 
   read   the model's columns from Parquet into Arrow, texts as dictionaries
-  model  ONNX Runtime on arrays that lie in memory, one thread a session, in blocks of `BLOCK` rows
+  model  ONNX Runtime on arrays that lie in memory: the very calls that `mlpack score` makes, one thread a session
   write  source file, source row, label and probabilities to Parquet, as `mlpack score` writes them
 
-    python benchmarks/score_bound.py MODEL-coded.onnx flights.parquet OUT_FOLDER
+    python benchmarks/score_bound.py MODEL.onnx flights.parquet OUT_FOLDER
 """
 
 from __future__ import annotations
@@ -26,8 +26,9 @@ from typing import Any
 import numpy as np
 import pyarrow
 import pyarrow.parquet
+from score_coded import recorded
+from score_data import NUMBERS, TEXTS
 
-BLOCK = 4096
 #: Rows of a piece: a shard of `mlpack score`.
 PIECE = 1 << 18
 
@@ -74,18 +75,12 @@ def _pieces(rows: int, number: int, cores: int) -> Iterator[tuple[int, int]]:
             yield start, min(PIECE, rows - start)
 
 
-def _meaning(model: Path) -> dict[str, Any]:
-    found: dict[str, Any] = json.loads(model.with_suffix(".json").read_text())
-    return found
-
-
 def _read(model: Path, data: Path, folder: Path, number: int, cores: int) -> Callable[[], None]:
     """Contiguous row groups: a group is decoded by one process, batch by batch."""
-    meaning = _meaning(model)
-    columns = [*meaning["numbers"], *meaning["texts"]]
+    columns = [*NUMBERS, *TEXTS]
 
     def work() -> None:
-        file = pyarrow.parquet.ParquetFile(data, read_dictionary=meaning["texts"], memory_map=True)
+        file = pyarrow.parquet.ParquetFile(data, read_dictionary=list(TEXTS), memory_map=True)
         groups = range(file.num_row_groups * number // cores, file.num_row_groups * (number + 1) // cores)
         for batch in file.iter_batches(1 << 16, row_groups=list(groups), columns=columns, use_threads=False):
             assert batch.num_rows
@@ -93,38 +88,18 @@ def _read(model: Path, data: Path, folder: Path, number: int, cores: int) -> Cal
     return work
 
 
-def _arrays(meaning: dict[str, Any], data: Path) -> tuple[np.ndarray, np.ndarray]:
-    """The first piece of the file: float64 `[PIECE, numbers]`, int64 `[PIECE, texts]`."""
-    file = pyarrow.parquet.ParquetFile(data, read_dictionary=meaning["texts"])
-    batch = next(file.iter_batches(PIECE, columns=[*meaning["numbers"], *meaning["texts"]]))
-    numbers = np.stack([batch.column(name).to_numpy() for name in meaning["numbers"]], axis=1)
-    codes = np.empty((batch.num_rows, len(meaning["texts"])), np.int64)
-    for place, name in enumerate(meaning["texts"]):
-        known = {text: code for code, text in enumerate(meaning["categories"][name])}
-        column = batch.column(name)
-        table = np.array([known.get(text, len(known)) for text in column.dictionary.to_pylist()], np.int64)
-        codes[:, place] = table[column.indices.to_numpy()]
-    return np.ascontiguousarray(numbers), codes
-
-
 def _model(model: Path, data: Path, folder: Path, number: int, cores: int) -> Callable[[], None]:
-    import onnxruntime
-
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = options.inter_op_num_threads = 1
-    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-    session = onnxruntime.InferenceSession(str(model), options, providers=["CPUExecutionProvider"])
-    numbers, codes = _arrays(_meaning(model), data)
-    rows = pyarrow.parquet.read_metadata(data).num_rows
+    """The calls for one piece, again and again: its arrays are larger than the caches."""
+    file = pyarrow.parquet.ParquetFile(data, read_dictionary=list(TEXTS))
+    batch = next(file.iter_batches(PIECE, columns=[*NUMBERS, *TEXTS]))
+    calls = recorded(model, batch)
+    rows = file.metadata.num_rows
 
     def work() -> None:
         for _, count in _pieces(rows, number, cores):
-            for start in range(0, count, BLOCK):
-                block = slice(start, min(start + BLOCK, count))
-                session.run(None, {"numbers": numbers[block], "codes": codes[block]})
+            for call in calls[: -(-count * len(calls) // batch.num_rows)]:
+                call()
 
-    work_once = {"numbers": numbers[:BLOCK], "codes": codes[:BLOCK]}
-    session.run(None, work_once)
     return work
 
 
