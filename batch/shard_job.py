@@ -64,7 +64,8 @@ class ShardJob:
         self._plan = plan
         schema = pyarrow.ipc.read_schema(pyarrow.py_buffer(base64.b64decode(plan.schema)))
         self._schema = schema
-        self._scorers = [Scorer(model, schema, plan.job.aside) for model in plan.models]
+        nullable = self._nullable()
+        self._scorers = [Scorer(model, schema, plan.job.aside, nullable) for model in plan.models]
         self._checkers: list[_Checker] = [*self._scorers]
         self._collecting: list[Callable[[], Collector]] = []
         if plan.contract:
@@ -154,6 +155,14 @@ class ShardJob:
                 scorer.score(batch.slice(first, last - first), tried[first:last])
             except CheckFailed as fault:  # a row that it stops on does not end the process
                 refuse_lack_of_memory(fault)
+
+    def _nullable(self) -> tuple[str, ...]:
+        if not self._plan.contract:
+            return ()
+        from mlpack_edge.batch.contract.contract import contract_of_plan
+
+        contract = contract_of_plan(self._plan)
+        return contract.nullable if contract else ()
 
     def _watch_contract(self) -> None:
         """Imported where there is a contract: a worker without one starts a tenth of a second sooner."""

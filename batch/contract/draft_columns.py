@@ -29,7 +29,7 @@ def column_lines(column: Column, found: ColumnReference | None, rows: int) -> It
     family = found.family if found else _family_of(column)
     if family and family != "null":
         yield f'type = "{"number" if family == "whole" else family}"', ""
-    yield from _nulls(column, found, rows)
+    yield from _nulls(column, found, rows, family)
     values = rows - found.nulls if found else 0
     if family in ("whole", "number", "bool") and found and not column.categories:
         yield from _numbers(found, values, family)
@@ -45,9 +45,12 @@ def _family_of(column: Column) -> str:
     return {"numeric": "number", "text": "text", "categorical": "text"}.get(column.kind, "")
 
 
-def _nulls(column: Column, found: ColumnReference | None, rows: int) -> Iterator[Line]:
+def _nulls(column: Column, found: ColumnReference | None, rows: int, family: str) -> Iterator[Line]:
     if not column.missing:
         yield 'nulls = "reject"', "the model takes no missing value here"
+        return
+    if family == "text" and (found is None or not found.nulls):
+        yield 'nulls = "reject"', "the model would take them for unknown texts"
         return
     if found is None:
         yield 'nulls = "allow"', 'or the share above which a night is wrong, as "5%"'

@@ -107,6 +107,11 @@ class Contract:
         return tuple(dict.fromkeys((*(rules.name for rules in self.rules), *fresh)))
 
     @property
+    def nullable(self) -> tuple[str, ...]:
+        """The columns of which it says that they may be null, always or up to a share."""
+        return tuple(rules.name for rules in self.rules if rules.nulls == "allow" or rules.max_null_share is not None)
+
+    @property
     def unique(self) -> tuple[str, ...]:
         """The columns in which no value may come twice; checked once all rows are there."""
         return tuple(rules.name for rules in self.rules if rules.unique)

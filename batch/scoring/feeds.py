@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -24,8 +24,11 @@ Array = NDArray[Any]
 Mask = NDArray[np.bool_]
 
 SIZE = "size"
+#: A text column may be NULL where the contract says so (`nulls`), and never silently.
+NULL_TEXT = "null"
 _REASONS = {
     MISSING: "a missing value, and the model takes none in this column",
+    NULL_TEXT: "NULL, which the model would take for an unknown text",
     INFINITY: "infinite, or too large for the model's {dtype}",
     INEXACT: "a whole number that the model's {dtype} does not hold exactly",
     ENCODING: "a text that is not UTF-8",
@@ -94,12 +97,16 @@ def _codes_of(item: Fed, cell: Cell) -> Callable[[Texts], tuple[Array, ...]]:
     return lambda values: (codes_from_text(values, categories).astype(dtype),)
 
 
-def faults(fed: Sequence[Fed], batch: pa.RecordBatch) -> Iterator[tuple[Finding, Mask]]:
-    """What in the rows no model may be given, by column in the order of the inputs."""
+def faults(fed: Sequence[Fed], batch: pa.RecordBatch, null_texts: Collection[str]) -> Iterator[tuple[Finding, Mask]]:
+    """What in the rows no model may be given, by column in the order of the inputs. null_texts: text columns that somebody
+    said may be NULL."""
     for item in fed:
         for cell in item.cells:
             column = batch.column(cell.column)
-            for rule, mask in _vector_faults(item, cell, batch) if item.vector else _faults(item, cell, column):
+            known = cell.column in null_texts
+            for rule, mask in (
+                _vector_faults(item, cell, batch, known) if item.vector else _faults(item, cell, column, known)
+            ):
                 yield finding(item, cell, rule), mask
 
 
@@ -107,20 +114,22 @@ def finding(item: Fed, cell: Cell, rule: str) -> Finding:
     return Finding(rule, cell.column, _REASONS[rule].format(dtype=item.spec.dtype, width=item.width))
 
 
-def _faults(item: Fed, cell: Cell, column: pa.Array) -> Iterator[tuple[str, Mask]]:
-    if cell.text:
-        return text_faults(column, cell.missing)
-    return number_faults(column, np.dtype(item.spec.dtype), cell.missing)
+def _faults(item: Fed, cell: Cell, column: pa.Array, null_texts: bool) -> Iterator[tuple[str, Mask]]:
+    if not cell.text:
+        yield from number_faults(column, np.dtype(item.spec.dtype), cell.missing)
+        return
+    for rule, mask in text_faults(column, cell.missing and null_texts):
+        yield NULL_TEXT if rule == MISSING and cell.missing else rule, mask
 
 
-def _vector_faults(item: Fed, cell: Cell, batch: pa.RecordBatch) -> Iterator[tuple[str, Mask]]:
+def _vector_faults(item: Fed, cell: Cell, batch: pa.RecordBatch, null_texts: bool) -> Iterator[tuple[str, Mask]]:
     column = batch.column(cell.column)
     flat, good = flattened(column, _sizes(item, batch))
     if not good.all():
         absent = np.asarray(column.is_null().to_numpy(zero_copy_only=False))
         yield MISSING, absent
         yield SIZE, ~good & ~absent
-    for rule, mask in _faults(item, cell, flat):
+    for rule, mask in _faults(item, cell, flat, null_texts):
         yield rule, np.asarray(spread(mask, good, item.width).any(axis=1))
 
 

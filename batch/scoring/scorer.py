@@ -40,13 +40,17 @@ class Scorer:
     reads: the columns it needs. dictionary: those of them that are best read as dictionaries (either is taken).
     block_rows: what batches must be multiples of, but for the last of a shard. output_fields: the columns it gives.
     notes: what a user may want to know of how the model is run.
+    null_texts: text columns in which somebody said that NULL is to be scored; in others it is found fault with.
     Raises BadInput naming the column that is missing or does not fit, or why the model does not score tables.
     """
 
-    def __init__(self, model: ModelFile, schema: pa.Schema, aside: Collection[str] = ()) -> None:
+    def __init__(
+        self, model: ModelFile, schema: pa.Schema, aside: Collection[str] = (), null_texts: Collection[str] = ()
+    ) -> None:
         opened = open_model(model)
         self._blocks, self._runner, self._answers = opened.blocks, opened.runner, opened.answers
         self._fed = match(opened.signature, schema, aside)
+        self._null_texts = frozenset(null_texts)
         self._feeds = Feeding(self._fed, opened.cut)
         self.notes = opened.notes
         self.reads = _columns(self._fed)
@@ -55,9 +59,9 @@ class Scorer:
         self.output_fields: tuple[pa.Field, ...] = tuple(item.field for item in self._answers)
 
     def check(self, batch: pa.RecordBatch) -> Findings:
-        """The rows that no model may be given: missing values where it takes none, infinity, numbers that its dtype does
-        not hold, texts that are no UTF-8."""
-        return found(batch.num_rows, faults(self._fed, batch))
+        """The rows that no model may be given: missing values where it takes none, texts that are NULL without anybody
+        having said so, infinity, numbers that its dtype does not hold, texts that are no UTF-8."""
+        return found(batch.num_rows, faults(self._fed, batch, self._null_texts))
 
     def score(self, batch: pa.RecordBatch, accepted: Mask) -> dict[str, pa.Array]:
         """The outputs by the names of `output_fields`, a row for each of the batch; null where it is not accepted.

@@ -270,7 +270,7 @@ def test_missing_categories_as_scikit_learn_has_them(tmp_path: Path) -> None:
     ).fit(rows[["c", "d"]], answers(rows))
     file = sklearn_model(tmp_path / "m.onnx", model, rows[["c", "d"]])
     batch = batch_of(rows[["c", "d"]])
-    scorer = Scorer(file, batch.schema)
+    scorer = Scorer(file, batch.schema, null_texts=("c",))
     assert not scorer.notes
     made = scorer.score(batch, scorer.check(batch).accepted)
     assert made["label"].to_pylist() == model.predict(rows[["c", "d"]]).tolist()

@@ -182,10 +182,18 @@ def test_default_rules_reject_what_the_model_does_not_take(tmp_path: Path) -> No
     }  # fmt: skip
 
 
-def test_null_text_is_the_missing_text_where_the_model_takes_it(tmp_path: Path) -> None:
+@pytest.mark.parametrize("form", ["plain", "dictionary", "null in the dictionary"])
+def test_null_text_is_the_missing_text_where_the_model_takes_it_and_somebody_said_so(tmp_path: Path, form: str) -> None:
     model, signature = echo(STRING, columns=(Column("t", "text", "x", missing=True),))
-    batch = pa.RecordBatch.from_pydict({"t": pa.array(["a", None])})
-    scorer = Scorer(save(tmp_path / "m.onnx", model, signature), batch.schema)
+    column = pa.array(["a", None])
+    if form != "plain":
+        column = column.dictionary_encode("encode" if form == "null in the dictionary" else "mask")
+    batch = pa.RecordBatch.from_pydict({"t": column})
+    file = save(tmp_path / "m.onnx", model, signature)
+    silent = Scorer(file, batch.schema).check(batch)
+    assert silent.accepted.tolist() == [True, False]
+    assert [(kind.rule, kind.column) for kind in silent.kinds] == [("null", "t")]
+    scorer = Scorer(file, batch.schema, null_texts=("t",))
     assert not scorer.check(batch).kinds
     assert scorer.score(batch, np.ones(2, bool))["y"].to_pylist() == ["a", ""]
 
