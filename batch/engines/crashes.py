@@ -113,9 +113,10 @@ class CrashSearch:
 
     def _dies_on(self, first: int, rows: int, pieces: int) -> tuple[int, int, Death] | None:
         """The first row and the rows of the piece that it dies on, and how; None where it lives, or dies elsewhere."""
-        worker = Worker(0, self._plan, self._folder, self._memory)
+        worker = Worker()
         trying: tuple[int, int] | None = None
         try:
+            worker.open(self._plan, self._folder, self._memory)
             worker.probe(self._shard, first, rows, pieces, self._poisoned)
             while (answers := worker.receive()) is not None:
                 for answer in answers:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from mlpack_edge.batch.facts import ShardFacts
+from mlpack_edge.batch.job import Job
 from mlpack_edge.batch.plan import Plan, Shard
 
 
@@ -39,3 +40,12 @@ class Engine(Protocol):
         were finished; Interrupted at Ctrl-C. No process that it started outlives the call.
         """
         ...
+
+
+@runtime_checkable
+class Preparing(Protocol):
+    """An Engine that can begin before the plan is there. Whoever calls `prepare` calls `close` when all is over."""
+
+    def prepare(self, job: Job) -> None: ...
+
+    def close(self) -> None: ...

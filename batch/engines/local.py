@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import math
+import os
 import selectors
 import shutil
 import time
@@ -17,6 +18,7 @@ from mlpack_edge.batch.engines.engine import Listener
 from mlpack_edge.batch.engines.schedule import Schedule
 from mlpack_edge.batch.engines.worker import Worker
 from mlpack_edge.batch.facts import facts_from_json
+from mlpack_edge.batch.job import Job
 from mlpack_edge.batch.plan import Plan, Shard
 from mlpack_edge.core.errors import Interrupted, WorkerFault, error_from_json
 from mlpack_edge.runtimes.worker import WorkerBug
@@ -30,32 +32,54 @@ FEW_ROWS, PATIENCE = 1 << 20, 0.4
 class LocalEngine:
     """Runs shards in as many processes as the plan's job, the cores and the memory allow (`capacity`)."""
 
+    def __init__(self) -> None:
+        self._ahead: list[Worker] = []
+
+    def prepare(self, job: Job) -> None:
+        """Start workers while the plan is being made: they import their libraries meanwhile."""
+        while len(self._ahead) < (job.workers or len(os.sched_getaffinity(0))):
+            self._ahead.append(Worker())
+
+    def close(self, but: int = 0) -> None:
+        """End what was prepared and not used, all but `but` of them."""
+        while len(self._ahead) > but:
+            worker = self._ahead.pop()
+            worker.kill()
+            worker.close()
+
     def run(self, plan: Plan, todo: Sequence[Shard], folder: Path, listener: Listener) -> None:
         """As `Engine.run`. It must be called from a thread that lives as long as the call: workers end with it."""
         if not todo:
             return
         _remove_drafts(folder)
-        running = _Running(plan, todo, folder, listener)
+        capacity = capacity_of(plan, len(todo))
+        self.close(capacity.workers)
+        running = _Running(plan, todo, folder, listener, capacity, self._ahead)
         try:
             running.work()
         except KeyboardInterrupt as stop:
             raise Interrupted("interrupted", "start it again: it goes on with the shards that are not done") from stop
         finally:
             running.end()
+            self.close()
             _remove_drafts(folder)
 
 
 class _Running:
     """One run: who does what, and what is done where a worker dies."""
 
-    def __init__(self, plan: Plan, todo: Sequence[Shard], folder: Path, listener: Listener) -> None:
+    def __init__(
+        self, plan: Plan, todo: Sequence[Shard], folder: Path, listener: Listener, capacity: Capacity,
+        ahead: list[Worker],
+    ) -> None:  # fmt: skip
+        self._ahead = ahead
         self._plan = plan
         self._plan_json = plan.to_json()
         self._folder = folder
         self._listener = listener
         self._schedule = Schedule(todo)
         self._left = len(todo)
-        self._capacity: Capacity = capacity_of(plan, len(todo))
+        self._capacity = capacity
         self._poisoned = Poisoned(folder, plan)
         self._rows = sum(shard.rows for shard in todo)
         self._told: dict[int, int] = {}  # rows by shard that the listener was told of, so that none is told twice
@@ -63,8 +87,8 @@ class _Running:
         self._alone: set[int] = set()  # shards for which one worker alone had too little memory
         self._workers: dict[int, Worker] = {}
         self._selector = selectors.DefaultSelector()
-        self._number = 0
-        self._others_at = 0.0 if self._rows > FEW_ROWS else math.inf  # when all workers should be there
+        # When all workers should be there.
+        self._others_at = 0.0 if self._rows > FEW_ROWS or len(ahead) > 1 else math.inf
 
     def work(self) -> None:
         self._start()
@@ -101,15 +125,15 @@ class _Running:
         self._selector.close()
 
     def _start(self) -> None:
-        self._number += 1
-        worker = Worker(self._number, self._plan_json, self._folder, self._capacity.memory)
-        self._workers[worker.number] = worker
+        worker = self._ahead.pop() if self._ahead else Worker()
+        worker.open(self._plan_json, self._folder, self._capacity.memory)
+        self._workers[worker.pid] = worker
         self._selector.register(worker.answers, selectors.EVENT_READ, worker)
 
     def _forget(self, worker: Worker) -> None:
         self._selector.unregister(worker.answers)
-        self._workers.pop(worker.number)
-        self._schedule.leave(worker.number)
+        self._workers.pop(worker.pid)
+        self._schedule.leave(worker.pid)
         worker.close()
 
     def _take(self, worker: Worker, answer: Json) -> None:
@@ -133,7 +157,7 @@ class _Running:
             self._short_of_memory(worker, answer["memory"])
 
     def _ask(self, worker: Worker) -> None:
-        shard = self._schedule.next(worker.number)
+        shard = self._schedule.next(worker.pid)
         if shard is not None:
             worker.run(shard, self._poisoned.of(shard))
 

@@ -32,10 +32,9 @@ ENVIRONMENT = {
 
 class Worker:
     """One process. `shard` is what it was asked for last, `done` how many rows of it are scored, `ready` what it said
-    when its models were open."""
+    when its models were open. It imports its libraries at once, and waits for `open`."""
 
-    def __init__(self, number: int, plan: Json, folder: Path, memory: int) -> None:
-        self.number = number
+    def __init__(self) -> None:
         self.shard: Shard | None = None
         self.done = 0
         self.ready: Json | None = None
@@ -44,15 +43,17 @@ class Worker:
         self.answers, answer = os.pipe()
         try:
             self._process = subprocess.Popen(
-                [sys.executable, "-P", "-W", "ignore", "-c", _CHILD],
+                [sys.executable, "-P", "-W", "ignore", "-c", _CHILD, str(answer), str(os.getpid())],
                 stdin=subprocess.PIPE, stdout=self._noise, stderr=self._noise, pass_fds=[answer],
                 env={**os.environ, **ENVIRONMENT}, start_new_session=True,
             )  # fmt: skip
         finally:
             os.close(answer)
         self.pid = self._process.pid
-        first = {"answer": answer, "parent": os.getpid(), "memory": memory, "plan": plan, "folder": str(folder)}
-        self._send(first)
+
+    def open(self, plan: Json, folder: Path, memory: int) -> None:
+        """Have it open the models of a plan, within so many bytes of memory."""
+        self._send({"memory": memory, "plan": plan, "folder": str(folder)})
 
     def run(self, shard: Shard, poisoned: dict[int, str]) -> None:
         """Ask for a shard."""

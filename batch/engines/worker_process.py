@@ -13,7 +13,10 @@ import resource
 import signal
 import sys
 import traceback
+from collections.abc import Callable
 from typing import Any
+
+from mlpack_edge.batch.pandas_left_out import leave_pandas_out
 
 Json = dict[str, Any]
 
@@ -22,14 +25,16 @@ _PR_SET_PDEATHSIG = 1
 
 
 def main() -> None:
-    """The first line is {"answer", "parent", "memory", "plan", "folder"}; the others {"run", "poisoned"} or {"probe", ...}.
+    """Arguments: the file descriptor for answers and the parent's process id. The first line of input is {"memory", "plan",
+    "folder"}; the others {"run", "poisoned"} or {"probe", ...}.
 
     Answers: {"ready"} once all is open, {"progress"}, {"trying"}, {"finished"}, {"probed"}; {"error"}, {"memory"} or
-    {"bug"}, after which the process ends.
+    {"bug"}, after which the process ends. Whatever is needed is imported before the first line is read: a worker can be
+    started while the plan is still being made.
     """
-    request = json.loads(sys.stdin.buffer.readline())
-    confine(request["memory"], request["parent"])
-    answer = request["answer"]
+    answer, parent = (int(argument) for argument in sys.argv[1:])
+    _die_with(parent)
+    leave_pandas_out()
 
     def say(record: Json) -> None:
         os.write(answer, json.dumps(record).encode() + b"\n")
@@ -37,7 +42,7 @@ def main() -> None:
     from mlpack_edge.core.errors import MlpackError
 
     try:
-        _serve(request, say)
+        _serve(say)
     except MlpackError as error:
         say({"error": error.to_json()})
     except MemoryError as shortage:
@@ -48,23 +53,34 @@ def main() -> None:
     os._exit(0)
 
 
-def confine(memory: int, parent: int) -> None:
-    """No core file, no life after the parent, no more private memory than `memory` bytes (the parent may raise it)."""
+def _die_with(parent: int) -> None:
+    """No core file, no life after the parent."""
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     if sys.platform == "linux":
-        # RLIMIT_DATA counts what is really private; RLIMIT_AS would count the address space threads only reserve.
-        resource.setrlimit(resource.RLIMIT_DATA, (memory, resource.getrlimit(resource.RLIMIT_DATA)[1]))
         ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
         if os.getppid() != parent:
             os._exit(1)
 
 
-def _serve(request: Json, say: Any) -> None:
+def _limit_memory(size: int) -> None:
+    """No more private memory than `size` bytes; the parent may raise it."""
+    if sys.platform == "linux":
+        # RLIMIT_DATA counts what is really private; RLIMIT_AS would count the address space threads only reserve.
+        resource.setrlimit(resource.RLIMIT_DATA, (size, resource.getrlimit(resource.RLIMIT_DATA)[1]))
+
+
+def _serve(say: Callable[[Json], None]) -> None:
     from pathlib import Path
 
     from mlpack_edge.batch.plan import plan_from_json
     from mlpack_edge.batch.shard_job import ShardJob
+    from mlpack_edge.runtimes import onnxruntime
 
+    assert onnxruntime
+    request = json.loads(sys.stdin.buffer.readline() or "null")
+    if request is None:  # it was started ahead, and there is nothing to do
+        return
+    _limit_memory(request["memory"])
     plan = plan_from_json(request["plan"])
     shards = {shard.index: shard for shard in plan.shards}
     job = ShardJob(plan)

@@ -228,6 +228,29 @@ def _runs(pid: str) -> bool:
         return False
 
 
+def test_workers_started_ahead_are_used_or_ended(tmp_path: Path, shards: Path) -> None:
+    data = write_rows(tmp_path / "in.parquet", {"a": np.zeros(600_000, np.float32)}, group=200_000)
+    plan = plan_of(mixing(tmp_path / "m.onnx"), [data], workers=3)
+    engine = LocalEngine()
+    engine.prepare(plan.job)
+    ahead = children()
+    assert len(ahead) == 3
+    seen: set[int] = set()
+
+    class Watching(Heard):
+        def progress(self, rows: int) -> None:
+            super().progress(rows)
+            seen.update(children())
+
+    engine.run(plan, plan.shards[:2], shards, Watching())
+    assert len(seen) == 2
+    assert seen < ahead
+    assert children() == set()
+    engine.prepare(plan.job)
+    engine.close()
+    assert children() == set()
+
+
 def test_drafts_of_a_killed_run_are_cleared_away(tmp_path: Path, shards: Path) -> None:
     (shards / ".00000.999.tmp").mkdir()
     (shards / ".00000.999.tmp" / "part.parquet").write_bytes(b"half")
