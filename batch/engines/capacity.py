@@ -1,7 +1,7 @@
 """How many workers there are and what memory each may use.
 
-Measured with 20 million flights and a one-hot pipeline (Linux, Python 3.11, pyarrow 26, ONNX Runtime 1.31): a worker holds
-125 MB that no other process has, its address space for such memory (what RLIMIT_DATA counts) is 55 MB larger; 80 MB of
+Measured with 10 million flights and a one-hot pipeline (Linux, Python 3.11, pyarrow 26, ONNX Runtime 1.31): a worker holds
+110 MB that no other process has, its address space for such memory (what RLIMIT_DATA counts) is 55 MB larger; 80 MB of
 libraries are there once for all workers; the coordinating process holds 35 MB. A model is in memory up to three
 times: as read, as the graph that is run, and with its weights laid out for the processor.
 """
@@ -17,7 +17,7 @@ from mlpack_edge.core.errors import BadInput
 from mlpack_edge.runtimes.worker import physical_memory
 
 #: Bytes: what all processes together hold but once, what each worker holds, and what its address space has beyond that.
-SHARED, WORKER, UNUSED = 120_000_000, 130_000_000, 64_000_000
+SHARED, WORKER, UNUSED = 120_000_000, 120_000_000, 64_000_000
 _MODEL_COPIES = 3
 
 
