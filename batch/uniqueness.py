@@ -10,7 +10,7 @@ from typing import Any
 import duckdb
 import pyarrow.parquet
 
-from mlpack_edge.batch.outputs.duckdb_session import connected, literal_paths, name
+from mlpack_edge.batch.outputs.duckdb_session import connected, literal_paths, name, plain_allocator
 from mlpack_edge.core.errors import CheckFailed
 
 Json = dict[str, Any]
@@ -41,6 +41,7 @@ def check(payload: Json, stage: Callable[[str], None]) -> Json:
     Gives the fields of `Findings`. NaN counts as equal to NaN. Raises IoFault and WorkerFault (no memory, no room to spill).
     """
     stage(f"looking for rows with the same {', '.join(payload['columns'])}")
+    plain_allocator()
     spill = Path(payload["spill"])
     spill.mkdir(exist_ok=True)
     if not payload["parts"]:

@@ -16,7 +16,8 @@ import deltalake.exceptions
 import pyarrow
 import pyarrow.parquet
 
-from mlpack_edge.batch.outputs.duckdb_session import connected, literal_paths
+from mlpack_edge.batch.outputs.duckdb_session import connected, literal_paths, plain_allocator
+from mlpack_edge.batch.outputs.duckdb_session import name as quoted
 from mlpack_edge.batch.shard_table import SOURCE_FILE, SOURCE_ROW
 from mlpack_edge.batch.uniqueness import Findings, refuse_key, repeated
 from mlpack_edge.core.errors import BadInput, IoFault
@@ -41,6 +42,7 @@ def commit(payload: Json, stage: Callable[[str], None]) -> Json:
     Raises BadInput for a column that Delta cannot hold, CheckFailed where the key is not unique, IoFault.
     """
     stage("writing the Delta table")
+    plain_allocator()
     directory = payload["directory"]
     if payload["key"]:
         _refuse_repeated(payload)
@@ -131,8 +133,6 @@ def _refuse_repeated(payload: Json) -> None:
     spill = Path(payload["spill"])
     spill.mkdir(exist_ok=True)
     with connected(None, payload["memory"], spill) as connection:
-        source = (
-            f'(SELECT "{payload["key"].replace(chr(34), chr(34) * 2)}" FROM read_parquet(?, hive_partitioning = false))'
-        )
+        source = f"(SELECT {quoted(payload['key'])} FROM read_parquet(?, hive_partitioning = false))"
         found = repeated(connection, source, [literal_paths(files)], [payload["key"]])
     refuse_key(Findings(**found), payload["key"])

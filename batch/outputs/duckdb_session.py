@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import duckdb
+import pyarrow
 
 from mlpack_edge.core.errors import IoFault, WorkerFault
 from mlpack_edge.runtimes.worker import physical_memory
@@ -69,6 +70,12 @@ def translated(what: str) -> Iterator[None]:
         full = "No space left" in said
         hint = "free some space on that file system" if full else "check the file, the disk and the permissions"
         raise IoFault(f"DuckDB could not work on {what}", hint, why=said) from fault
+
+
+def plain_allocator() -> None:
+    """Take pyarrow's memory from the C library: its own allocator reserves 1 GiB at once, which counts against the limits
+    of a child process. To be called before pyarrow is used."""
+    pyarrow.set_memory_pool(pyarrow.system_memory_pool())
 
 
 def name(text: str) -> str:

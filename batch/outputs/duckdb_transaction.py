@@ -11,7 +11,7 @@ import duckdb
 import pyarrow
 import pyarrow.parquet
 
-from mlpack_edge.batch.outputs.duckdb_session import connected, literal_paths, name
+from mlpack_edge.batch.outputs.duckdb_session import connected, literal_paths, name, plain_allocator
 from mlpack_edge.batch.outputs.duckdb_table import RUNS
 from mlpack_edge.batch.shard_table import SOURCE_FILE
 from mlpack_edge.batch.uniqueness import Findings, refuse_key, repeated
@@ -35,6 +35,7 @@ def state(payload: Json, stage: Callable[[str], None]) -> Json:
 def publish(payload: Json, stage: Callable[[str], None]) -> Json:
     """Everything in one transaction. Raises CheckFailed where the key column is not unique."""
     stage(f"writing {payload['table']}")
+    plain_allocator()
     spill = Path(payload["spill"])
     spill.mkdir(exist_ok=True)
     table = f"{name(payload['schema'])}.{name(payload['table'])}"

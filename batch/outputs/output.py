@@ -12,11 +12,12 @@ from mlpack_edge.batch.ledger import RunFolder
 from mlpack_edge.batch.manifest import Manifest
 from mlpack_edge.batch.plan import Plan
 from mlpack_edge.core.errors import BadInput
-from mlpack_edge.runtimes.worker import SMALLEST, Limits
+from mlpack_edge.runtimes.worker import Limits
 
 Json = dict[str, Any]
 
 _DAY = 86_400.0
+_RESERVED = 2_000_000_000
 
 
 class Output(Protocol):
@@ -81,8 +82,13 @@ def work_folder(path: Path, *more: str) -> Path:
 
 
 def child_limits(memory: int | None) -> Limits:
-    """For a child that writes a table: as long as it takes, and `memory` bytes (None is 80 % of the machine's)."""
-    return Limits(_DAY, None if memory is None else max(memory, SMALLEST))
+    """For a child that writes a table: as long as it takes, and what it may reserve.
+
+    memory: bytes that the job may use, None is 80 % of the machine's. RLIMIT_DATA counts what allocators and thread
+    stacks reserve and never touch, and deltalake waits for ever where a thread of it cannot be started: so the limit is
+    a net far below; what is really used is kept within `memory` by DuckDB's own limit and by small batches.
+    """
+    return Limits(_DAY, None if memory is None else memory + _RESERVED)
 
 
 def shard_files(folder: RunFolder, facts: RunFacts) -> Sequence[Path]:
