@@ -46,5 +46,6 @@ def test_the_error_of_a_shard_is_the_commands(acme: Path) -> None:
     line = ("score", acme / "m.onnx", "--input", acme / "rows-*.parquet", "--output", acme / "out", "--engine", "pool")
     code, document = mlpack_json(*line)
     assert code == 1
-    assert document["error"]["kind"] == "bad-input" and "rows-2.parquet" in document["error"]["message"]
+    assert document["error"]["kind"] == "bad-input", document
+    assert "rows-2.parquet" in document["error"]["message"]
     assert not (acme / "out").exists()
