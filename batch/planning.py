@@ -6,7 +6,7 @@ Runs in a child process: inputs, model and contract are files that were not made
 from __future__ import annotations
 
 import base64
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -19,14 +19,21 @@ from mlpack_edge.batch.inputs.discover import discover
 from mlpack_edge.batch.inputs.fingerprint import appended_rows
 from mlpack_edge.batch.job import Job, job_from_json
 from mlpack_edge.batch.manifest import Manifest, manifest_from_json
-from mlpack_edge.batch.models import CHALLENGER, deciding_versions, model_file
+from mlpack_edge.batch.models import CHALLENGER, deciding_versions, kinds_of_columns, model_file
+from mlpack_edge.batch.pandas_left_out import leave_pandas_out
 from mlpack_edge.batch.plan import Fingerprint, InputFile, ModelFile, Plan, Shard, cut_shards, settings
 from mlpack_edge.batch.scoring.scorer import Scorer
 from mlpack_edge.batch.shard_table import TableLayout
 from mlpack_edge.core.errors import BadInput
-from mlpack_edge.core.signature import Signature, signature_from_text
+from mlpack_edge.core.signature import signature_from_text
 
 Json = dict[str, Any]
+
+
+def plan_alone(payload: Json, stage: Callable[[str], None]) -> Json:
+    """`plan_job` in a process of its own."""
+    leave_pandas_out()
+    return plan_job(payload, stage)
 
 
 def plan_job(payload: Json, stage: Callable[[str], None]) -> Json:
@@ -41,7 +48,7 @@ def plan_job(payload: Json, stage: Callable[[str], None]) -> Json:
     if job.challenger:
         models.append(model_file(job.challenger, CHALLENGER))
     stage("looking at the input")
-    found = discover(job, Path(payload["staging"]), stage, _wanted(models))
+    found = discover(job, Path(payload["staging"]), stage, kinds_of_columns(models))
     reads = _reads(job, models, found.schema, payload["contract"])
     notes = list(found.notes)
     files, groups = list(found.files), list(found.groups)
@@ -81,23 +88,6 @@ def _same_scorer(last: Manifest, models: list[ModelFile], contract: str, job: Jo
         **settings(job, contract, dict(deciding_versions({model.format for model in models}))),
     }
     return all(last.identity.get(key) == value for key, value in now.items())
-
-
-def _wanted(models: list[ModelFile]) -> dict[str, str]:
-    """What each column of the models should be: "text" or "number"."""
-    wanted: dict[str, str] = {}
-    for model in models:
-        signature = signature_from_text(model.signature)
-        for name, dtype in _columns(signature).items():
-            wanted[name] = "text" if dtype == "string" else "number"
-    return wanted
-
-
-def _columns(signature: Signature) -> Mapping[str, str]:
-    if signature.columns:
-        dtypes = {spec.name: spec.dtype for spec in signature.inputs}
-        return {column.name: dtypes[column.input] for column in signature.columns}
-    return {spec.name: spec.dtype for spec in signature.inputs}
 
 
 def _reads(job: Job, models: list[ModelFile], schema: pyarrow.Schema, contract: str) -> tuple[str, ...]:

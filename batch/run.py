@@ -8,14 +8,15 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 from mlpack_edge.batch.contract.contract import contract_from_text, contract_text, judge
-from mlpack_edge.batch.engines.engine import Engine
+from mlpack_edge.batch.engines.engine import Engine, Preparing
 from mlpack_edge.batch.facts import RunFacts, run_facts
 from mlpack_edge.batch.gathered import merged
 from mlpack_edge.batch.inputs.fingerprint import unchanged
@@ -59,11 +60,11 @@ def run_job(job: Job, listener: RunListener, clock: Clock) -> RunResult:
     last = output.last()
     if last is not None and is_done(job, text, last):
         return _nothing_to_do(output, last, began)
-    with RunFolder.open(output) as folder:
+    with RunFolder.open(output) as folder, _prepared(engine, job):
         folder.lock(time.time)
         last = output.last()  # another run may have published while this one waited for nothing but its turn
         planned = run_isolated(
-            "mlpack_edge.batch.planning:plan_job",
+            "mlpack_edge.batch.planning:plan_alone",
             {
                 "job": job.to_json(), "staging": str(folder.staging), "contract": text,
                 "last": last.to_json() if last else None,
@@ -233,6 +234,19 @@ class _Run:
                 f"the table is published, and could not be evaluated: {fault.message}",
                 fault.hint, why=fault.why, **fault.data,
             ) from fault  # fmt: skip
+
+
+@contextmanager
+def _prepared(engine: Engine, job: Job) -> Iterator[None]:
+    """Engines that can begin before there is a plan do so."""
+    if not isinstance(engine, Preparing):
+        yield
+        return
+    try:
+        engine.prepare(job)
+        yield
+    finally:
+        engine.close()
 
 
 def _make_parents(output: Output) -> None:
