@@ -37,7 +37,7 @@ class LocalEngine:
 
     def prepare(self, job: Job) -> None:
         """Start workers while the plan is being made: they import their libraries meanwhile."""
-        while len(self._ahead) < (job.workers or len(os.sched_getaffinity(0))):
+        while len(self._ahead) < max((job.workers or len(os.sched_getaffinity(0))) - 1, 1):
             self._ahead.append(Worker())
 
     def close(self, but: int = 0) -> None:
