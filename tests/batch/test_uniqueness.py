@@ -12,9 +12,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from mlpack_edge.batch.outputs.output import child_limits
 from mlpack_edge.batch.uniqueness import Findings, check, refuse_key
 from mlpack_edge.core.errors import CheckFailed
-from mlpack_edge.runtimes.worker import Limits, run_isolated
+from mlpack_edge.runtimes.worker import run_isolated
 
 
 def _payload(here: Path, tables: list[pa.Table], columns: list[str], memory: int | None = None) -> dict[str, Any]:
@@ -71,11 +72,11 @@ def test_a_repeated_key_is_refused_with_examples() -> None:
 
 @pytest.mark.long
 def test_more_keys_than_memory_holds_are_counted(tmp_path: Path) -> None:
-    """Four million keys of 32 letters in a child that may use 500 MB, of which DuckDB gets a tenth."""
+    """Four million keys of 32 letters, 180 MB of text alone, in a child where DuckDB may use 80 MB."""
     rng = np.random.default_rng(0)
     keys = rng.integers(0, 2**62, 4_000_000)
     keys[-1] = keys[0]
     table = pa.table({"id": pa.compute.binary_join_element_wise(pa.array(keys).cast(pa.string()), "x" * 12, "-")})
     payload = _payload(tmp_path, [table], ["id"], memory=160_000_000)
-    found = Findings(**run_isolated("mlpack_edge.batch.uniqueness:check", payload, Limits(600, 500_000_000)))
+    found = Findings(**run_isolated("mlpack_edge.batch.uniqueness:check", payload, child_limits(160_000_000)))
     assert (found.repeated, found.rows, found.nulls) == (1, 2, 0)
