@@ -23,8 +23,8 @@ from mlpack_edge.batch.inputs.fingerprint import unchanged
 from mlpack_edge.batch.job import Job
 from mlpack_edge.batch.judging import Budget, Spending, refuse_broken_rules
 from mlpack_edge.batch.ledger import Begun, RunFolder
-from mlpack_edge.batch.manifest import Manifest, stays
-from mlpack_edge.batch.outputs.output import Output, output_of
+from mlpack_edge.batch.manifest import Manifest
+from mlpack_edge.batch.outputs.output import Output, child_limits, output_of
 from mlpack_edge.batch.plan import InputFile, Plan, changes, plan_from_json
 from mlpack_edge.batch.result import DONE, NOTHING_TO_DO, RunResult
 from mlpack_edge.batch.same import is_done
@@ -34,13 +34,10 @@ from mlpack_edge.core.errors import BadInput, CheckFailed, MlpackError
 from mlpack_edge.core.extensions import ENGINES, extensions
 from mlpack_edge.core.files import io_fault
 from mlpack_edge.core.signature import signature_from_text
-from mlpack_edge.runtimes.worker import Limits, run_isolated
+from mlpack_edge.runtimes.worker import run_isolated
 
 Json = dict[str, Any]
 Clock = Callable[[], datetime]
-
-#: Of a child that plans, stages or publishes: a night's input may take hours, but not days.
-_SECONDS = 2 * 86_400.0
 
 
 def run_job(job: Job, listener: RunListener, clock: Clock) -> RunResult:
@@ -69,7 +66,7 @@ def run_job(job: Job, listener: RunListener, clock: Clock) -> RunResult:
                 "job": job.to_json(), "staging": str(folder.staging), "contract": text,
                 "last": last.to_json() if last else None,
             },
-            Limits(_SECONDS, job.memory), subject="the job", on_stage=listener.stage,
+            child_limits(job.memory), subject="the job", on_stage=listener.stage,
         )  # fmt: skip
         plan = plan_from_json(planned["plan"])
         for note in planned["notes"]:
@@ -201,17 +198,14 @@ class _Run:
                     "parts": parts, "columns": [key], "memory": self._plan.job.memory,
                     "spill": str(self._folder.run / "spill"),
                 },
-                Limits(_SECONDS), subject=f"the column {key!r}", on_stage=self._listener.stage,
+                child_limits(self._plan.job.memory), subject=f"the column {key!r}", on_stage=self._listener.stage,
             )  # fmt: skip
             refuse_repeated(found, key, key == self._plan.job.key)
 
     def _parts(self, facts: RunFacts) -> Sequence[Path]:
         """The files of the whole table: those of this run, and those that stay."""
         new = [self._folder.shard_folder(shard.index) / part.path for shard in facts.shards for part in shard.parts]
-        if self._last is None:
-            return new
-        keep = stays(self._plan)
-        return [*(Path(self._output.name) / part.path for part in self._last.parts if part.input in keep), *new]
+        return [*self._output.standing_files(self._plan), *new]
 
     def _agreement(self, collected: Json) -> Json | None:
         if "agreement" not in collected:
@@ -227,7 +221,7 @@ class _Run:
             return run_isolated(
                 "mlpack_edge.batch.evaluation.evaluate:evaluate_published",
                 {"scores": self._plan.job.output, "label": self._plan.job.label, "memory": self._plan.job.memory},
-                Limits(_SECONDS), subject="the evaluation", on_stage=self._listener.stage,
+                child_limits(self._plan.job.memory), subject="the evaluation", on_stage=self._listener.stage,
             )  # fmt: skip
         except MlpackError as fault:
             raise type(fault)(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -91,7 +92,7 @@ def command(quick: bool, folder: Path, force: bool) -> Outcome:
         if as_json:
             results[key] = json.loads(_run([*words, "--json"], folder))
         else:
-            shown += ["", f"  $ mlpack {' '.join(words)}", _run(words, folder)]
+            shown += ["", f"  $ mlpack {shlex.join(words)}", _run(words, folder)]
     shown += ["", f"The files are in {folder}; open {folder / 'bench.html'}."]
     return Outcome(results, "\n".join(shown))
 

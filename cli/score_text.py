@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 import sys
 import time
 from collections.abc import Callable
@@ -79,6 +80,7 @@ def result_text(result: Json, more: str = "") -> str:
         return f"{opening}\nrun  {result['run_key'][:16]}"
     scored = result["rows_in"] - result["rows_rejected"]
     lines = [f"{output}  {_rows(scored)} scored" + _of_table(result, scored) + _rejected_of(result)]
+    lines += [f"  {text}" for text in _reasons(result["rejected"])]
     lines.append(table(_facts(result)))
     return "\n".join([*lines, *([more] if more else [])])
 
@@ -88,15 +90,26 @@ def _facts(result: Json) -> list[tuple[str, str]]:
     rate = result["rows_per_second"]
     speed = f"{duration_text(result['seconds'])}" + (f", {rate:,} rows/s" if rate else "")
     taken = f", {shards['reused']} taken over from a run that was stopped" if shards["reused"] else ""
-    facts = [(f"{reason}", f"{_rows(count)}") for reason, count in list(result["rejected"].items())[:_REASONS]]
-    rest = list(result["rejected"].items())[_REASONS:]
-    if rest:
-        facts.append((f"{len(rest)} other reasons", _rows(sum(count for _, count in rest))))
+    facts = []
     if result.get("rejected_file"):
-        facts.append(("rejected rows", result["rejected_file"]))
+        facts.append(("rejected", _from_here(result["rejected_file"])))
     facts += [("time", speed), ("shards", f"{shards['done']} scored{taken}")]
     facts += [("changed", text) for text in result["changed"]]
     return [*facts, ("run", result["run_key"][:16])]
+
+
+def _reasons(rejected: dict[str, int]) -> list[str]:
+    """The most frequent ones."""
+    ordered = list(rejected.items())
+    said = [f"{_rows(count)}: {reason}" for reason, count in ordered[:_REASONS]]
+    rest = ordered[_REASONS:]
+    return [*said, *([f"{_rows(sum(count for _, count in rest))}: {len(rest)} other reasons"] if rest else [])]
+
+
+def _from_here(path: str) -> str:
+    """The shorter way to say where a file is."""
+    relative = os.path.relpath(path)
+    return path if relative.startswith(os.pardir) else relative
 
 
 def _rejected_of(result: Json) -> str:

@@ -31,7 +31,8 @@ Report = Callable[[str], None]
 
 _CHILD = "from mlpack_edge.runtimes.worker import child_main; child_main()"
 #: One thread, for sums in one order; and freed memory goes back at once (glibc mallopt(3)): a conversion holds the
-#: model in several forms one after the other, not all at once. ONNX Runtime reports to Microsoft unless it is told not to.
+#: model in several forms one after the other, not all at once. Arrow's own pool would reserve a gigabyte, which
+#: RLIMIT_DATA counts. ONNX Runtime reports to Microsoft unless it is told not to.
 _CHILD_ENVIRONMENT = {
     "ORT_DISABLE_TELEMETRY": "1",
     "OMP_NUM_THREADS": "1",
@@ -40,6 +41,7 @@ _CHILD_ENVIRONMENT = {
     "MALLOC_ARENA_MAX": "1",
     "MALLOC_TRIM_THRESHOLD_": "131072",
     "MALLOC_MMAP_THRESHOLD_": "65536",
+    "ARROW_DEFAULT_MEMORY_POOL": "system",
 }
 #: With less memory the libraries themselves may not load.
 SMALLEST = 500_000_000

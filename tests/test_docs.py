@@ -62,7 +62,7 @@ def _plain(text: str) -> str:
     text = re.sub(r"^(\s*\S+ against \S+): .*$", r"\1: <verdict>", text, flags=re.MULTILINE)
     text = re.sub(r"^(\s*on local), .*$", r"\1, <machine>", text, flags=re.MULTILINE)
     text = re.sub(r"^(\s*time +)[\d.]+ .*$", r"\1<time>", text, flags=re.MULTILINE)
-    text = re.sub(r"^(\s*run +)[0-9a-f]{16}", r"\1<run>", text, flags=re.MULTILINE)
+    text = re.sub(r"^(\s*run +)[0-9a-f]{16}$", r"\1<run>", text, flags=re.MULTILINE)
     text = re.sub(r"published-[0-9a-f]{16}", "published-<digest>", text)
     text = re.sub(r" {2,}", "  ", text)
     return "\n".join(line.rstrip() for line in text.strip().splitlines())

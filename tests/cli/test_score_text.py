@@ -15,7 +15,7 @@ from mlpack_edge.cli.score_text import duration_text, progress_line, result_text
 
 RESULT: dict[str, Any] = {
     "status": "done", "output": "scores", "run_key": "ab" * 32, "rows_in": 1240, "rows_out": 1234, "table_rows": 1234, "rows_rejected": 6,
-    "rejected": {"month is missing": 4, "score is not finite": 2}, "rejected_file": "scores/_mlpack/rejected.jsonl",
+    "rejected": {"month is missing": 4, "score is not finite": 2}, "rejected_file": ".scores.mlpack/published-ab/rejected.jsonl",
     "shards": {"done": 3, "reused": 0, "total": 3}, "seconds": 2.5, "rows_per_second": 496, "changed": [],
 }  # fmt: skip
 
@@ -23,12 +23,12 @@ RESULT: dict[str, Any] = {
 def test_a_run_is_told_in_a_few_lines() -> None:
     assert result_text(RESULT).splitlines() == [
         "scores  1,234 rows scored, 6 of 1,240 rejected",
-        "month is missing     4 rows",
-        "score is not finite  2 rows",
-        "rejected rows        scores/_mlpack/rejected.jsonl",
-        "time                 2.5 s, 496 rows/s",
-        "shards               3 scored",
-        "run                  abababababababab",
+        "  4 rows: month is missing",
+        "  2 rows: score is not finite",
+        "rejected  .scores.mlpack/published-ab/rejected.jsonl",
+        "time      2.5 s, 496 rows/s",
+        "shards    3 scored",
+        "run       abababababababab",
     ]
 
 
@@ -36,7 +36,7 @@ def test_what_was_taken_over_what_changed_and_a_longer_table_are_told() -> None:
     shards = {"done": 1, "reused": 2, "total": 3}
     text = result_text({**RESULT, "shards": shards, "changed": ["input a.csv changed"], "table_rows": 5000})
     assert "1 scored, 2 taken over from a run that was stopped" in text
-    assert "changed              input a.csv changed" in text
+    assert "changed   input a.csv changed" in text
     assert "1,234 rows scored, the table holds 5,000, 6 of" in text
 
 
