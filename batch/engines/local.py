@@ -36,8 +36,10 @@ class LocalEngine:
         self._ahead: list[Worker] = []
 
     def prepare(self, job: Job) -> None:
-        """Start workers while the plan is being made: they import their libraries meanwhile."""
-        while len(self._ahead) < max((job.workers or len(os.sched_getaffinity(0))) - 1, 1):
+        """Start workers while the plan is being made: they import their libraries meanwhile. One core is the plan's, and
+        how many more workers there is work for, the plan tells."""
+        cores = len(os.sched_getaffinity(0))
+        while len(self._ahead) < max(min(job.workers or cores, cores) - 1, 1):
             self._ahead.append(Worker())
 
     def close(self, but: int = 0) -> None:
