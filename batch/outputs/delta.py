@@ -23,6 +23,7 @@ from mlpack_edge.batch.ledger import RunFolder
 from mlpack_edge.batch.manifest import Manifest
 from mlpack_edge.batch.outputs import record
 from mlpack_edge.batch.outputs.output import (
+    adds,
     child_limits,
     refuse_changed_with_key,
     replaced,
@@ -116,7 +117,7 @@ class DeltaOutput:
             return last
         self.prepare(plan, folder)
         manifest = record.write_record(plan, facts, folder, last, [], collected)
-        add = plan.job.incremental and last is not None
+        add = adds(plan, last)
         if not self._entries():
             with faults(f"{self.work} could not be written"):
                 write_whole(folder.disk, self.work / _CREATING, b"")

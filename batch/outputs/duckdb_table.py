@@ -18,7 +18,14 @@ from mlpack_edge.batch.job import Job
 from mlpack_edge.batch.ledger import RunFolder
 from mlpack_edge.batch.manifest import Manifest, manifest_from_bytes
 from mlpack_edge.batch.outputs import record
-from mlpack_edge.batch.outputs.output import child_limits, refuse_changed_with_key, replaced, shard_files, work_folder
+from mlpack_edge.batch.outputs.output import (
+    adds,
+    child_limits,
+    refuse_changed_with_key,
+    replaced,
+    shard_files,
+    work_folder,
+)
 from mlpack_edge.batch.plan import Plan
 from mlpack_edge.core.errors import BadInput, IoFault
 from mlpack_edge.runtimes.worker import run_isolated
@@ -96,7 +103,7 @@ class DuckdbOutput:
             "parts": [str(path) for path in shard_files(folder, facts)],
             "manifest": manifest.to_bytes().decode(),
             "run_key": plan.run_key,
-            "add": bool(plan.job.incremental and last is not None),
+            "add": adds(plan, last),
             "drop": replaced(plan, last),
             "key": plan.job.key,
         }

@@ -9,7 +9,7 @@ from typing import Any, Protocol
 from mlpack_edge.batch.facts import RunFacts
 from mlpack_edge.batch.job import Job
 from mlpack_edge.batch.ledger import RunFolder
-from mlpack_edge.batch.manifest import Manifest
+from mlpack_edge.batch.manifest import Manifest, stays
 from mlpack_edge.batch.plan import Plan
 from mlpack_edge.core.errors import BadInput
 from mlpack_edge.runtimes.worker import Limits
@@ -96,15 +96,21 @@ def shard_files(folder: RunFolder, facts: RunFacts) -> Sequence[Path]:
     return [folder.shard_folder(shard.index) / part.path for shard in facts.shards for part in shard.parts]
 
 
+def adds(plan: Plan, last: Manifest | None) -> bool:
+    """Whether rows of the table as it stands stay in it; else the table is made anew: no row of an input that is gone, of
+    another model or other options may stand beside those of this run."""
+    return last is not None and bool(stays(plan))
+
+
 def replaced(plan: Plan, last: Manifest | None) -> list[str]:
-    """Names of the inputs whose rows stand in the table and go: they are scored again as a whole."""
-    there = {item.name for item in last.inputs} if last else set()
-    return [item.name for item in plan.inputs if not item.skip and item.name in there]
+    """Names of the inputs whose rows stand in the table and go."""
+    keep = stays(plan)
+    return [item.name for item in last.inputs if item.name not in keep] if last else []
 
 
 def refuse_changed_with_key(plan: Plan, last: Manifest | None, name: str) -> None:
     """Raise BadInput where rows of changed inputs would have to be found in a table that does not say where rows are from."""
-    if plan.job.incremental and plan.job.key and (changed := replaced(plan, last)):
+    if adds(plan, last) and plan.job.key and (changed := replaced(plan, last)):
         raise BadInput(
             f"{changed[0]} has changed since it was scored, and {name} has the column {plan.job.key!r} in place of the "
             "file and row that its rows came from, so they cannot be found again",

@@ -56,6 +56,16 @@ def test_a_run_that_was_killed_after_its_commit_appends_nothing_twice(tmp_path: 
     assert output_of(f"delta::{table}").last() == manifest
 
 
+def test_scores_of_another_model_are_not_left_beside_those_of_this_one(tmp_path: Path) -> None:
+    """Also those of inputs that are gone: everything is scored again, and what cannot be is not kept."""
+    table = tmp_path / "scores"
+    run(_plan(table, [input_file(name, 4) for name in "ab"], incremental=True))
+    manifest, _ = run(_plan(table, [input_file("b", 4)], model="m2", incremental=True))
+    assert _rows(table) == [("b", row, 1) for row in range(4)]
+    assert manifest.rows_out == 4
+    assert set(deltalake.DeltaTable(str(table)).to_pyarrow_table()["model"].to_pylist()) == {"m2"}
+
+
 def test_an_incremental_run_adds_replaces_and_keeps_in_one_commit(tmp_path: Path) -> None:
     table = tmp_path / "scores"
     first, _ = run(_plan(table, [input_file(name, 4) for name in "abc"], incremental=True))

@@ -81,6 +81,24 @@ def test_another_writer_in_the_file_is_noticed_and_the_manifest_asked_again(tmp_
     assert _rows(database, "SELECT count(*) FROM other") == [(100000,)]
 
 
+def test_scores_of_another_model_are_not_left_beside_those_of_this_one(tmp_path: Path) -> None:
+    """Also those of inputs that are gone: everything is scored again, and what cannot be is not kept."""
+    database = tmp_path / "d.duckdb"
+    run(_plan(database, [input_file(name, 4) for name in "ab"], incremental=True))
+    manifest, _ = run(_plan(database, [input_file("b", 4)], model="m2", incremental=True))
+    assert _all(database) == [("b", row, 1) for row in range(4)]
+    assert _rows(database, 'SELECT DISTINCT model FROM "the scores"') == [("m2",)]
+    assert manifest.rows_out == 4
+
+
+def test_with_a_key_another_model_makes_the_whole_table_anew(tmp_path: Path) -> None:
+    database = tmp_path / "d.duckdb"
+    options = {"key": "source_row", "incremental": True}
+    run(_plan(database, [input_file("a", 4)], **options))
+    run(_plan(database, [input_file("b", 4)], model="m2", **options))
+    assert _rows(database, 'SELECT DISTINCT model FROM "the scores"') == [("m2",)]
+
+
 def test_what_mlpack_did_not_write_is_refused_by_name(tmp_path: Path) -> None:
     database = tmp_path / "d.duckdb"
     with duckdb.connect(str(database)) as connection:
@@ -169,9 +187,10 @@ def test_a_key_that_is_not_unique_leaves_the_old_table(tmp_path: Path) -> None:
 
 def test_a_changed_input_cannot_be_replaced_where_rows_have_only_a_key(tmp_path: Path) -> None:
     database = tmp_path / "d.duckdb"
-    run(_plan(database, [input_file("a", 2)], key="source_row", incremental=True))
+    kept = input_file("kept", 0)
+    run(_plan(database, [input_file("a", 2), kept], key="source_row", incremental=True))
     with pytest.raises(BadInput, match="a has changed since it was scored"):
-        run(_plan(database, [input_file("a", 2, version=2)], key="source_row", incremental=True))
+        run(_plan(database, [input_file("a", 2, version=2)], [kept], key="source_row", incremental=True))
 
 
 _CHILD = """
