@@ -11,14 +11,16 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow
+import pyarrow.parquet
 
 from mlpack_edge.batch.contract.contract import contract_from_text
 from mlpack_edge.batch.contract.schema import check_schema
 from mlpack_edge.batch.incremental import Division, divide
+from mlpack_edge.batch.inputs.damage import as_bad_input
 from mlpack_edge.batch.inputs.discover import discover
 from mlpack_edge.batch.inputs.fingerprint import appended_rows
 from mlpack_edge.batch.job import Job, job_from_json
-from mlpack_edge.batch.manifest import Manifest, manifest_from_json
+from mlpack_edge.batch.manifest import Manifest, manifest_from_json, stays
 from mlpack_edge.batch.models import CHALLENGER, deciding_versions, kinds_of_columns, model_file
 from mlpack_edge.batch.pandas_left_out import leave_pandas_out
 from mlpack_edge.batch.plan import Fingerprint, InputFile, ModelFile, Plan, Shard, cut_shards, settings
@@ -39,8 +41,8 @@ def plan_alone(payload: Json, stage: Callable[[str], None]) -> Json:
 def plan_job(payload: Json, stage: Callable[[str], None]) -> Json:
     """payload: {"job", "staging", "contract" (its text), "last" (a manifest's JSON or None)}.
 
-    Gives {"plan", "notes", "division"}. Raises BadInput where the model, an input or the contract cannot be what it
-    should be, CheckFailed where the contract refuses the input's columns.
+    Gives {"plan", "notes"}. Raises BadInput where the model, an input or the contract cannot be what it should be, or rows
+    that stay in the table have other columns; CheckFailed where the contract refuses the input's columns.
     """
     job = job_from_json(payload["job"])
     stage("opening the model")
@@ -49,7 +51,7 @@ def plan_job(payload: Json, stage: Callable[[str], None]) -> Json:
         models.append(model_file(job.challenger, CHALLENGER))
     stage("looking at the input")
     found = discover(job, Path(payload["staging"]), stage, kinds_of_columns(models))
-    reads = _reads(job, models, found.schema, payload["contract"])
+    reads, columns = _columns(job, models, found.schema, payload["contract"])
     notes = list(found.notes)
     files, groups = list(found.files), list(found.groups)
     last = manifest_from_json(payload["last"]) if payload["last"] and not job.fresh else None
@@ -66,12 +68,14 @@ def plan_job(payload: Json, stage: Callable[[str], None]) -> Json:
         models=tuple(models),
         inputs=division.scored,
         kept=division.kept,
-        shards=_shards(division.scored, groups, bool(division.kept)),
+        shards=_shards(division.scored, groups),
         schema=base64.b64encode(found.schema.serialize()).decode(),
         reads=reads,
         contract=payload["contract"],
         versions=deciding_versions({model.format for model in models}),
     )
+    if last is not None:
+        _refuse_other_columns(plan, last, columns)
     return {"plan": plan.to_json(), "notes": notes}
 
 
@@ -90,21 +94,49 @@ def _same_scorer(last: Manifest, models: list[ModelFile], contract: str, job: Jo
     return all(last.identity.get(key) == value for key, value in now.items())
 
 
-def _reads(job: Job, models: list[ModelFile], schema: pyarrow.Schema, contract: str) -> tuple[str, ...]:
-    """The columns that are read, in the order of the input; models, contract and table are tried on its schema."""
+def _columns(
+    job: Job, models: list[ModelFile], schema: pyarrow.Schema, contract: str
+) -> tuple[tuple[str, ...], pyarrow.Schema]:
+    """The columns that are read, in the order of the input, and those of the table; models and contract are tried on them."""
     _refuse_absent(job, schema)
     scorers = [Scorer(model, schema, job.aside) for model in models]
     needed = {name for scorer in scorers for name in scorer.reads} | set(job.aside)
     if job.keep == ("*",):
         needed.update(schema.names)
     outputs = [field for scorer in scorers for field in scorer.output_fields]
-    TableLayout(job, schema, outputs)
+    layout = TableLayout(job, schema, outputs)
     if contract:
         agreed = contract_from_text(contract, job.contract, signature_from_text(models[0].signature))
         check_schema(agreed, schema, outputs)
         _refuse_unkept(job, agreed.unique)
         needed.update(agreed.columns)
-    return tuple(name for name in schema.names if name in needed)
+    return tuple(name for name in schema.names if name in needed), layout.schema
+
+
+def _refuse_other_columns(plan: Plan, last: Manifest, columns: pyarrow.Schema) -> None:
+    """Raise BadInput where the files that stay in a directory have other columns than those that are made now: readers take
+    the types of one file for all. (A database and a Delta table refuse such rows themselves.)"""
+    keep = stays(plan)
+    part = next((part for part in last.parts if part.input in keep), None)
+    if part is None:
+        return
+    path = Path(plan.job.output) / part.path
+    with as_bad_input(f"{path}, which stays in the table, cannot be read"):
+        there = {field.name: str(field.type) for field in pyarrow.parquet.read_schema(path)}
+    stored = (
+        pyarrow.BufferOutputStream()
+    )  # Parquet has no timestamps in seconds, and calls elements of lists by its own name
+    pyarrow.parquet.write_table(columns.empty_table(), stored)
+    as_stored = pyarrow.parquet.read_schema(pyarrow.BufferReader(stored.getvalue()))
+    made = {field.name: str(field.type) for field in as_stored if field.name != plan.job.partition_by}
+    if list(there.items()) == list(made.items()):
+        return
+    odd = next((name for name in made if there.get(name) != made[name]), "")
+    said = f"column {odd!r} is {made[odd]} now, and {there.get(odd, 'not')} there" if odd else "their order is another"
+    raise BadInput(
+        f"the files that stay in {plan.job.output} have other columns than those of this run: {said}",
+        "run once without --incremental, which makes the whole table anew",
+    )
 
 
 def _refuse_absent(job: Job, schema: pyarrow.Schema) -> None:
@@ -131,9 +163,10 @@ def _refuse_unkept(job: Job, unique: tuple[str, ...]) -> None:
             )
 
 
-def _shards(files: tuple[InputFile, ...], groups: list[tuple[int, ...]], kept: bool) -> tuple[Shard, ...]:
-    """The shards; where there is no row at all one empty shard, so that the table is there with its columns."""
+def _shards(files: tuple[InputFile, ...], groups: list[tuple[int, ...]]) -> tuple[Shard, ...]:
+    """The shards; where there is no row at all one empty shard, so that the table is there with its columns. (What stays of an
+    earlier one may have no row either, and no file.)"""
     shards = cut_shards(groups, [item.skip for item in files])
-    if not shards and not kept:
+    if not shards and files:
         return (Shard(0, 0, 0, 0, (), 0),)
     return shards
