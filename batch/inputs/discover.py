@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from mlpack_edge.batch.inputs.opened import Opened, open_file
+from mlpack_edge.batch.inputs.own_output import refuse_own_output
 from mlpack_edge.batch.inputs.partitions import partition_of, typed_partitions
 from mlpack_edge.batch.inputs.schemas import common_schema, with_constants
 from mlpack_edge.batch.inputs.sources import Source, sources
@@ -49,6 +50,7 @@ def discover(job: Job, staging: Path, stage: Report, wanted: Mapping[str, str]) 
     else:
         if not job.inputs:
             raise BadInput("no input is named", "--input GLOB, FILE.duckdb::TABLE or a URL; or --sql QUERY")
+        refuse_own_output(job)
         items, partitions = [], []
         for source in _local(sources(job.inputs), folder, stage):
             items.append(_opened(source, job, folder, stage, wanted))
