@@ -97,7 +97,13 @@ def _same_scorer(last: Manifest, models: list[ModelFile], contract: str, job: Jo
 def _columns(
     job: Job, models: list[ModelFile], schema: pyarrow.Schema, contract: str
 ) -> tuple[tuple[str, ...], pyarrow.Schema]:
-    """The columns that are read, in the order of the input, and those of the table; models and contract are tried on them."""
+    """The columns that are read, in the order of the input, and those of the table; models and contract are tried on them.
+
+    The contract comes first: columns that are not as agreed break it (exit code 3), whether the model takes them or not.
+    """
+    agreed = contract_from_text(contract, job.contract, signature_from_text(models[0].signature)) if contract else None
+    if agreed is not None:
+        check_schema(agreed, schema)
     _refuse_absent(job, schema)
     scorers = [Scorer(model, schema, job.aside) for model in models]
     needed = {name for scorer in scorers for name in scorer.reads} | set(job.aside)
@@ -105,8 +111,7 @@ def _columns(
         needed.update(schema.names)
     outputs = [field for scorer in scorers for field in scorer.output_fields]
     layout = TableLayout(job, schema, outputs)
-    if contract:
-        agreed = contract_from_text(contract, job.contract, signature_from_text(models[0].signature))
+    if agreed is not None:
         check_schema(agreed, schema, outputs)
         _refuse_unkept(job, agreed.unique)
         needed.update(agreed.columns)
@@ -142,10 +147,10 @@ def _refuse_other_columns(plan: Plan, last: Manifest, columns: pyarrow.Schema) -
 def _refuse_absent(job: Job, schema: pyarrow.Schema) -> None:
     """Raise BadInput where an option names a column that the input has not."""
     for option, names in (
+        ("--label", (job.label,)),  # first: it is kept as well
         ("--keep", job.keep if job.keep != ("*",) else ()),
         ("--key", (job.key,)),
         ("--partition-by", (job.partition_by,)),
-        ("--label", (job.label,)),
     ):
         for name in filter(None, names):
             if name not in schema.names:

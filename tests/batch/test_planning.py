@@ -16,7 +16,7 @@ from mlpack_edge.batch.facts import ShardFacts
 from mlpack_edge.batch.job import Job
 from mlpack_edge.batch.result import RunResult
 from mlpack_edge.batch.run import run_job
-from mlpack_edge.core.errors import BadInput
+from mlpack_edge.core.errors import BadInput, CheckFailed
 from tests.cli.score_jobs import write_model
 
 
@@ -81,3 +81,22 @@ def test_a_table_keeps_its_columns_where_all_its_inputs_became_empty(tmp_path: P
     assert _run(tmp_path).table_rows == 0
     table = pyarrow.dataset.dataset(tmp_path / "out").to_table()
     assert (table.num_rows, table.column_names) == (0, ["source_file", "source_row", "score"])
+
+
+@pytest.mark.parametrize("damage", [{"b": pa.array(["1", "2"])}, None])
+def test_columns_that_are_not_as_agreed_break_the_contract_also_where_the_model_refuses_them(
+    damage: dict[str, pa.Array] | None, tmp_path: Path
+) -> None:
+    """The exit code is then 3, at which somebody looks, and not that of a fault that may pass."""
+    write_model(tmp_path / "m.onnx")
+    (tmp_path / "c.toml").write_text('schema = 1\n[columns.b]\ntype = "number"\n')
+    pq.write_table(pa.table({"a": pa.array([1.0, 2.0], pa.float32()), **(damage or {})}), tmp_path / "1.parquet")
+    with pytest.raises(CheckFailed, match=r"the column 'b' (holds string|is missing)"):
+        _run(tmp_path, contract=str(tmp_path / "c.toml"))
+
+
+def test_a_label_that_is_not_there_is_named_as_the_option_that_asked_for_it(tmp_path: Path) -> None:
+    write_model(tmp_path / "m.onnx")
+    _write(tmp_path / "1.parquet", 2)
+    with pytest.raises(BadInput, match="--label: the input has no column 'truth'"):
+        _run(tmp_path, label="truth")
