@@ -11,7 +11,7 @@ from mlpack_edge.batch.plan import ModelFile
 from mlpack_edge.core.artifact import sha256_of_file
 from mlpack_edge.core.errors import BadInput
 from mlpack_edge.core.files import io_fault
-from mlpack_edge.core.signature import Signature, signature_from_text
+from mlpack_edge.core.signature import Column, Signature, signature_from_text
 from mlpack_edge.runtimes.recognise.sniff import sniff
 
 CHALLENGER = "challenger_"
@@ -42,9 +42,16 @@ def kinds_of_columns(models: Iterable[ModelFile]) -> dict[str, str]:
     for model in models:
         signature = signature_from_text(model.signature)
         dtypes = {spec.name: spec.dtype for spec in signature.inputs}
-        columns = {column.name: dtypes[column.input] for column in signature.columns} or dtypes
-        kinds |= {name: "text" if dtype == "string" else "number" for name, dtype in columns.items()}
+        columns = {column.name: _kind(dtypes[column.input], column) for column in signature.columns}
+        kinds |= columns or {name: _kind(dtype, None) for name, dtype in dtypes.items()}
     return kinds
+
+
+def _kind(dtype: str, known: Column | None) -> str:
+    """ "text" also where the model takes whole numbers that stand for texts (TFLite has no texts)."""
+    from mlpack_edge.batch.scoring.columns import takes_text  # loads Arrow, which a run with nothing to do needs not
+
+    return "text" if takes_text(dtype, known) else "number"
 
 
 def deciding_versions(formats: set[str]) -> tuple[tuple[str, str], ...]:

@@ -98,10 +98,14 @@ def _fed(spec: TensorSpec, signature: Signature, schema: pa.Schema, aside: Colle
     return Fed(spec, width, tuple(_cell(name, spec, item) for name, item in zip(rest, named, strict=True)))
 
 
-def _cell(name: str, spec: TensorSpec, known: Column | None) -> Cell:
+def takes_text(dtype: str, known: Column | None) -> bool:
+    """Whether a column that feeds an input of `dtype` holds texts: as they are, or as the codes of known categories."""
     texts = known is not None and any(isinstance(category, str) for category in known.categories)
-    text = spec.dtype == "string" or (texts and np.dtype(spec.dtype).kind in "iu")
-    return Cell(name, known is not None and known.missing, text, known)
+    return dtype == "string" or (texts and np.dtype(dtype).kind in "iu")
+
+
+def _cell(name: str, spec: TensorSpec, known: Column | None) -> Cell:
+    return Cell(name, known is not None and known.missing, takes_text(spec.dtype, known), known)
 
 
 def _whole(spec: TensorSpec, named: Sequence[Column]) -> Cell:
