@@ -158,5 +158,10 @@ class _Tap(io.RawIOBase):
 
 @contextmanager
 def _faults(name: str) -> Iterator[None]:
-    with as_bad_input(f"{name} cannot be read as CSV", _HINT):
-        yield
+    try:
+        with as_bad_input(f"{name} cannot be read as CSV", _HINT):
+            yield
+    except BadInput as fault:
+        if "invalid UTF8" not in fault.why:
+            raise
+        raise BadInput(f"{name} is not UTF-8", "write it again as UTF-8", why=fault.why) from fault

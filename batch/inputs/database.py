@@ -21,9 +21,13 @@ from mlpack_edge.batch.inputs.staging import Staging, write_rows
 from mlpack_edge.batch.job import Job
 from mlpack_edge.batch.plan import Fingerprint
 from mlpack_edge.core.errors import BadInput
+from mlpack_edge.core.files import io_fault
 
 Report = Callable[[str], None]
 SQL_NAME = "sql"
+#: Of a database file: eight bytes of a checksum, then this (DuckDB's MainHeader).
+_MAGIC, _MAGIC_AT = b"DUCK", 8
+_SQLITE = b"SQLite format 3\0"  # DuckDB opens it where its extension is installed
 _BATCH = 1 << 15
 _LEAST, _MOST = 128_000_000, 2_000_000_000
 
@@ -87,8 +91,8 @@ def _connection(name: str, database: Path | None, job: Job, staging: Staging) ->
 
     One thread: rows and groups then come in the same order each time.
     """
-    if database is not None and not database.is_file():
-        raise BadInput(f"there is no database file {database}", f"--input FILE.duckdb{TABLE_MARK}TABLE")
+    if database is not None:
+        _refuse_other_files(database)
     config = {
         "threads": 1,
         "memory_limit": f"{min(max((job.memory or 0) // 4, _LEAST), _MOST)}B",
@@ -108,6 +112,20 @@ def _connection(name: str, database: Path | None, job: Job, staging: Staging) ->
     finally:
         if connection is not None:
             connection.close()
+
+
+def _refuse_other_files(database: Path) -> None:
+    """Raise BadInput or IoFault for what is no database: DuckDB's own words for a CSV file say nothing of it."""
+    hint = f"--input FILE.duckdb{TABLE_MARK}TABLE"
+    if not database.is_file():
+        raise BadInput(f"there is no database file {database}", hint)
+    try:
+        with database.open("rb") as stream:
+            head = stream.read(_MAGIC_AT + len(_MAGIC))
+    except OSError as fault:
+        raise io_fault(fault, f"{database} could not be read") from fault
+    if head[_MAGIC_AT:] != _MAGIC and not (head and _SQLITE.startswith(head)):
+        raise BadInput(f"{database} is no database of DuckDB", hint)
 
 
 def _refused(name: str, fault: BaseException) -> BadInput:

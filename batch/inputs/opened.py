@@ -15,6 +15,8 @@ from mlpack_edge.core.errors import BadInput
 from mlpack_edge.core.files import io_fault
 
 Report = Callable[[str], None]
+#: What begins each message of an Arrow stream (Arrow Columnar Format, Encapsulated message format).
+_CONTINUATION = b"\xff\xff\xff\xff"
 HINT = "inputs are .parquet, .arrow, .feather, .csv and .jsonl files (the last two also as .gz), FILE.duckdb::TABLE, or URLs"
 
 
@@ -75,6 +77,11 @@ def format_of(name: str, path: Path) -> str:
     if not head:
         raise BadInput(f"{name} is an empty file: it holds not even the names of columns", HINT)
     form = format_of_name(name)
+    if form == "arrow" and head.startswith(_CONTINUATION):
+        raise BadInput(
+            f"{name} is a stream of Arrow's, which has no index of its batches",
+            "write it as a file (pyarrow.ipc.new_file), or as Parquet",
+        )
     if form in ("parquet", "arrow"):
         raise BadInput(
             f"{name} is no {form.capitalize()} file, whatever its name says", "make it again from its source"

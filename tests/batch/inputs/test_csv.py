@@ -117,7 +117,7 @@ def test_the_forms_that_csv_comes_in(tmp_path: Path, text: str, expected: dict[s
         (b"n,t\n1,a\n2\n", "Row #3: Expected 2 columns, got 1"),
         (b"n,t\n1,a,b\n", "Expected 2 columns, got 3"),
         (b'n,t\n1,a\n2,"cut o', "a quote is opened and never closed, or the file is cut off"),
-        (b"n,t\n1,\xff\xfe\n", "invalid UTF8"),
+        (b"n,t\n1,\xff\xfe\n", "is not UTF-8"),
         ("n,t\n1,a\n".encode("utf-16"), "UTF-16"),
         (b"n,n\n1,2\n", "two columns are named 'n'"),
         (b"\n\n", "not even the names of columns"),

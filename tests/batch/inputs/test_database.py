@@ -121,7 +121,7 @@ def test_what_is_not_there_is_refused_by_name(tmp_path: Path, database: Path) ->
         find(tmp_path / "staging", f"{database}::absent")
     assert caught.value.hint == "it has: empty, my schema.Größe 1, t, v"
     (tmp_path / "no.duckdb").write_bytes(b"x" * 10_000)
-    with pytest.raises(BadInput, match=r"DuckDB cannot read .*no\.duckdb::t"):
+    with pytest.raises(BadInput, match=r"no\.duckdb is no database of DuckDB"):
         find(tmp_path / "staging", tmp_path / "no.duckdb::t")
     with pytest.raises(BadInput, match="at most one database"):
         find(tmp_path / "staging", database, tmp_path / "other.duckdb", sql="SELECT 1")
@@ -163,3 +163,10 @@ def test_memory_does_not_follow_the_number_of_rows(tmp_path: Path) -> None:
     )  # fmt: skip
     assert int(done.stdout) < 400, done.stdout
     assert not list(tmp_path.glob(".spill*"))
+
+
+def test_a_file_that_is_no_database_is_called_so(tmp_path: Path) -> None:
+    other = tmp_path / "t.csv"
+    other.write_text("a,b\n1,2\n3,4\n")
+    with pytest.raises(BadInput, match=r"t\.csv is no database of DuckDB"):
+        find(tmp_path / "staging", f"{other}::t")

@@ -222,3 +222,11 @@ def test_two_thousand_columns_in_twenty_files_are_a_matter_of_footers(tmp_path: 
     assert time.process_time() - begin < 5
     assert len(found.schema) == 2000 and len(found.files) == 20
     assert read(found, ["c1999", "c0"]).shape == (40, 2)
+
+
+def test_a_stream_of_arrow_is_called_one(tmp_path: Path) -> None:
+    table = pa.table({"a": [1, 2]})
+    with pa.OSFile(str(tmp_path / "t.arrow"), "wb") as sink, pa.ipc.new_stream(sink, table.schema) as writer:
+        writer.write_table(table)
+    with pytest.raises(BadInput, match=r"t\.arrow is a stream of Arrow's"):
+        find(tmp_path / "staging", tmp_path / "t.arrow")
