@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import json
 import math
-import os
 import shutil
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -28,26 +27,16 @@ from mlpack_edge.batch.row_budget import rows_that_may_fail
 from mlpack_edge.batch.row_faults import refuse_lack_of_memory, score_rows
 from mlpack_edge.batch.scoring.findings import Finding, Findings, merge
 from mlpack_edge.batch.scoring.scorer import Scorer
+from mlpack_edge.batch.shard_folder import FACTS, draft_folder, shard_folder
 from mlpack_edge.batch.shard_table import TableLayout
 from mlpack_edge.batch.shard_writer import ShardWriter, part_of, row_width
 from mlpack_edge.core.errors import BadInput, CheckFailed
 from mlpack_edge.core.files import io_fault
 
-FACTS = "facts.json"
 #: Bytes that the rows read at once may take in memory.
 _READ_BYTES = 24 << 20
 
 Mask = NDArray[np.bool_]
-
-
-def shard_folder(folder: Path, index: int) -> Path:
-    """Where a finished shard lies."""
-    return folder / f"{index:05d}"
-
-
-def draft_folder(folder: Path, index: int) -> Path:
-    """Where this process writes a shard."""
-    return folder / f".{index:05d}.{os.getpid()}.tmp"
 
 
 class _Checker(Protocol):

@@ -16,8 +16,8 @@ from dataclasses import replace
 from pathlib import Path
 
 from mlpack_edge.batch.engines.engine import Listener
-from mlpack_edge.batch.engines.shard_task import facts_of
 from mlpack_edge.batch.plan import Plan, Shard
+from mlpack_edge.batch.shard_folder import facts_of
 from mlpack_edge.core.errors import Interrupted, WorkerFault
 from mlpack_edge.runtimes.worker import Limits, run_isolated
 

@@ -7,7 +7,6 @@ of its own.
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import json
 import resource
@@ -19,7 +18,8 @@ from pathlib import Path
 
 from mlpack_edge.batch.facts import ShardFacts, facts_from_json
 from mlpack_edge.batch.plan import Plan, Shard, plan_from_json
-from mlpack_edge.batch.shard_job import FACTS, ShardJob, shard_folder
+from mlpack_edge.batch.shard_folder import FACTS, shard_folder
+from mlpack_edge.batch.shard_job import ShardJob
 from mlpack_edge.core.errors import MlpackError, WorkerFault, error_from_json
 from mlpack_edge.runtimes.worker import WorkerBug
 
@@ -72,13 +72,6 @@ def adopt(scratch: Path, folder: Path, index: int, note: Callable[[str], None]) 
         shutil.rmtree(final)
     made.rename(final)
     shutil.rmtree(scratch)
-
-
-def facts_of(folder: Path, index: int) -> ShardFacts | None:
-    """The facts of a shard that lies complete in `folder`, or None."""
-    with contextlib.suppress(FileNotFoundError):
-        return facts_from_json(json.loads((shard_folder(folder, index) / FACTS).read_text(encoding="utf-8")))
-    return None
 
 
 def _open(plan_text: str, isolated: bool) -> tuple[Plan, ShardJob | None]:

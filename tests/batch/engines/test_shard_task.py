@@ -10,8 +10,9 @@ import numpy as np
 import pytest
 
 from mlpack_edge.batch.engines.local import LocalEngine
-from mlpack_edge.batch.engines.shard_task import SHARDS, adopt, facts_of, run_task
+from mlpack_edge.batch.engines.shard_task import SHARDS, adopt, run_task
 from mlpack_edge.batch.plan import Plan
+from mlpack_edge.batch.shard_folder import facts_of
 from mlpack_edge.core.errors import BadInput, WorkerFault
 from tests.batch.graphs import linear, negated, write_rows
 from tests.batch.plans import Heard, plan_of
