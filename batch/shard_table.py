@@ -18,7 +18,8 @@ _SOURCE = pyarrow.dictionary(pyarrow.int32(), pyarrow.string())
 class TableLayout:
     """Columns in their order: what names a row, the kept columns, the outputs; and the partition's, which names folders.
 
-    schema: of the input. outputs: fields of the models' outputs. Raises BadInput where two columns would have one name.
+    schema: of the input. outputs: fields of the models' outputs. Raises BadInput where two columns would have one name, or
+    names that the output takes for one.
     """
 
     def __init__(self, job: Job, schema: pyarrow.Schema, outputs: Sequence[pyarrow.Field]) -> None:
@@ -29,6 +30,8 @@ class TableLayout:
         kept = [_field(schema, name) for name in dict.fromkeys(names) if name != job.key]
         fields = [*keys, *kept, *(field.remove_metadata() for field in outputs)]
         _refuse_clash(fields, keys, kept)
+        if "::" in job.output:
+            _refuse_same_in_sql(job.output, [field.name for field in fields])
         if job.partition_by and job.partition_by not in {field.name for field in fields}:
             fields.append(_field(schema, job.partition_by))
         self.schema = pyarrow.schema(fields)
@@ -58,6 +61,18 @@ class TableLayout:
 def _field(schema: pyarrow.Schema, name: str) -> pyarrow.Field:
     """A column of the input without the notes that other programs left on it."""
     return schema.field(name).remove_metadata()
+
+
+def _refuse_same_in_sql(output: str, names: Sequence[str]) -> None:
+    """DuckDB and Delta compare names without regard to case."""
+    seen: dict[str, str] = {}
+    for name in names:
+        other = seen.setdefault(name.lower(), name)
+        if other != name:
+            raise BadInput(
+                f"the table would have the columns {other!r} and {name!r}, which {output} does not tell apart",
+                f"leave one of them out of --keep, or rename it: --sql 'SELECT {name} AS ..., ... FROM ...'",
+            )
 
 
 def _refuse_clash(fields: list[pyarrow.Field], keys: list[pyarrow.Field], kept: list[pyarrow.Field]) -> None:
