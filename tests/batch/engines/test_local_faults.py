@@ -234,7 +234,7 @@ def test_workers_started_ahead_are_used_or_ended(tmp_path: Path, shards: Path) -
     engine = LocalEngine()
     engine.prepare(plan.job)
     ahead = children()
-    assert len(ahead) == 3
+    assert len(ahead) == max(min(3, len(os.sched_getaffinity(0))) - 1, 1), "a core is left for the planning"
     seen: set[int] = set()
 
     class Watching(Heard):
@@ -243,8 +243,7 @@ def test_workers_started_ahead_are_used_or_ended(tmp_path: Path, shards: Path) -
             seen.update(children())
 
     engine.run(plan, plan.shards[:2], shards, Watching())
-    assert len(seen) == 2
-    assert seen < ahead
+    assert ahead <= seen
     assert children() == set()
     engine.prepare(plan.job)
     engine.close()
