@@ -107,5 +107,7 @@ def refuse_key(found: Findings, key: str) -> None:
         said.append(f"it is NULL in {found.nulls:,} rows")
     raise CheckFailed(
         f"the key column {key!r} does not name every row once: {'; '.join(said)}",
-        "name another --key, or leave it out: rows are then named by their file and number", **asdict(found),
+        "name another --key, or leave it out: rows are then named by their file and number; where an input of an --incremental "
+        "table was renamed, run once with --fresh",
+        **asdict(found),
     )  # fmt: skip

@@ -100,3 +100,14 @@ def test_a_label_that_is_not_there_is_named_as_the_option_that_asked_for_it(tmp_
     _write(tmp_path / "1.parquet", 2)
     with pytest.raises(BadInput, match="--label: the input has no column 'truth'"):
         _run(tmp_path, label="truth")
+
+
+def test_a_renamed_input_is_a_new_one_and_the_refusal_says_how_to_go_on(tmp_path: Path) -> None:
+    write_model(tmp_path / "m.onnx")
+    _write(tmp_path / "1.parquet", 2, k=pa.array([1, 2]))
+    _run(tmp_path, key="k")
+    (tmp_path / "1.parquet").rename(tmp_path / "2.parquet")
+    with pytest.raises(CheckFailed, match="does not name every row once") as fault:
+        _run(tmp_path, key="k")
+    assert "was renamed, run once with --fresh" in fault.value.hint
+    assert _run(tmp_path, key="k", fresh=True).table_rows == 2
