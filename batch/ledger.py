@@ -34,6 +34,7 @@ from mlpack_edge.core.artifact import sha256_of_file
 from mlpack_edge.core.errors import IoFault
 
 if TYPE_CHECKING:
+    from mlpack_edge.batch.manifest import Manifest
     from mlpack_edge.batch.outputs.output import Output
 
 Json = dict[str, Any]
@@ -200,6 +201,22 @@ class RunFolder:
             for entry in sorted(self.shards_path.iterdir()):
                 if not _SHARD.fullmatch(entry.name):
                     remove_tree(self.disk, entry)
+
+
+def finish_killed(output: Output, last: Manifest) -> None:
+    """Remove what a run left that was killed between publishing and cleaning; `last` is its table. What other runs left stays.
+
+    Nothing is said where that cannot be done (another run is at work, the folder is read-only): it does no harm there.
+    """
+    left = output.work / f"run-{last.run_key[:16]}"
+    if not left.exists():
+        return
+    with contextlib.suppress(IoFault), RunFolder.open(output) as folder:
+        folder.lock()
+        with faults(f"{left} could not be removed"):
+            remove_tree(folder.disk, left)
+            if not any(output.work.glob("run-*")):
+                remove_tree(folder.disk, output.work / "staging")
 
 
 class _Syncing:

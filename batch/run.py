@@ -22,7 +22,7 @@ from mlpack_edge.batch.gathered import merged
 from mlpack_edge.batch.inputs.fingerprint import unchanged
 from mlpack_edge.batch.job import Job
 from mlpack_edge.batch.judging import Budget, Spending, refuse_broken_rules
-from mlpack_edge.batch.ledger import Begun, RunFolder
+from mlpack_edge.batch.ledger import Begun, RunFolder, finish_killed
 from mlpack_edge.batch.manifest import Manifest
 from mlpack_edge.batch.outputs.output import Output, child_limits, output_of
 from mlpack_edge.batch.plan import InputFile, Plan, changes, plan_from_json
@@ -56,6 +56,7 @@ def run_job(job: Job, listener: RunListener, clock: Clock) -> RunResult:
     output.refuse(job)
     last = output.last()
     if last is not None and is_done(job, text, last):
+        finish_killed(output, last)
         return _nothing_to_do(output, last, began)
     with RunFolder.open(output) as folder, _prepared(engine, job):
         folder.lock(time.time)
