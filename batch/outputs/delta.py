@@ -28,6 +28,7 @@ from mlpack_edge.batch.outputs.output import (
     refuse_changed_with_key,
     replaced,
     shard_files,
+    unique_columns,
     work_folder,
 )
 from mlpack_edge.batch.plan import Plan
@@ -132,6 +133,7 @@ class DeltaOutput:
                 "whole": [item.name for item in plan.inputs if not item.skip],
                 "grown": [[item.name, item.skip] for item in plan.inputs if item.skip],
                 "key": plan.job.key,
+                "unique": unique_columns(plan) if add else [],
                 "memory": plan.job.memory,
                 "spill": str(folder.run / "spill"),
             },

@@ -19,7 +19,8 @@ import pyarrow.parquet
 from mlpack_edge.batch.outputs.duckdb_session import connected, literal_paths, plain_allocator
 from mlpack_edge.batch.outputs.duckdb_session import name as quoted
 from mlpack_edge.batch.shard_table import SOURCE_FILE, SOURCE_ROW
-from mlpack_edge.batch.uniqueness import Findings, refuse_key, repeated
+from mlpack_edge.batch.uniqueness import repeated
+from mlpack_edge.batch.watching import refuse_repeated
 from mlpack_edge.core.errors import BadInput, IoFault
 
 Json = dict[str, Any]
@@ -39,12 +40,13 @@ _WIDER = {
 def commit(payload: Json, stage: Callable[[str], None]) -> Json:
     """Replace the table, or add to it: rows of the inputs `drop` go in the same commit.
 
-    Raises BadInput for a column that Delta cannot hold, CheckFailed where the key is not unique, IoFault.
+    Raises BadInput for a column that Delta cannot hold, CheckFailed where the key (or what the contract calls so) is not
+    unique, IoFault.
     """
     stage("writing the Delta table")
     plain_allocator()
     directory = payload["directory"]
-    if payload["key"]:
+    if payload["key"] or payload["unique"]:
         _refuse_repeated(payload)
     options: Json = {"mode": "overwrite", "schema_mode": "overwrite"}
     if payload["add"]:
@@ -124,15 +126,19 @@ def _text(value: str) -> str:
 
 
 def _refuse_repeated(payload: Json) -> None:
-    """The key must be unique in the table as it will be."""
-    files = list(payload["parts"])
-    if payload["add"]:
-        files += deltalake.DeltaTable(payload["directory"]).file_uris()
-    if not files:
+    """The key, and what the contract calls unique, must be so in the table as it will be."""
+    standing = deltalake.DeltaTable(payload["directory"]).file_uris() if payload["add"] else []
+    pieces = [(payload["parts"], "true"), (standing, f"NOT ({_predicate(payload)})" if payload["drop"] else "true")]
+    pieces = [(literal_paths(files), condition) for files, condition in pieces if files]
+    if not pieces:
         return
     spill = Path(payload["spill"])
     spill.mkdir(exist_ok=True)
     with connected(None, payload["memory"], spill) as connection:
-        source = f"(SELECT {quoted(payload['key'])} FROM read_parquet(?, hive_partitioning = false))"
-        found = repeated(connection, source, [literal_paths(files)], [payload["key"]])
-    refuse_key(Findings(**found), payload["key"])
+        for column in filter(None, [payload["key"], *payload["unique"]]):
+            selects = [
+                f"SELECT {quoted(column)} FROM read_parquet(?, hive_partitioning = false) WHERE {condition}"
+                for _, condition in pieces
+            ]
+            found = repeated(connection, f"({' UNION ALL '.join(selects)})", [files for files, _ in pieces], [column])
+            refuse_repeated(found, column, is_key=column == payload["key"])

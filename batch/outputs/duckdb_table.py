@@ -24,6 +24,7 @@ from mlpack_edge.batch.outputs.output import (
     refuse_changed_with_key,
     replaced,
     shard_files,
+    unique_columns,
     work_folder,
 )
 from mlpack_edge.batch.plan import Plan
@@ -106,6 +107,7 @@ class DuckdbOutput:
             "add": adds(plan, last),
             "drop": replaced(plan, last),
             "key": plan.job.key,
+            "unique": unique_columns(plan) if adds(plan, last) else [],
         }
         self._ask("publish", payload, plan.job.memory, folder.run)
         with faults(f"{self.path} could not be synced"):

@@ -15,6 +15,7 @@ from mlpack_edge.batch.outputs.duckdb_session import connected, literal_paths, n
 from mlpack_edge.batch.outputs.duckdb_table import RUNS
 from mlpack_edge.batch.shard_table import SOURCE_FILE
 from mlpack_edge.batch.uniqueness import Findings, refuse_key, repeated
+from mlpack_edge.batch.watching import refuse_repeated
 from mlpack_edge.core.errors import BadInput, OutputExists
 
 Json = dict[str, Any]
@@ -33,7 +34,7 @@ def state(payload: Json, stage: Callable[[str], None]) -> Json:
 
 
 def publish(payload: Json, stage: Callable[[str], None]) -> Json:
-    """Everything in one transaction. Raises CheckFailed where the key column is not unique."""
+    """Everything in one transaction. Raises CheckFailed where the key, or a column that the contract calls unique, is not."""
     stage(f"writing {payload['table']}")
     plain_allocator()
     spill = Path(payload["spill"])
@@ -58,6 +59,8 @@ def publish(payload: Json, stage: Callable[[str], None]) -> Json:
                 connection.execute(f"INSERT INTO {table} SELECT {chosen} FROM {source}", [paths])
         if payload["key"]:
             refuse_key(Findings(**repeated(connection, table, [], [payload["key"]])), payload["key"])
+        for column in payload["unique"]:
+            refuse_repeated(repeated(connection, table, [], [column]), column, is_key=False)
         columns = ", ".join(f"{column} {kind}" for column, kind in _COLUMNS)
         connection.execute(f"CREATE TABLE IF NOT EXISTS {runs}({columns})")
         connection.execute(f"DELETE FROM {runs} WHERE table_name = ?", [payload["table"]])

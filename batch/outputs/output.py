@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
+from mlpack_edge.batch.contract.contract import contract_of_plan
 from mlpack_edge.batch.facts import RunFacts
 from mlpack_edge.batch.job import Job
 from mlpack_edge.batch.ledger import RunFolder
@@ -106,6 +107,12 @@ def replaced(plan: Plan, last: Manifest | None) -> list[str]:
     """Names of the inputs whose rows stand in the table and go."""
     keep = stays(plan)
     return [item.name for item in last.inputs if item.name not in keep] if last else []
+
+
+def unique_columns(plan: Plan) -> list[str]:
+    """What the contract calls unique: where rows stay in a table, it is looked at in the table as it will be."""
+    contract = contract_of_plan(plan)
+    return list(contract.unique) if contract else []
 
 
 def refuse_changed_with_key(plan: Plan, last: Manifest | None, name: str) -> None:

@@ -20,7 +20,7 @@ def test_two_columns_of_one_name_are_refused() -> None:
 
 @pytest.mark.parametrize("output", ["d.duckdb::t", "delta::d"])
 def test_a_database_does_not_tell_k_from_capital_k(output: str) -> None:
-    with pytest.raises(BadInput, match="'k' and 'K', which .* does not tell apart"):
+    with pytest.raises(BadInput, match=r"'k' and 'K', which .* does not tell apart"):
         TableLayout(Job("m", ("x",), output, keep=("k", "K")), _SCHEMA, _SCORE)
 
 

@@ -19,7 +19,9 @@ from mlpack_edge.batch.ledger import RunFolder
 from mlpack_edge.batch.manifest import Manifest
 from mlpack_edge.batch.outputs.output import Output, output_of
 from mlpack_edge.batch.plan import Fingerprint, InputFile, ModelFile, Plan, Shard
+from mlpack_edge.core.signature import Signature, TensorSpec
 
+SIGNATURE = Signature((TensorSpec("x", "float32", ("batch", 1)),), (TensorSpec("score", "float32", ("batch", 2)),))
 SCHEMA = pa.schema([("x", pa.float32())])
 
 
@@ -29,8 +31,9 @@ def input_file(name: str, rows: int = 4, version: int = 1, skip: int = 0) -> Inp
 
 
 def plan_of(
-    output: str, inputs: Sequence[InputFile], kept: Sequence[InputFile] = (), model: str = "m1", **options: Any
-) -> Plan:
+    output: str, inputs: Sequence[InputFile], kept: Sequence[InputFile] = (), model: str = "m1", contract_text: str = "",
+    **options: Any,
+) -> Plan:  # fmt: skip
     """A plan of two rows a shard."""
     shards: list[Shard] = []
     for number, item in enumerate(inputs):
@@ -40,13 +43,13 @@ def plan_of(
         shards = [Shard(0, 0, 0, 0, (), 0)]
     return Plan(
         job=Job(model="m.onnx", inputs=("in/*",), output=output, **options),
-        models=(ModelFile("m.onnx", "onnx", model),),
+        models=(ModelFile("m.onnx", "onnx", model, signature=SIGNATURE.dumps()),),
         inputs=tuple(inputs),
         kept=tuple(kept),
         shards=tuple(shards),
         schema=base64.b64encode(SCHEMA.serialize()).decode(),
         reads=("x",),
-        contract="",
+        contract=contract_text,
         versions=(("onnxruntime", "1"),),
     )
 

@@ -66,6 +66,21 @@ def test_scores_of_another_model_are_not_left_beside_those_of_this_one(tmp_path:
     assert set(deltalake.DeltaTable(str(table)).to_pyarrow_table()["model"].to_pylist()) == {"m2"}
 
 
+def test_a_column_that_the_contract_calls_unique_is_so_in_the_whole_table(tmp_path: Path) -> None:
+    """Not only among the rows that are added; rows that go in the same run do not count."""
+    table = tmp_path / "scores"
+    options: dict[str, Any] = {
+        "incremental": True,
+        "contract_text": "schema = 1\n[columns.source_row]\nunique = true\n",
+    }
+    kept = input_file("kept", 0)
+    run(_plan(table, [input_file("a", 2), kept], **options))
+    run(_plan(table, [input_file("a", 2, version=2)], [kept], **options))
+    with pytest.raises(CheckFailed, match="'source_row' is unique; 2 values stand in several rows"):
+        run(_plan(table, [input_file("b", 2)], [kept, input_file("a", 2, version=2)], **options))
+    assert _rows(table) == [("a", row, 2) for row in range(2)]
+
+
 def test_an_incremental_run_adds_replaces_and_keeps_in_one_commit(tmp_path: Path) -> None:
     table = tmp_path / "scores"
     first, _ = run(_plan(table, [input_file(name, 4) for name in "abc"], incremental=True))

@@ -99,6 +99,21 @@ def test_with_a_key_another_model_makes_the_whole_table_anew(tmp_path: Path) -> 
     assert _rows(database, 'SELECT DISTINCT model FROM "the scores"') == [("m2",)]
 
 
+def test_a_column_that_the_contract_calls_unique_is_so_in_the_whole_table(tmp_path: Path) -> None:
+    """Not only among the rows that are added; rows that go in the same run do not count."""
+    table = tmp_path / "d.duckdb"
+    options: dict[str, Any] = {
+        "incremental": True,
+        "contract_text": "schema = 1\n[columns.source_row]\nunique = true\n",
+    }
+    kept = input_file("kept", 0)
+    run(_plan(table, [input_file("a", 2), kept], **options))
+    run(_plan(table, [input_file("a", 2, version=2)], [kept], **options))
+    with pytest.raises(CheckFailed, match="'source_row' is unique; 2 values stand in several rows"):
+        run(_plan(table, [input_file("b", 2)], [kept, input_file("a", 2, version=2)], **options))
+    assert _all(table) == [("a", row, 2) for row in range(2)]
+
+
 def test_what_mlpack_did_not_write_is_refused_by_name(tmp_path: Path) -> None:
     database = tmp_path / "d.duckdb"
     with duckdb.connect(str(database)) as connection:
@@ -213,7 +228,7 @@ def test_killed_at_any_moment_of_the_transaction_the_table_is_the_old_one_or_the
     payload = {
         "database": str(database), "schema": "main", "table": "the scores", "wait": 5, "memory": None,
         "spill": str(tmp_path / "spill"), "parts": [str(part)] * 20, "manifest": "{}", "run_key": "k", "add": False,
-        "drop": [], "key": "",
+        "drop": [], "key": "", "unique": [],
     }  # fmt: skip
 
     def publication() -> subprocess.Popen[bytes]:
