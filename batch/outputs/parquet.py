@@ -6,7 +6,10 @@ is not there, and never a mixture. A table is mlpack's where a record (outputs/r
 
 The order in which things reach the disk (each step is synced before the next begins): the shards; the new directory, whose
 parts are second names of the shards' files; its record; the rename, or the exchange with the old directory; then the
-old one and its record are removed. A power cut leaves the old or the new table, and the next run removes the rest.
+old one is set aside and its record removed. A power cut leaves the old or the new table, and the next run removes the rest.
+
+A directory that was replaced stays whole in the run's folder until the next run has its plan: a reader that opened it under
+its old name and lists it now would else find some of its files, or none, and take that for the table.
 """
 
 from __future__ import annotations
@@ -27,6 +30,8 @@ from mlpack_edge.batch.plan import Plan
 from mlpack_edge.core.errors import BadInput, IoFault, OutputExists
 
 Json = dict[str, Any]
+
+REPLACED = "replaced-"
 
 
 class ParquetOutput:
@@ -76,6 +81,7 @@ class ParquetOutput:
     def prepare(self, plan: Plan, folder: RunFolder) -> None:
         self.refuse(plan.job)
         self._clean(folder)
+        self._drop_replaced(folder.disk)
         if not self._is_free():
             with faults(f"{self.work} could not be written"):
                 if not can_exchange(self.work, folder.disk.exchange):
@@ -105,11 +111,13 @@ class ParquetOutput:
             sync_tree(disk, table)
             disk.sync_folder(folder.run)
         manifest = record.write_record(plan, facts, folder, last, parts, collected)
+        self._drop_replaced(disk)
         with faults(f"{self.name} could not be put in place"):
             self._replace(disk, table)
             disk.sync_folder(self.path.parent)
             disk.sync_folder(folder.run)
-            remove_tree(disk, table)
+            if table.is_dir():
+                disk.rename(table, self.work / (REPLACED + plan.run_key[:16]))
         record.drop_other_records(folder, manifest)
         return manifest
 
@@ -140,6 +148,11 @@ class ParquetOutput:
         last = self.last()
         if last is not None:
             record.drop_other_records(folder, last)
+
+    def _drop_replaced(self, disk: Disk) -> None:
+        with faults(f"{self.work} could not be cleaned"):
+            for entry in sorted(self.work.glob(REPLACED + "*")):
+                remove_tree(disk, entry)
 
     def _difference(self, known: list[Manifest], listed: dict[str, int]) -> str:
         if not known:

@@ -25,8 +25,10 @@ def _digests(output: Path) -> dict[str, str]:
 
 
 def _left(folder: Path) -> list[str]:
-    """What a finished run must not leave."""
-    return [str(path) for path in folder.rglob("*") if path.name.startswith(("run-", "staging")) or ".tmp" in path.name]
+    """What a finished run must not leave; the table that it replaced stays, whole."""
+    kept = ("lock", "last.json", "published-", "replaced-")
+    strange = [str(path) for path in folder.iterdir() if not path.name.startswith(kept)]
+    return [*strange, *(str(path) for path in folder.rglob("*") if ".tmp" in path.name)]
 
 
 def _killed(words: list[str], cwd: Path, seconds: float) -> bool:

@@ -15,6 +15,7 @@ import pytest
 
 from mlpack_edge.batch.incremental import divide
 from mlpack_edge.batch.job import Job
+from mlpack_edge.batch.ledger import RunFolder
 from mlpack_edge.batch.outputs.output import output_of
 from mlpack_edge.batch.outputs.parquet import ParquetOutput, part_name
 from mlpack_edge.core.errors import BadInput, IoFault, OutputExists
@@ -79,14 +80,39 @@ def test_the_manifest_says_what_the_table_holds(tmp_path: Path) -> None:
     ]
 
 
-def test_a_second_run_replaces_the_table_and_leaves_nothing_of_the_first(tmp_path: Path) -> None:
-    out = tmp_path / "scores"
+def test_a_second_run_replaces_the_table_and_keeps_the_first_aside_until_the_third(tmp_path: Path) -> None:
+    """A directory that a reader opened before it was replaced still holds all its files."""
+    out, work = tmp_path / "scores", tmp_path / ".scores.mlpack"
     run(plan_of(str(out), [input_file("a", 6)]))
-    manifest, _ = run(plan_of(str(out), [input_file("a", 4, version=2)]))
+    listed = sorted(path.name for path in out.iterdir())
+    opened = os.open(out, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        plan = plan_of(str(out), [input_file("a", 4, version=2)])
+        manifest, _ = run(plan)
+        assert sorted(os.listdir(opened)) == listed  # noqa: PTH208 (no path, a handle)
+    finally:
+        os.close(opened)
     assert _rows(out) == [("a", row, 2) for row in range(4)]
-    work = tmp_path / ".scores.mlpack"
+    replaced = f"replaced-{plan.run_key[:16]}"
     assert sorted(path.name for path in tmp_path.iterdir()) == [".scores.mlpack", "scores"]
-    assert sorted(path.name for path in work.iterdir()) == ["lock", f"published-{manifest.digest[:16]}"]
+    assert sorted(path.name for path in work.iterdir()) == ["lock", f"published-{manifest.digest[:16]}", replaced]
+    third = plan_of(str(out), [input_file("a", 4, version=3)])
+    run(third)
+    assert [path.name for path in work.glob("replaced-*")] == [f"replaced-{third.run_key[:16]}"]
+    assert _rows(work / f"replaced-{third.run_key[:16]}") == [("a", row, 2) for row in range(4)]
+
+
+def test_what_was_replaced_is_removed_before_the_rows_of_the_next_run(tmp_path: Path) -> None:
+    out, work = tmp_path / "scores", tmp_path / ".scores.mlpack"
+    for version in (1, 2):
+        run(plan_of(str(out), [input_file("a", 4, version=version)]))
+    assert len(list(work.glob("replaced-*"))) == 1
+    output, plan = output_of(str(out)), plan_of(str(out), [input_file("a", 4, version=3)])
+    with RunFolder.open(output) as folder:
+        folder.lock()
+        folder.begin(plan)
+        output.prepare(plan, folder)
+        assert not list(work.glob("replaced-*"))
 
 
 def test_the_same_run_again_gives_the_same_files(tmp_path: Path) -> None:
