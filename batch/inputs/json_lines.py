@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 from pyarrow import json as arrow_json
 
 from mlpack_edge.batch.inputs.compressed import open_text
@@ -22,7 +23,10 @@ from mlpack_edge.batch.inputs.staging import write_rows
 from mlpack_edge.core.errors import BadInput
 
 _BLOCK, _LONGEST_LINE = 1 << 22, 1 << 26
+#: From here on a float64 is a whole number, and not every whole number is a float64 (IEEE 754, 53 bits).
+_EXACT = 2.0**53
 _HINT = "one JSON object a line, each column of one type in all of them"
+_NOT_BLANK = re.compile(r"\S")
 _CHANGED = re.compile(
     r"Column\(/(?P<column>.*)\) (?:changed from (?P<old>\w+) to (?P<new>\w+)|was .*) in row (?P<row>\d+)"
 )
@@ -32,7 +36,8 @@ def stage_json_lines(name: str, path: Path, target: Path, wanted: Mapping[str, s
     """Write the file as Parquet `target`; what the user should know of it.
 
     Columns are what the file says: numbers int64 where all are whole, else float64; whole numbers are written out where
-    the model wants text. A key that is absent is null. Raises BadInput, naming input, column and value, and IoFault.
+    the model wants text. A key that is absent is null. Raises BadInput, naming input, column and value, also where a whole
+    number is none of its column's type (beyond int64, or beyond 2**53 beside fractions), and IoFault.
     """
     schema = _schema(name, path, first_only=True)
     try:
@@ -50,6 +55,7 @@ def _write(name: str, path: Path, target: Path, schema: Any, wanted: Mapping[str
         row = 0
         for block in _blocks(name, path):
             table = _parsed(name, block, row, schema)
+            _refuse_rounded(name, block, row, table)
             row += table.num_rows
             yield from table.select(written.names).cast(written).to_batches()
 
@@ -96,6 +102,51 @@ def _parsed(name: str, block: bytes, row: int, schema: Any) -> Any:
         raise
     except FAULTS as fault:  # UnicodeDecodeError is a ValueError
         raise _bad_cell(name, block, row, fault) from fault
+
+
+def _refuse_rounded(name: str, block: bytes, row: int, table: Any) -> None:
+    """Raise BadInput where a whole number was read as a float64 that is another number. Lines are looked at again only where
+    a float is so large; fractions and numbers with an exponent are the nearest float64, as everywhere."""
+    large = [column for column in table.column_names if any(_beyond(chunk) for chunk in table[column].chunks)]
+    if not large:
+        return
+    for inner, record in enumerate(_objects(block)):
+        for column in large:
+            for value in _whole_numbers(record.get(column)):
+                if int(float(value)) != value:
+                    raise BadInput(
+                        f"{name}: column {column!r} holds {value} in row {row + inner} (counted from 0), which would be rounded: "
+                        "it is beyond 64 bits, or stands beside fractions and is beyond 2**53",
+                        "write such numbers as text, in quotes", column=column, row=row + inner,
+                    )  # fmt: skip
+
+
+def _beyond(array: Any) -> bool:
+    """Whether an array holds a float of 2**53 and more, at any depth."""
+    if pa.types.is_floating(array.type):
+        largest = pc.max(pc.abs(array)).as_py()
+        return largest is not None and largest >= _EXACT
+    if pa.types.is_list(array.type) or pa.types.is_struct(array.type):
+        parts = [array.flatten()] if pa.types.is_list(array.type) else array.flatten()
+        return any(_beyond(part) for part in parts)
+    return False
+
+
+def _objects(block: bytes) -> Iterator[dict[str, Any]]:
+    """The objects of a block that Arrow has read, in order; it takes several on one line."""
+    decoder, text, at = json.JSONDecoder(), block.decode(), 0
+    while (begin := _NOT_BLANK.search(text, at)) is not None:
+        record, at = decoder.raw_decode(text, begin.start())
+        yield record
+
+
+def _whole_numbers(value: Any) -> Iterator[int]:
+    """Those written without a point or an exponent, at any depth."""
+    if isinstance(value, int) and not isinstance(value, bool):
+        yield value
+    elif isinstance(value, dict | list):
+        for inner in value.values() if isinstance(value, dict) else value:
+            yield from _whole_numbers(inner)
 
 
 def _bad_cell(name: str, block: bytes, row: int, fault: BaseException) -> BadInput:

@@ -115,3 +115,37 @@ def test_a_line_longer_than_a_block_is_read_and_one_without_end_is_refused(
     monkeypatch.setattr(json_lines, "_LONGEST_LINE", 40_000)
     with pytest.raises(BadInput, match="a line of more than 40,000 bytes"):
         find(tmp_path / "other", path, wanted=_BOTH)
+
+
+@pytest.mark.parametrize("late", [0, 300])
+@pytest.mark.parametrize(
+    ("column", "records", "value"),
+    [
+        ("id", [{"id": 12345678901234567890}, {"id": 12345678901234567891}], "12345678901234567890"),
+        ("n", [{"n": 0.5}, {"n": -(2**53) - 1}], "-9007199254740993"),
+        ("n", [{"n": 2**53 + 1}, {"n": None}, {"n": 0.5}], "9007199254740993"),
+        ("v", [{"v": [0.5, 1]}, {"v": [2**53 + 1]}], "9007199254740993"),
+        ("s", [{"s": {"x": 2**53 + 1}}, {"s": {"x": 0.5}}], "9007199254740993"),
+    ],
+)
+def test_a_whole_number_that_would_be_rounded_is_refused_by_row_and_value(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, column: str, records: list[Any], value: str, late: int
+) -> None:
+    monkeypatch.setattr(json_lines, "_BLOCK", 1000)
+    path = _lines(tmp_path / "a.jsonl", *[{"t": "a"}] * late, *records)
+    with pytest.raises(BadInput, match=rf"column '{column}' holds {value} in row \d+ ") as caught:
+        find(tmp_path / "staging", path, wanted={"t": "text"})
+    assert json.loads(path.read_text().splitlines()[caught.value.data["row"]]).get(column) is not None
+    assert not list((tmp_path / "staging").iterdir())
+
+
+def test_large_numbers_that_are_floats_are_read(tmp_path: Path) -> None:
+    """2**60 is one; what is written with a point or an exponent is the nearest."""
+    path = tmp_path / "a.jsonl"
+    path.write_text('{"n": 1152921504606846976} {"n": 1e300}\n\n{"n": 12345678901234567.5}\n')
+    assert rows(find(tmp_path / "staging", path, wanted=_BOTH)) == {"n": [2.0**60, 1e300, 12345678901234567.5]}
+
+
+def test_64_bits_are_kept_beside_large_floats(tmp_path: Path) -> None:
+    path = _lines(tmp_path / "a.jsonl", {"n": 1e300, "id": 2**63 - 1}, {"n": 2.0, "id": -(2**63)})
+    assert rows(find(tmp_path / "staging", path, wanted=_BOTH)) == {"n": [1e300, 2.0], "id": [2**63 - 1, -(2**63)]}
