@@ -14,8 +14,9 @@ from mlpack_edge.core.errors import BadInput
 
 #: What people and programs write where a number is missing. In a text column each of them is a text.
 MISSING = ("NA", "N/A", "n/a", "NULL", "null", "None")
-#: Numbers that are codes when nobody says they are numbers: leading zeros, more digits than a float holds.
-_CODE = r"^ *[+-]?0[0-9]|^ *[+-]?[0-9]{16,}"
+#: Numbers that are codes when nobody says they are numbers: a plus sign (telephone numbers), leading zeros, more digits
+#: than a float holds: 16 of a whole number, 18 significant ones of a fraction (17 tell every float64 apart).
+_CODE = r"^ *\+|^ *-?0[0-9]|^ *-?[0-9]{16,}|^ *-?[0.]*[1-9](?:\.?[0-9]){17,}"
 _TRUTHS = {"true": True, "True": True, "TRUE": True, "false": False, "False": False, "FALSE": False}
 
 

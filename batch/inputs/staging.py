@@ -19,7 +19,7 @@ from mlpack_edge.core.files import io_fault
 
 Json = dict[str, Any]
 #: Changes when the same source would be staged as other rows, types or row groups.
-FORM = 1
+FORM = 2
 _ROWS, _FEWEST_ROWS, _CELLS = 1 << 17, 1 << 10, 1 << 22
 
 

@@ -38,13 +38,25 @@ def test_types_follow_the_model_not_the_first_rows(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "cells", [["007", "1"], [" 007", "1"], ["1", "00.5"], ["1.5", "12345678901234567890"], ["1", "NA"]]
-)
+    "cells",
+    [
+        ["007", "1"], [" 007", "1"], ["1", "00.5"], ["1.5", "12345678901234567890"], ["1", "NA"],
+        ["4912345", "+4912345"], ["1.5", " +2.5"],
+        ["1", "0.100000000000000001"], ["-1.50000000000000000", "1"], ["0.00123456789012345678", "1"], ["1e3", "1.23456789012345678e-5"],
+    ],
+)  # fmt: skip
 def test_a_column_that_nobody_calls_a_number_stays_text_where_a_digit_would_be_lost(
     tmp_path: Path, cells: list[str]
 ) -> None:
     path = _csv(tmp_path / "a.csv", "n,id\n" + "".join(f"1,{cell}\n" for cell in cells))
     assert rows(find(tmp_path / "staging", path, wanted=_BOTH))["id"] == cells
+
+
+def test_fractions_of_up_to_seventeen_digits_are_numbers_as_programs_write_them(tmp_path: Path) -> None:
+    """17 significant digits tell every float64 apart; zeros before the first digit are none."""
+    cells = ["0.30000000000000004", "-0.00012345678901234567", "2.2250738585072014e-308", "0.0000000000000000000001"]
+    path = _csv(tmp_path / "a.csv", "n,x\n" + "".join(f"1,{cell}\n" for cell in cells))
+    assert rows(find(tmp_path / "staging", path, wanted=_BOTH))["x"] == [float(cell) for cell in cells]
 
 
 def test_a_number_column_is_whole_where_all_its_cells_are(tmp_path: Path) -> None:
