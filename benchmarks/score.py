@@ -164,7 +164,8 @@ def contract(folder: Path, asked: argparse.Namespace) -> Json:
         for number in range(asked.rounds):
             for road in sorted(roads, reverse=bool(number % 2)):
                 out = folder / "out" / road
-                shutil.rmtree(out, ignore_errors=True)
+                for old in (out, out.parent / f".{out.name}.mlpack"):  # it remembers how many rows the last run had
+                    shutil.rmtree(old, ignore_errors=True)
                 seconds[road].append(score_process.run(score_line(model, data, out, *roads[road])).seconds)
                 shutil.rmtree(out)
         middle = {road: statistics.median(times) for road, times in seconds.items()}
