@@ -1,9 +1,9 @@
-"""The model files of a run: what they are, their digests and signatures. Called in a child process."""
+"""The model files of a run: what they are, their digests and signatures. Models are opened in a child process."""
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
@@ -29,11 +29,16 @@ def model_file(path: str, prefix: str = "") -> ModelFile:
         )
     signature, external = (_onnx if kind == "onnx" else _tflite)(Path(path))
     try:
-        digests = [sha256_of_file(Path(name)) for name in (path, *external)]
+        digest = model_digest(path, external)
     except OSError as fault:
         raise io_fault(fault, f"{path} could not be read") from fault
-    digest = digests[0] if not external else hashlib.sha256("\n".join(digests).encode()).hexdigest()
     return ModelFile(path, kind, digest, prefix, external, signature.dumps())
+
+
+def model_digest(path: str, external: Sequence[str] = ()) -> str:
+    """`ModelFile.sha256` of the files as they are now: opens no model, loads no library. Raises OSError."""
+    digests = [sha256_of_file(Path(name)) for name in (path, *external)]
+    return digests[0] if not external else hashlib.sha256("\n".join(digests).encode()).hexdigest()
 
 
 def kinds_of_columns(models: Iterable[ModelFile]) -> dict[str, str]:

@@ -19,17 +19,16 @@ from mlpack_edge.batch.contract.contract import contract_from_text, contract_tex
 from mlpack_edge.batch.engines.engine import Engine, Preparing
 from mlpack_edge.batch.facts import RunFacts, run_facts
 from mlpack_edge.batch.gathered import merged
-from mlpack_edge.batch.inputs.fingerprint import unchanged
 from mlpack_edge.batch.job import Job
 from mlpack_edge.batch.judging import Budget, Spending, refuse_broken_rules
 from mlpack_edge.batch.ledger import Begun, RunFolder, finish_killed
 from mlpack_edge.batch.manifest import Manifest
 from mlpack_edge.batch.outputs.output import Output, child_limits, output_of
-from mlpack_edge.batch.plan import InputFile, Plan, changes, plan_from_json
+from mlpack_edge.batch.plan import Plan, changes, plan_from_json
 from mlpack_edge.batch.result import DONE, NOTHING_TO_DO, RunResult
 from mlpack_edge.batch.same import is_done
+from mlpack_edge.batch.unchanged import refuse_other_inputs, source_file
 from mlpack_edge.batch.watching import RunListener, Watched, refuse_repeated
-from mlpack_edge.core.artifact import sha256_of_file
 from mlpack_edge.core.errors import BadInput, CheckFailed, MlpackError
 from mlpack_edge.core.extensions import ENGINES, extensions
 from mlpack_edge.core.files import io_fault
@@ -107,7 +106,7 @@ class _Run:
         except CheckFailed as spent:
             raise self._explained(spent, run_facts(watched.facts)) from spent
         facts = run_facts(watched.facts)
-        self._refuse_other_inputs()
+        refuse_other_inputs(plan)
         collected = merged(facts)
         self._judge(facts, collected)
         self._refuse_repeated(facts)
@@ -149,25 +148,6 @@ class _Run:
         where = os.path.relpath(self._folder.shards_path)
         return Spending(Budget(share or 0.0), self._plan.rows, f"{where}/*/rejected.jsonl")
 
-    def _refuse_other_inputs(self) -> None:
-        """Raise BadInput where an input or a model is no longer what the plan saw."""
-        for item in self._plan.inputs:
-            path = _source_file(item)
-            if path is not None and not unchanged(path, item.fingerprint):
-                raise BadInput(
-                    f"{item.name} changed or vanished while it was scored; nothing was published",
-                    "start again when its writer has finished",
-                )
-        for model in self._plan.models:
-            try:
-                same = bool(model.external) or sha256_of_file(Path(model.path)) == model.sha256
-            except OSError as fault:
-                raise io_fault(fault, f"the model {model.path} could not be read again") from fault
-            if not same:
-                raise BadInput(
-                    f"the model {model.path} was replaced while it scored; nothing was published", "start again"
-                )
-
     def _judge(self, facts: RunFacts, collected: Json) -> None:
         refuse_broken_rules(self._broken_rules(facts, collected))
 
@@ -178,7 +158,7 @@ class _Run:
         # A whole table and what was added to one do not compare.
         alike = remembered is not None and remembered.get("increment") is bool(self._plan.kept)
         previous = {"rows": remembered["rows"]} if remembered and alike else None
-        newest = max((item.fingerprint.mtime_ns for item in self._plan.inputs if _source_file(item)), default=None)
+        newest = max((item.fingerprint.mtime_ns for item in self._plan.inputs if source_file(item)), default=None)
         return judge(self._contract, collected.get("contract", {}), facts, previous, self._clock(), newest).reasons
 
     def _explained(self, spent: CheckFailed, facts: RunFacts) -> CheckFailed:
@@ -259,13 +239,6 @@ def _nothing_to_do(output: Output, last: Manifest, began: float) -> RunResult:
         round(time.monotonic() - began, 3), str(rejected) if rejected else None,
         table_rows=last.rows_out,
     )  # fmt: skip
-
-
-def _source_file(item: InputFile) -> Path | None:
-    """The user's file that an input was read from; None of queries, tables and what came from elsewhere."""
-    if not item.fingerprint.mtime_ns:
-        return None
-    return Path(item.name if item.staged else item.path)
 
 
 def _engine(name: str) -> Engine:

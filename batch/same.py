@@ -7,9 +7,8 @@ from pathlib import Path
 from mlpack_edge.batch.inputs.fingerprint import matches, unchanged
 from mlpack_edge.batch.job import Job
 from mlpack_edge.batch.manifest import Manifest
-from mlpack_edge.batch.models import deciding_versions
+from mlpack_edge.batch.models import deciding_versions, model_digest
 from mlpack_edge.batch.plan import FORMAT, settings
-from mlpack_edge.core.artifact import sha256_of_file
 from mlpack_edge.core.files import io_fault
 
 
@@ -41,6 +40,6 @@ def _models(job: Job) -> dict[str, str]:
 
 def _digest(path: str) -> str:
     try:
-        return sha256_of_file(Path(path))
+        return model_digest(path)
     except OSError as fault:
         raise io_fault(fault, f"the model {path} could not be read") from fault
