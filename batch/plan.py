@@ -44,7 +44,8 @@ class InputFile:
 
     format: "parquet" or "arrow"; other inputs are staged as Parquet first (`staged`; `path` then lies in the run's folder,
     and the fingerprint is that of what was staged from). skip: rows at the start that an earlier run scored.
-    constants: columns that the directory names say (`month=7/`), by name.
+    constants: columns that the directory names say (`month=7/`), by name. elsewhere: it came from a database, a query or a URL;
+    no file of the user's can be looked at, and the fingerprint's time of writing says nothing.
     """
 
     name: str
@@ -55,6 +56,7 @@ class InputFile:
     constants: tuple[tuple[str, str | int | None], ...] = ()
     staged: bool = False
     skip: int = 0
+    elsewhere: bool = False
 
 
 @dataclass(frozen=True, slots=True)

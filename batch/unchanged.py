@@ -31,6 +31,6 @@ def refuse_other_inputs(plan: Plan) -> None:
 
 def source_file(item: InputFile) -> Path | None:
     """The user's file that an input was read from; None of queries, tables and what came from elsewhere."""
-    if not item.fingerprint.mtime_ns:
+    if item.elsewhere:
         return None
     return Path(item.name if item.staged else item.path)

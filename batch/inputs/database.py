@@ -82,7 +82,7 @@ def _staged(name: str, connection: Any, query: str, job: Job, staging: Staging, 
     with path.open("rb") as stream:
         digest = hashlib.file_digest(stream, "sha256").hexdigest()
     fingerprint = Fingerprint(path.stat().st_size, 0, digest, whole=True)
-    return Opened(name, path, "parquet", fingerprint, layout_of(name, path, "parquet"), staged=True)
+    return Opened(name, path, "parquet", fingerprint, layout_of(name, path, "parquet"), staged=True, elsewhere=True)
 
 
 @contextmanager

@@ -111,6 +111,7 @@ def _agreed(
         InputFile(
             name=item.name, path=os.path.abspath(item.path), format=item.format, rows=item.layout.rows,  # noqa: PTH100
             fingerprint=item.fingerprint, constants=tuple(constants.items()), staged=item.staged,
+            elsewhere=item.elsewhere,
         )
         for item, constants in zip(items, values, strict=True)
     )  # fmt: skip

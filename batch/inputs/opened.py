@@ -22,7 +22,9 @@ HINT = "inputs are .parquet, .arrow, .feather, .csv and .jsonl files (the last t
 
 @dataclass(frozen=True, slots=True)
 class Opened:
-    """path: what is read, in the format "parquet" or "arrow". staged: it is a copy; `fingerprint` is the source's."""
+    """path: what is read, in the format "parquet" or "arrow". staged: it is a copy; `fingerprint` is the source's.
+    elsewhere: as in InputFile.
+    """
 
     name: str
     path: Path
@@ -31,6 +33,7 @@ class Opened:
     layout: Layout
     staged: bool = False
     notes: tuple[str, ...] = ()
+    elsewhere: bool = False
 
 
 def open_file(name: str, path: Path, staging: Staging, stage: Report, wanted: Mapping[str, str]) -> Opened:

@@ -68,7 +68,8 @@ def open_url(url: str, staging: Staging, stage: Report, wanted: Mapping[str, str
     source = {"url": url, **marks, **({} if set(marks) - {"size"} else {"always": secrets.token_hex(8)})}
     local, facts = staging.reused(url, source, fetch, ".fetched")
     opened = open_file(name, local, staging, stage, wanted)
-    return replace(opened, staged=True, fingerprint=Fingerprint(local.stat().st_size, 0, facts["sha256"], whole=True))
+    fingerprint = Fingerprint(local.stat().st_size, 0, facts["sha256"], whole=True)
+    return replace(opened, staged=True, fingerprint=fingerprint, elsewhere=True)
 
 
 def name_of(url: str) -> str:
