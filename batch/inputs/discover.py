@@ -37,11 +37,12 @@ class Found:
 def discover(job: Job, staging: Path, stage: Report, wanted: Mapping[str, str]) -> Found:
     """The inputs of a job, in the order of its patterns, files of one pattern sorted.
 
-    staging: folder for what is staged as Parquet; what lies there of an earlier run over the same source is used again.
+    staging: folder for what is staged as Parquet; what lies there of an earlier run over the same source is used again,
+    with `job.fresh` removed.
     stage: told what is being done. wanted: "text" or "number" for each column that the model names: the types of CSV and
     JSON lines follow it. Raises BadInput, MissingExtra or IoFault naming the input.
     """
-    folder = Staging(staging)
+    folder = Staging(staging, job.fresh)
     if job.sql:
         from mlpack_edge.batch.inputs.database import open_query
 

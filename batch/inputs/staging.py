@@ -74,13 +74,14 @@ def _tables(schema: Any, batches: Iterator[Any], rows: int) -> Iterator[Any]:
 
 
 class Staging:
-    """The folder of staged files, of one run at a time: what a killed process left half written is removed."""
+    """The folder of staged files, of one run at a time: what a killed process left half written is removed; with `fresh`
+    everything in it is."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, fresh: bool = False) -> None:
         self.folder = folder
         try:
             folder.mkdir(parents=True, exist_ok=True)
-            for left in folder.glob(".*"):
+            for left in folder.glob("*" if fresh else ".*"):
                 if left.is_dir():
                     shutil.rmtree(left)
                 else:
@@ -98,6 +99,7 @@ class Staging:
         """The staged file of an input and what `make` said of it: from before where the source is the same, else made now.
 
         source: everything that decides the content. make: writes the file under the path given, whole or not at all.
+        A file is synced before its record is there, which vouches for it by size and time alone. Raises IoFault.
         """
         path = self.path_of(name, suffix)
         record = path.with_name(path.name + ".json")
@@ -107,9 +109,18 @@ class Staging:
             return path, known["facts"]
         record.unlink(missing_ok=True)
         facts = make(path)
-        now = path.stat()
+        now = _synced(path)
         _write(record, {"source": source, "facts": facts, "staged": [now.st_size, now.st_mtime_ns]})
         return path, facts
+
+
+def _synced(path: Path) -> os.stat_result:
+    try:
+        with path.open("rb") as stream:
+            os.fsync(stream.fileno())
+            return os.fstat(stream.fileno())
+    except OSError as fault:
+        raise io_fault(fault, f"{path} could not be brought to the disk") from fault
 
 
 def _same_file(path: Path, known: Any) -> bool:
