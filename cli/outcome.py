@@ -22,10 +22,12 @@ DONE, COULD_NOT, USAGE, CHECK_SAID_NO = 0, 1, 2, 3
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """`result` is the JSON of the command, `text` what people read instead."""
+    """`result` is the JSON of the command, `text` what people read instead. stands: what is done, whether it can be printed
+    or not ("the table scores is published"); said where it cannot."""
 
     result: Json
     text: str
+    stands: str = ""
 
 
 def answers(name: str) -> Callable[[Callable[..., Outcome]], Callable[..., None]]:
@@ -43,9 +45,9 @@ def answers(name: str) -> Callable[[Callable[..., Outcome]], Callable[..., None]
                 raise SystemExit(CHECK_SAID_NO if isinstance(error, CheckFailed) else COULD_NOT) from None
             clear_progress()
             if as_json:
-                print_json({"command": name, "ok": True, "schema": SCHEMA, **outcome.result})
+                print_json({"command": name, "ok": True, "schema": SCHEMA, **outcome.result}, outcome.stands)
             else:
-                _say(printable(outcome.text))
+                _say(printable(outcome.text), outcome.stands)
 
         return command
 
@@ -60,7 +62,11 @@ def print_error(name: str, error: MlpackError, as_json: bool) -> None:
         print_json({"command": name, "ok": False, "schema": SCHEMA, **facts, "error": record})
         return
     if error.data.get("text"):
-        _say(printable(error.data["text"]))
+        try:
+            _say(printable(error.data["text"]))
+        finally:  # also where nobody reads the text
+            click.echo(_error_text(error), err=True)
+        return
     click.echo(_error_text(error), err=True)
 
 
@@ -73,26 +79,28 @@ def _error_text(error: MlpackError) -> str:
     return "\n".join(lines)
 
 
-def _say(text: str) -> None:
-    """On standard output. Where that takes nothing more (a full disk), standard error says so: there is no other place."""
+def _say(text: str, stands: str = "") -> None:
+    """On standard output. Where that takes nothing more (a full disk), standard error says so: there is no other place. A
+    reader that left (`mlpack ... | head`) is told nothing, unless something stands that it should know of."""
     try:
         click.echo(text)
-    except BrokenPipeError:
-        raise
     except OSError as fault:
+        if isinstance(fault, BrokenPipeError) and not stands:
+            raise
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # for what its buffer still holds
         error = IoFault(
-            "standard output could not be written", "make room there, or print to another place",
+            "standard output could not be written" + (f"; {stands}" if stands else ""),
+            "make room there, or print to another place",
             why=fault.strerror or str(fault),
         )  # fmt: skip
         click.echo(_error_text(error), err=True)
         raise SystemExit(COULD_NOT) from None
 
 
-def print_json(document: Json) -> None:
+def print_json(document: Json, stands: str = "") -> None:
     """Strict JSON: what is not finite becomes null, never `NaN`, which no other reader takes."""
     # ASCII escapes: file names may hold bytes that are no UTF-8, and the document must be read all the same.
-    _say(json.dumps(_finite(document), allow_nan=False, default=str))
+    _say(json.dumps(_finite(document), allow_nan=False, default=str), stands)
 
 
 def _finite(item: Any) -> Any:

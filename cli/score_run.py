@@ -140,7 +140,7 @@ def _after_success(
             f"{first.hint}; the same command again scores nothing and tries it again", why=first.why,
             result=result, text=text,
         )  # fmt: skip
-    return Outcome(result, text)
+    return Outcome(result, text, f"the table {result['output']} is published")
 
 
 def _after_failure(task: Task, listener: ScoreListener | None, fault: BaseException, seconds: float) -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.cli.mlpack import LINE
+from tests.cli.score_flights import write_files, write_model
 
 
 def _shell(command: str, folder: Path) -> subprocess.CompletedProcess[str]:
@@ -37,3 +38,19 @@ def test_closed_streams_are_no_reason_to_fail(closed: str, tmp_path: Path) -> No
 def test_closed_standard_output_leaves_files_alone(tmp_path: Path) -> None:
     done = _shell('"$@" target list >&-', tmp_path)
     assert done.returncode == 0 and not done.stderr and not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("way", ["> /dev/full", "--json > /dev/full", "| true", "--json | true"])
+def test_a_table_that_is_published_is_said_to_be_where_its_summary_cannot_be_printed(way: str, tmp_path: Path) -> None:
+    write_model(tmp_path / "model.onnx")
+    write_files(tmp_path / "in", 1, 20)
+    words = f'"$@" score model.onnx --input in/000.parquet --output out {way}'
+    done = _shell(f"set -o pipefail; {words}", tmp_path)
+    assert done.returncode == 1 and (tmp_path / "out").is_dir()
+    assert "standard output could not be written; the table out is published" in done.stderr
+    assert "Traceback" not in done.stderr and "Exception ignored" not in done.stderr
+
+
+def test_the_reader_of_a_list_may_leave_without_a_word(tmp_path: Path) -> None:
+    done = _shell('set -o pipefail; "$@" target list | true', tmp_path)
+    assert done.returncode == 1 and done.stderr == ""
