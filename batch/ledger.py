@@ -16,9 +16,7 @@ from __future__ import annotations
 
 import contextlib
 import json
-import queue
 import re
-import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -26,10 +24,12 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
-from mlpack_edge.batch.disk import Disk, faults, remove_tree, sync_tree, write_whole
+from mlpack_edge.batch.disk import Disk, faults, remove_tree, write_whole
 from mlpack_edge.batch.facts import Part, ShardFacts, facts_from_json
 from mlpack_edge.batch.lock import Lock
 from mlpack_edge.batch.plan import Plan, changes, plan_from_json
+from mlpack_edge.batch.shard_folder import FACTS, shard_folder
+from mlpack_edge.batch.syncing import Syncing
 from mlpack_edge.core.artifact import sha256_of_file
 from mlpack_edge.core.errors import IoFault
 
@@ -59,7 +59,7 @@ class RunFolder:
         self.disk = disk or Disk()
         self._run: Path | None = None
         self._lock: Lock | None = None
-        self._syncing: _Syncing | None = None
+        self._syncing: Syncing | None = None
 
     @classmethod
     def open(cls, output: Output, disk: Disk | None = None) -> Self:
@@ -119,13 +119,13 @@ class RunFolder:
         return path
 
     def shard_folder(self, index: int) -> Path:
-        return self.shards_path / f"{index:05d}"
+        return shard_folder(self.shards_path, index)
 
     def complete_shards(self, plan: Plan) -> list[ShardFacts]:
         """The shards that need not be done again, in order; what else lies among them is removed. Raises IoFault."""
         found = []
         with faults(f"{self.shards_path} could not be read"):
-            wanted = {f"{shard.index:05d}": shard for shard in plan.shards}
+            wanted = {self.shard_folder(shard.index).name: shard for shard in plan.shards}
             for entry in sorted(self.shards_path.iterdir()):
                 shard = wanted.get(entry.name)
                 facts = _verified(entry) if shard else None
@@ -138,7 +138,7 @@ class RunFolder:
     def finished(self, facts: ShardFacts) -> None:
         """Sync a shard that got its name, in the background. Raises the IoFault of an earlier one."""
         if self._syncing is None:
-            self._syncing = _Syncing(self.disk)
+            self._syncing = Syncing(self.disk)
         self._syncing.add(self.shard_folder(facts.index))
 
     def settle(self) -> None:
@@ -219,50 +219,9 @@ def finish_killed(output: Output, last: Manifest) -> None:
                 remove_tree(folder.disk, output.work / "staging")
 
 
-class _Syncing:
-    """A thread that syncs shard folders one after the other."""
-
-    def __init__(self, disk: Disk) -> None:
-        self._disk = disk
-        self._folders: queue.SimpleQueue[Path | None] = queue.SimpleQueue()
-        self._fault: OSError | None = None
-        self._thread = threading.Thread(target=self._run, name="mlpack-sync", daemon=True)
-        self._thread.start()
-
-    def add(self, folder: Path) -> None:
-        self._raise()
-        self._folders.put(folder)
-
-    def end(self) -> None:
-        self._folders.put(None)
-        self._thread.join()
-        self._raise()
-
-    def abandon(self) -> None:
-        """Stop after the shard that is being synced; what was not synced is verified by digest when it is taken up."""
-        while not self._folders.empty():
-            self._folders.get()
-        self._folders.put(None)
-        self._thread.join()
-
-    def _run(self) -> None:
-        while (folder := self._folders.get()) is not None:
-            try:
-                sync_tree(self._disk, folder)
-                self._disk.sync_folder(folder.parent)
-            except OSError as fault:
-                self._fault = fault
-                return
-
-    def _raise(self) -> None:
-        if self._fault is not None:
-            with faults("a finished shard could not be brought to the disk"):
-                raise self._fault
-
-
 def _verified(folder: Path) -> ShardFacts | None:
     """The facts of a shard all of whose files are what they say."""
-    record = _read(folder / "facts.json")
+    record = _read(folder / FACTS)
     if record is None:
         return None
     try:
