@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from mlpack_edge.batch.outputs.output import Output
 
 Json = dict[str, Any]
+_TRIES = 50
 _SHARD = re.compile(r"\d{5,}")
 
 
@@ -50,7 +51,8 @@ class Begun:
 
 
 class RunFolder:
-    """Nothing is made before `lock`. Leave it through `with`: it ends the syncing and gives up the lock."""
+    """Nothing is made before `lock`. Leave it through `with`: it ends the syncing and gives up the lock; after an error, a
+    folder in which nothing was staged, begun or published goes too."""
 
     def __init__(self, root: Path, subject: str, disk: Disk | None = None) -> None:
         """root: `.scores.mlpack`. subject: the output, for messages."""
@@ -73,12 +75,18 @@ class RunFolder:
         parent = self.root.parent
         if not parent.is_dir():
             raise IoFault(f"the directory {parent} does not exist", f"mkdir -p {parent}")
-        with faults(f"{self.root} could not be made, in which a run keeps its state beside the output"):
-            if not self.root.is_dir():
-                with contextlib.suppress(FileExistsError):  # another run, at the same time
-                    self.disk.make_folder(self.root)
-                self.disk.sync_folder(parent)
-        self._lock = Lock(self.root / "lock", self.subject, clock)
+        for left in reversed(range(_TRIES)):
+            with faults(f"{self.root} could not be made, in which a run keeps its state beside the output"):
+                if not self.root.is_dir():
+                    with contextlib.suppress(FileExistsError):  # another run, at the same time
+                        self.disk.make_folder(self.root)
+                    self.disk.sync_folder(parent)
+            try:
+                self._lock = Lock(self.root / "lock", self.subject, clock)
+                return
+            except IoFault as fault:
+                if not left or not isinstance(fault.__cause__, FileNotFoundError):
+                    raise  # else another run, which was refused, has removed the folder meanwhile
 
     def begin(self, plan: Plan, fresh: bool = False) -> Begun:
         """Take up the run of this key, or begin it; what other runs left is removed. fresh: begin it anew in any case.
@@ -175,8 +183,23 @@ class RunFolder:
                 syncing.abandon()
         finally:
             if self._lock is not None:
+                unused = error is not None and self._remove_unused()
                 self._lock.release()
                 self._lock = None
+                if unused:
+                    with contextlib.suppress(OSError):  # another run works in it by now
+                        self.disk.remove_folder(self.root)
+
+    def _remove_unused(self) -> bool:
+        """Remove what a run made that ended before it had anything: an empty staging folder and the lock file. Whoever waits
+        for that file sees that it has lost its name. Where it cannot be done it stays, and does no harm."""
+        with contextlib.suppress(OSError):
+            if {entry.name for entry in self.root.iterdir()} <= {"lock", "staging"}:
+                if (self.root / "staging").is_dir():
+                    self.disk.remove_folder(self.root / "staging")  # fails where something is staged
+                self.disk.remove_file(self.root / "lock")
+                return True
+        return False
 
     def _known(self, plan: Plan) -> Plan | None:
         """The plan of this key that a run was begun with."""

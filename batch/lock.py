@@ -1,7 +1,7 @@
-"""One run at a time for an output: an advisory lock (flock(2)) on a file that stays.
+"""One run at a time for an output: an advisory lock (flock(2)) on a file that may stay.
 
-The kernel gives the lock up when its holder ends, however it ends, so a file that is left over blocks nobody. The file
-is never removed here: a process could wait on the removed one while another locks a new one.
+The kernel gives the lock up when its holder ends, however it ends, so a file that is left over blocks nobody. Only its holder
+may remove it, while it holds it: whoever locks a file looks afterwards whether that still has the name.
 """
 
 from __future__ import annotations
