@@ -14,6 +14,7 @@ import pyarrow
 import pyarrow.compute
 from numpy.typing import NDArray
 
+from mlpack_edge.batch.counted import counted
 from mlpack_edge.batch.models import CHALLENGER
 
 Json = dict[str, Any]
@@ -90,7 +91,7 @@ def agreement_lines(report: Json) -> list[str]:
             continue
         lines.append(line)
         lines += [
-            f"  {flip['champion']} became {flip['challenger']}: {flip['rows']:,} rows"
+            f"  {flip['champion']} became {flip['challenger']}: {counted(flip['rows'], 'row')}"
             for flip in (one["flips"] or [])[:5]
         ]
     return lines

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from mlpack_edge.batch.counted import counted
 from mlpack_edge.batch.facts import ShardFacts
 from mlpack_edge.core.errors import CheckFailed
 
@@ -46,7 +47,7 @@ class Spending:
         if self._budget.allows(rejected, self._rows):
             return
         worst = sorted(self._reasons.items(), key=lambda item: (-item[1], item[0]))
-        shown = "; ".join(f"{count:,} {'row' if count == 1 else 'rows'}: {reason}" for reason, count in worst[:5])
+        shown = "; ".join(f"{counted(count, 'row')}: {reason}" for reason, count in worst[:5])
         more = f"; {len(worst) - 5} more reasons" if len(worst) > 5 else ""
         are = "is" if rejected == 1 else "are"
         said = f"{rejected:,} of {self._rows:,} rows {are} rejected"

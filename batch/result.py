@@ -12,7 +12,7 @@ DONE, NOTHING_TO_DO = "done", "nothing to do"
 
 @dataclass(frozen=True, slots=True)
 class RunResult:
-    """Rows of this run (all zero where there was nothing to do, but `rows_out`, which is the table's as it stands).
+    """Rows of this run: all zero where there was nothing to do.
 
     table_rows: of the table as it stands now, with those of earlier runs.
     changed: why this is another run than the last, in words. agreement, evaluation: of a challenger, or None.

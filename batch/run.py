@@ -235,7 +235,7 @@ def _make_parents(output: Output) -> None:
 def _nothing_to_do(output: Output, last: Manifest, began: float) -> RunResult:
     rejected = output.rejected_file(last)
     return RunResult(
-        NOTHING_TO_DO, output.name, last.run_key, last.identity["models"]["model"], 0, last.rows_out, 0, {}, 0, 0,
+        NOTHING_TO_DO, output.name, last.run_key, last.identity["models"]["model"], 0, 0, 0, {}, 0, 0,
         round(time.monotonic() - began, 3), str(rejected) if rejected else None,
         table_rows=last.rows_out,
     )  # fmt: skip

@@ -10,6 +10,7 @@ from typing import Any
 import duckdb
 import pyarrow.parquet
 
+from mlpack_edge.batch.counted import counted
 from mlpack_edge.batch.outputs.duckdb_session import connected, literal_paths, name, plain_allocator
 from mlpack_edge.core.errors import CheckFailed
 
@@ -98,13 +99,14 @@ def refuse_key(found: Findings, key: str) -> None:
         return
     said = []
     if found.repeated:
-        shown = ", ".join(f"{value} ({rows} rows)" for value, rows in found.examples)
+        shown = ", ".join(f"{value} ({counted(rows, 'row')})" for value, rows in found.examples)
         more = found.repeated - len(found.examples)
         said.append(
-            f"{found.repeated:,} values stand in several rows: {shown}" + (f" and {more:,} more" if more else "")
+            f"{counted(found.repeated, 'value')} {'stands' if found.repeated == 1 else 'stand'} in several rows: {shown}"
+            + (f" and {more:,} more" if more else "")
         )
     if found.nulls:
-        said.append(f"it is NULL in {found.nulls:,} rows")
+        said.append(f"it is NULL in {counted(found.nulls, 'row')}")
     raise CheckFailed(
         f"the key column {key!r} does not name every row once: {'; '.join(said)}",
         "name another --key, or leave it out: rows are then named by their file and number; where an input of an --incremental "

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, Protocol
 
+from mlpack_edge.batch.counted import counted
 from mlpack_edge.batch.engines.engine import Listener
 from mlpack_edge.batch.facts import ShardFacts
 from mlpack_edge.batch.judging import Spending
@@ -57,8 +58,9 @@ def refuse_repeated(found: Json, column: str, is_key: bool) -> None:
 
         refuse_key(Findings(**found), column)
     if found["repeated"]:
-        shown = ", ".join(f"{value} ({rows} rows)" for value, rows in found["examples"])
+        shown = ", ".join(f"{value} ({counted(rows, 'row')})" for value, rows in found["examples"])
         raise CheckFailed(
-            f"the contract says that {column!r} is unique; {found['repeated']:,} values stand in several rows",
+            f"the contract says that {column!r} is unique; {counted(found['repeated'], 'value')} "
+            f"{'stands' if found['repeated'] == 1 else 'stand'} in several rows",
             "mend the input, or take `unique` out of the contract", why=shown,
         )  # fmt: skip

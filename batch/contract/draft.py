@@ -12,6 +12,7 @@ from mlpack_edge.batch.contract.draft_columns import column_lines
 from mlpack_edge.batch.contract.margins import percent_text, share_above
 from mlpack_edge.batch.contract.reference import Reference, gather
 from mlpack_edge.batch.contract.schema import family_of_type
+from mlpack_edge.batch.counted import counted
 from mlpack_edge.batch.plan import ModelFile
 from mlpack_edge.batch.scoring.columns import match
 from mlpack_edge.core.signature import Column, Signature, TensorSpec, signature_from_text
@@ -85,7 +86,7 @@ def _columns(signature: Signature, schema: pyarrow.Schema | None) -> list[Column
 
 def _budget(seen: Reference | None) -> Iterator[Line]:
     share = percent_text(share_above(seen.rejected, seen.rows)) if seen and seen.rejected else "0.1%"
-    why = f"of the reference {seen.rejected:,} rows cannot be scored" if seen else ""
+    why = f"of the reference {counted(seen.rejected, 'row')} cannot be scored" if seen else ""
     yield f'max_rejected = "{share}"', f"rows that may go to quarantine{'; ' + why if why else ''}"
 
 

@@ -10,6 +10,7 @@ from mlpack_edge.batch.contract.judging_scores import score_reasons
 from mlpack_edge.batch.contract.rules import FEW, STILL_KNOWN, ColumnRules, Contract, within_share
 from mlpack_edge.batch.contract.times import moment_of
 from mlpack_edge.batch.contract.words import duration, listed, percent, share_words
+from mlpack_edge.batch.counted import counted
 from mlpack_edge.batch.facts import RunFacts
 from mlpack_edge.core.verdict import Verdict
 
@@ -46,13 +47,13 @@ def judge(
 def _rows(contract: Contract, rows: int, previous: Json | None) -> Iterator[str]:
     rule = contract.rows
     if rule.min is not None and rows < rule.min:
-        yield f"rows, min: the input has {rows:,} rows, and is to have {rule.min:,} at least"
+        yield f"rows, min: the input has {counted(rows, 'row')}, and is to have {rule.min:,} at least"
     if rule.max is not None and rows > rule.max:
-        yield f"rows, max: the input has {rows:,} rows, and is to have {rule.max:,} at most"
+        yield f"rows, max: the input has {counted(rows, 'row')}, and is to have {rule.max:,} at most"
     last = (previous or {}).get("rows")
     if rule.within is not None and last is not None and not within_share(abs(rows - last), rule.within, last):
         change = f", a change of {percent(abs(rows - last) / last)}" if last else ""
-        yield f"rows, within: the input has {rows:,} rows, the last run's had {last:,}{change}; allowed is {percent(rule.within)}"
+        yield f"rows, within: the input has {counted(rows, 'row')}, the last run's had {last:,}{change}; allowed is {percent(rule.within)}"
 
 
 def _freshness(contract: Contract, newest: int | None, newest_file: int | None, now: datetime) -> Iterator[str]:

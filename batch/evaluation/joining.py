@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from mlpack_edge.batch.counted import counted
 from mlpack_edge.batch.evaluation.answers import CLASSES, Answers, class_text
 from mlpack_edge.batch.evaluation.database import fetch, name, naming_faults, text
 from mlpack_edge.batch.evaluation.groups import Grouping, group_tables
@@ -194,7 +195,7 @@ def _check_rows(connection: Any, scores: Table, answers: Sequence[Answers], labe
         broken = fetch(connection, f"SELECT count(*) FROM rows WHERE {bad}")[0][0]
         if broken:
             raise BadInput(
-                f"{scores.title}: {broken:,} rows have no finite score of the {'challenger' if one.prefix else 'model'}",
+                f"{scores.title}: {counted(broken, 'row')} {'has' if broken == 1 else 'have'} no finite score of the {'challenger' if one.prefix else 'model'}",
                 "mlpack score writes no such row: score again",
             )
 

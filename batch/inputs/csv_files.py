@@ -15,6 +15,7 @@ from typing import Any
 import pyarrow as pa
 from pyarrow import csv
 
+from mlpack_edge.batch.counted import counted
 from mlpack_edge.batch.inputs.cells import Cells, read_as
 from mlpack_edge.batch.inputs.compressed import open_text
 from mlpack_edge.batch.inputs.damage import as_bad_input
@@ -47,7 +48,7 @@ def stage_csv(name: str, path: Path, target: Path, wanted: Mapping[str, str]) ->
         kinds = _kinds(name, cells)
         _write(name, path, target, kinds, delimiter, wanted)
     return [
-        f"{name}: {seen.missing} cells of column {column!r} say that the number is missing"
+        f"{name}: {counted(seen.missing, 'cell')} of column {column!r} {'says' if seen.missing == 1 else 'say'} that the number is missing"
         for column, seen in cells.items()
         if seen.missing and seen.wanted
     ]

@@ -12,6 +12,7 @@ import os
 from pathlib import Path
 from typing import Any
 
+from mlpack_edge.batch.counted import counted
 from mlpack_edge.batch.disk import faults, write_whole
 from mlpack_edge.batch.facts import RunFacts
 from mlpack_edge.batch.job import Job
@@ -82,7 +83,7 @@ class DuckdbOutput:
         last = self.last()
         if plan.job.incremental and rows is not None and last is None:
             raise BadInput(
-                f"{self.name} is not as it was published: it has {rows:,} rows now",
+                f"{self.name} is not as it was published: it has {counted(rows, 'row')} now",
                 "run once without --incremental, which makes the whole table anew",
             )
         refuse_changed_with_key(plan, last, self.name)

@@ -68,6 +68,8 @@ def test_a_repeated_key_is_refused_with_examples() -> None:
         "the key column 'id' does not name every row once: 1,234 values stand in several rows: a (9 rows), b (2 rows) "
         "and 1,232 more; it is NULL in 2 rows"
     )
+    with pytest.raises(CheckFailed, match=r"1 value stands in several rows: a \(9 rows\); it is NULL in 1 row$"):
+        refuse_key(Findings(1, 9, 1, (("a", 9),)), "id")
 
 
 @pytest.mark.long

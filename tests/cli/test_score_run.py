@@ -52,7 +52,9 @@ def test_a_batch_is_scored_once_and_told_as_json(tmp_path: Path) -> None:
     assert made["score"] == [row + 1.0 for row in range(100)]
     code, second = mlpack_json(*words, cwd=tmp_path)
     assert code == 0 and second["status"] == "nothing to do" and second["run_key"] == first["run_key"]
-    assert second["rows_out"] == 100 and second["shards"]["done"] == 0
+    assert (second["rows_in"], second["rows_out"], second["table_rows"]) == (0, 0, 100) and second["shards"][
+        "done"
+    ] == 0
     again = mlpack(*words, "--keep", "a,b", cwd=tmp_path)
     assert again.returncode == 0 and "keep" in again.stdout and "changed" in again.stdout, again.stdout
 

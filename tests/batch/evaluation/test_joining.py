@@ -181,10 +181,10 @@ def test_scores_that_are_not_finite_are_refused(tmp_path: Path) -> None:
     chances[7] = np.nan
     scores = table(tmp_path / "s.parquet", {"label": [0, 1] * 25, "probabilities": chances, "truth": [0, 1] * 25})
     told = model(tmp_path / "m.onnx", signature("int64", 2, (0, 1)))
-    with pytest.raises(BadInput, match="1 rows have no finite score"):
+    with pytest.raises(BadInput, match="1 row has no finite score"):
         judged(scores=scores, label="truth", model=told)
     three = table(tmp_path / "t.parquet", {"label": [0, 1] * 25, "probabilities": np.column_stack([chances, chances[:, 0]]), "truth": [0, 1] * 25})  # fmt: skip
-    with pytest.raises(BadInput, match="1 rows have no finite score"):
+    with pytest.raises(BadInput, match="1 row has no finite score"):
         judged(scores=three, label="truth", model=model(tmp_path / "n.onnx", signature("int64", 3, (0, 1, 2))))
 
 

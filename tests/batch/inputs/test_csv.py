@@ -91,7 +91,7 @@ def test_words_for_missing_numbers_are_missing_and_counted_and_stay_text_in_text
     path = _csv(tmp_path / "a.csv", "n,t,free\n1,NA,1\nNA,null,NA\n 3 ,,2\n")
     found = find(tmp_path / "staging", path, wanted=_BOTH)
     assert rows(found) == {"n": [1, None, 3], "t": ["NA", "null", None], "free": ["1", "NA", "2"]}
-    assert found.notes == (f"{path}: 1 cells of column 'n' say that the number is missing",)
+    assert found.notes == (f"{path}: 1 cell of column 'n' says that the number is missing",)
     assert find(tmp_path / "staging", path, wanted=_BOTH).notes == found.notes  # also when it was staged before
 
 
