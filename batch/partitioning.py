@@ -12,10 +12,10 @@ import numpy as np
 import pyarrow
 from numpy.typing import NDArray
 
+from mlpack_edge.batch.inputs.partitions import NULL
 from mlpack_edge.batch.scoring.findings import Finding, Findings
 from mlpack_edge.core.errors import BadInput
 
-NULL = "__HIVE_DEFAULT_PARTITION__"
 _ESCAPED = frozenset("\"#%'*/:=?\\{[]^\x7f")
 #: Bytes that a name in a directory may have on Linux file systems.
 _LONGEST = 255

@@ -11,7 +11,8 @@ import duckdb
 import pyarrow.parquet
 
 from mlpack_edge.batch.counted import counted
-from mlpack_edge.batch.outputs.duckdb_session import connected, literal_paths, name, plain_allocator
+from mlpack_edge.batch.outputs.duckdb_session import connected, literal_paths, plain_allocator
+from mlpack_edge.batch.sql_text import name
 from mlpack_edge.core.errors import CheckFailed
 
 Json = dict[str, Any]

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+from mlpack_edge.batch.sql_text import text
 from mlpack_edge.core.errors import BadInput, IoFault, WorkerFault
 from mlpack_edge.core.scratch import scratch_folder
 
@@ -58,16 +59,6 @@ def naming_faults(subject: str = "the tables") -> Iterator[None]:
         raise BadInput(
             f"{subject} cannot be read as they are", "mend the value named above", why=_told(fault)
         ) from fault
-
-
-def name(identifier: str) -> str:
-    """An identifier for SQL."""
-    return '"' + identifier.replace('"', '""') + '"'
-
-
-def text(literal: str) -> str:
-    """A text for SQL."""
-    return "'" + literal.replace("'", "''") + "'"
 
 
 def fetch(connection: Any, sql: str, parameters: Sequence[Any] = ()) -> list[tuple[Any, ...]]:

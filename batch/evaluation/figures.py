@@ -7,12 +7,13 @@ from typing import Any
 
 from mlpack_edge.batch.evaluation.answers import CLASSES, MOST_RANKED_CLASSES, Answers, class_text
 from mlpack_edge.batch.evaluation.classification import classification_metrics
-from mlpack_edge.batch.evaluation.database import fetch, text
+from mlpack_edge.batch.evaluation.database import fetch
 from mlpack_edge.batch.evaluation.groups import Group
 from mlpack_edge.batch.evaluation.joining import Ranking
 from mlpack_edge.batch.evaluation.ranking import area_metric, macro_area_metric, ranked_areas
 from mlpack_edge.batch.evaluation.regression import errors, regression_metrics
 from mlpack_edge.batch.evaluation.request import Metric
+from mlpack_edge.batch.sql_text import text
 
 LABELLED = "truth IS NOT NULL"
 #: The group of all rows, as SQL, and its code.

@@ -6,8 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from mlpack_edge.batch.evaluation.database import fetch, name
+from mlpack_edge.batch.evaluation.database import fetch
 from mlpack_edge.batch.evaluation.tables import Table
+from mlpack_edge.batch.sql_text import name
 from mlpack_edge.core.errors import BadInput
 
 #: Beyond it a column is a key rather than a segment.

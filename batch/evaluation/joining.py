@@ -8,9 +8,10 @@ from typing import Any
 
 from mlpack_edge.batch.counted import counted
 from mlpack_edge.batch.evaluation.answers import CLASSES, Answers, class_text
-from mlpack_edge.batch.evaluation.database import fetch, name, naming_faults, text
+from mlpack_edge.batch.evaluation.database import fetch, naming_faults
 from mlpack_edge.batch.evaluation.groups import Grouping, group_tables
 from mlpack_edge.batch.evaluation.tables import Table
+from mlpack_edge.batch.sql_text import name, text
 from mlpack_edge.core.errors import BadInput
 
 #: DuckDB's types of one kind; keys of different kinds are not compared.

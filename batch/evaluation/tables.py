@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from mlpack_edge.batch.evaluation.database import described, fetch, name, naming_faults, text
+from mlpack_edge.batch.evaluation.database import described, fetch, naming_faults
 from mlpack_edge.batch.inputs.sources import database_table, format_of_name, matches
+from mlpack_edge.batch.sql_text import name, text
 from mlpack_edge.core.errors import BadInput, IoFault
 from mlpack_edge.core.extensions import missing_extra
 from mlpack_edge.core.files import io_fault

@@ -20,6 +20,7 @@ from mlpack_edge.batch.inputs.sources import TABLE_MARK, Source
 from mlpack_edge.batch.inputs.staging import Staging, write_rows
 from mlpack_edge.batch.job import Job
 from mlpack_edge.batch.plan import Fingerprint
+from mlpack_edge.batch.sql_text import name as quoted
 from mlpack_edge.core.errors import BadInput
 from mlpack_edge.core.files import io_fault
 
@@ -69,7 +70,7 @@ def _staged(name: str, connection: Any, query: str, job: Job, staging: Staging, 
     # A relation streams; the result of execute() would be held as a whole.
     relation = connection.sql(query)
     if job.key:
-        relation = relation.order(_quoted(job.key))
+        relation = relation.order(quoted(job.key))
     reader = relation.to_arrow_reader(_BATCH)
     schema = plain_schema(name, reader.schema)
 
@@ -155,8 +156,4 @@ def _identifier(connection: Any, source: Source) -> str:
     if parts is None:
         there = ", ".join(sorted(table if schema == "main" else f"{schema}.{table}" for schema, table in found)[:20])
         raise BadInput(f"{source.text} has no table or view {source.table!r}", f"it has: {there or 'none'}")
-    return ".".join(_quoted(part) for part in parts)
-
-
-def _quoted(name: str) -> str:
-    return '"' + name.replace('"', '""') + '"'
+    return ".".join(quoted(part) for part in parts)

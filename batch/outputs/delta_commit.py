@@ -17,8 +17,9 @@ import pyarrow
 import pyarrow.parquet
 
 from mlpack_edge.batch.outputs.duckdb_session import connected, literal_paths, plain_allocator
-from mlpack_edge.batch.outputs.duckdb_session import name as quoted
 from mlpack_edge.batch.shard_table import SOURCE_FILE, SOURCE_ROW
+from mlpack_edge.batch.sql_text import name as quoted
+from mlpack_edge.batch.sql_text import text
 from mlpack_edge.batch.uniqueness import repeated
 from mlpack_edge.batch.watching import refuse_repeated
 from mlpack_edge.core.errors import BadInput, IoFault
@@ -116,13 +117,9 @@ def _predicate(payload: Json) -> str:
     """The rows that go, and among which all new ones are: those of every input that is scored as a whole, and of inputs
     that grew the rows that follow."""
     names = sorted(set(payload["drop"]) | set(payload["whole"]))
-    terms = [f"{SOURCE_FILE} = {_text(name)}" for name in names]
-    terms += [f"({SOURCE_FILE} = {_text(name)} AND {SOURCE_ROW} >= {int(skip)})" for name, skip in payload["grown"]]
+    terms = [f"{SOURCE_FILE} = {text(name)}" for name in names]
+    terms += [f"({SOURCE_FILE} = {text(name)} AND {SOURCE_ROW} >= {int(skip)})" for name, skip in payload["grown"]]
     return " OR ".join(terms)
-
-
-def _text(value: str) -> str:
-    return "'" + value.replace("'", "''") + "'"
 
 
 def _refuse_repeated(payload: Json) -> None:

@@ -11,6 +11,7 @@ from typing import Any
 import duckdb
 import pyarrow
 
+from mlpack_edge.batch.sql_text import text
 from mlpack_edge.core.errors import IoFault, WorkerFault
 from mlpack_edge.runtimes.worker import physical_memory
 
@@ -76,16 +77,6 @@ def plain_allocator() -> None:
     """Take pyarrow's memory from the C library: its own allocator reserves 1 GiB at once, which counts against the limits
     of a child process. To be called before pyarrow is used."""
     pyarrow.set_memory_pool(pyarrow.system_memory_pool())
-
-
-def name(text: str) -> str:
-    """An identifier in SQL."""
-    return '"' + text.replace('"', '""') + '"'
-
-
-def text(value: str) -> str:
-    """A literal in SQL."""
-    return "'" + value.replace("'", "''") + "'"
 
 
 def literal_paths(paths: Sequence[str]) -> list[str]:

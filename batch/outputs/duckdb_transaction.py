@@ -11,9 +11,10 @@ import duckdb
 import pyarrow
 import pyarrow.parquet
 
-from mlpack_edge.batch.outputs.duckdb_session import connected, literal_paths, name, plain_allocator
+from mlpack_edge.batch.outputs.duckdb_session import connected, literal_paths, plain_allocator
 from mlpack_edge.batch.outputs.duckdb_table import RUNS
 from mlpack_edge.batch.shard_table import SOURCE_FILE
+from mlpack_edge.batch.sql_text import name
 from mlpack_edge.batch.uniqueness import Findings, refuse_key, repeated
 from mlpack_edge.batch.watching import refuse_repeated
 from mlpack_edge.core.errors import BadInput, OutputExists

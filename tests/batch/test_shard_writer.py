@@ -17,7 +17,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mlpack_edge.batch.partitioning import NULL, folder_name, unnameable
+from mlpack_edge.batch.inputs.partitions import NULL
+from mlpack_edge.batch.partitioning import folder_name, unnameable
 from mlpack_edge.batch.shard_writer import ShardWriter, group_rows
 from mlpack_edge.core.errors import BadInput
 
