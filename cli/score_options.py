@@ -93,7 +93,7 @@ _OPTIONS: dict[str, tuple[str, Any, str, str]] = {
     "workers": ("--workers", _COUNT, "N", "Processes that score [default: one a core, as memory allows]."),
     "batch_rows": ("--batch-rows", _COUNT, "N", "Rows that are read at once [default: 65536]. It changes no score."),
     "memory": ("--memory", Size(), "SIZE", "Memory of all processes together [default: 80% of this machine]."),
-    "incremental": ("--incremental", bool, "", "Score only inputs that are new or changed, and add them to the table."),
+    "incremental": ("--incremental", bool, "", "Score only what is new: inputs that are new or changed, new rows of text files, tables and queries that grew."),
     "fresh": ("--fresh", bool, "", "Score all again, also what a run that was stopped has done."),
     "resume": ("--resume", bool, "", "Go on where a run was stopped. This is the default."),
     "challenger": ("--challenger", _TEXT, "MODEL", "A second model for the same rows: its scores too, and how far the two agree."),
