@@ -20,7 +20,6 @@ from mlpack_edge.batch.inputs.damage import as_bad_input
 from mlpack_edge.batch.inputs.discover import discover
 from mlpack_edge.batch.inputs.fingerprint import appended_rows
 from mlpack_edge.batch.inputs.grown import grown_rows
-from mlpack_edge.batch.inputs.sources import SQL_NAME, TABLE_MARK
 from mlpack_edge.batch.job import Job, job_from_json
 from mlpack_edge.batch.manifest import Manifest, manifest_from_json, stays
 from mlpack_edge.batch.models import CHALLENGER, deciding_versions, kinds_of_columns, model_file
@@ -85,10 +84,9 @@ def _appended(item: InputFile, known: Fingerprint, rows: int) -> int:
     """Of a file of lines, a table or a query that grew, the rows at its start that are already in the table."""
     if not item.staged:
         return 0
-    if item.name == SQL_NAME or TABLE_MARK in item.name:
+    if item.elsewhere:  # a URL's digest is of what was fetched, which no staged rows have: it is scored anew
         return grown_rows(Path(item.path), item.rows, known, rows)
-    path = Path(item.name)
-    return appended_rows(path, known, rows) if path.is_file() else 0
+    return appended_rows(Path(item.name), known, rows)
 
 
 def _same_scorer(last: Manifest, models: list[ModelFile], contract: str, job: Job) -> bool:
