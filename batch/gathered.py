@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import importlib
 from functools import reduce
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from mlpack_edge.batch.facts import RunFacts
+
+if TYPE_CHECKING:
+    from mlpack_edge.batch.collectors import Merge  # with numpy, which this process does without
 
 Json = dict[str, Any]
 
@@ -23,6 +26,6 @@ def merged(facts: RunFacts) -> Json:
     joined = {}
     for name in names:
         module, _, function = _MERGES[name].partition(":")
-        merge = getattr(importlib.import_module(module), function)
+        merge: Merge = getattr(importlib.import_module(module), function)
         joined[name] = reduce(merge, (shard.collected[name] for shard in facts.shards if name in shard.collected))
     return joined

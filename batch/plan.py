@@ -139,8 +139,9 @@ class Plan:
 
 def settings(job: Job, contract: str, versions: dict[str, str]) -> dict[str, Any]:
     """The part of an identity that is known before any input is looked at."""
+    options = job.to_json()
     return {
-        "options": {name: _plain(getattr(job, name)) for name in DECIDING},
+        "options": {name: options[name] for name in DECIDING},
         "contract": hashlib.sha256(contract.encode()).hexdigest() if contract else "",
         "versions": versions,
     }
@@ -228,7 +229,3 @@ def _differences(what: str, old: dict[str, Any], new: dict[str, Any]) -> list[st
     said += [f"{what} {name} is gone" for name in old if name not in new]
     said += [f"{what} {name} changed" for name in new if name in old and old[name] != new[name]]
     return said
-
-
-def _plain(value: Any) -> Any:
-    return list(value) if isinstance(value, tuple) else value

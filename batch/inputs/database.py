@@ -16,7 +16,7 @@ from mlpack_edge.batch.inputs.columnar import layout_of
 from mlpack_edge.batch.inputs.damage import FAULTS, first_line
 from mlpack_edge.batch.inputs.opened import Opened
 from mlpack_edge.batch.inputs.schemas import plain_schema
-from mlpack_edge.batch.inputs.sources import SQL_NAME, TABLE_MARK, Source
+from mlpack_edge.batch.inputs.sources import TABLE_MARK, Source
 from mlpack_edge.batch.inputs.staging import Staging, write_rows
 from mlpack_edge.batch.job import Job
 from mlpack_edge.batch.plan import Fingerprint
@@ -25,6 +25,8 @@ from mlpack_edge.core.errors import BadInput
 from mlpack_edge.core.files import io_fault
 
 Report = Callable[[str], None]
+#: What a query is called where an input has a name.
+SQL_NAME = "sql"
 #: Of a database file: eight bytes of a checksum, then this (DuckDB's MainHeader).
 _MAGIC, _MAGIC_AT = b"DUCK", 8
 _SQLITE = b"SQLite format 3\0"  # DuckDB opens it where its extension is installed

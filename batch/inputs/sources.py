@@ -15,8 +15,6 @@ from mlpack_edge.core.errors import BadInput
 from mlpack_edge.core.files import io_fault
 
 TABLE_MARK = "::"
-#: What a query is called where an input has a name.
-SQL_NAME = "sql"
 _URL = re.compile(r"^[A-Za-z][A-Za-z0-9+.-]+://")
 _COMPRESSED = (".gz", ".zst")
 #: What the name of a file says about its content, where the content itself does not.
