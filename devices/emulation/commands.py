@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
+import signal
 import subprocess
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -48,12 +50,27 @@ def run(
     """
     whole = {**os.environ, "LC_ALL": "C.UTF-8"} if environment is None else dict(environment)
     try:
-        done = subprocess.run(
-            list(command), stdin=subprocess.DEVNULL, capture_output=True, env=whole, cwd=folder,
-            pass_fds=tuple(keep_open), timeout=seconds, check=False,
+        # A group of its own: dpkg-deb and apt-get have children, and one of them writing on would undo a clean-up.
+        child = subprocess.Popen(
+            list(command), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=whole,
+            cwd=folder, pass_fds=tuple(keep_open), process_group=0,
         )  # fmt: skip
     except (FileNotFoundError, PermissionError) as fault:
         return Finished(127, "", f"{command[0]}: {fault.strerror}")
+    try:
+        out, err = child.communicate(timeout=seconds)
     except subprocess.TimeoutExpired:
+        _end(child)
         return Finished(-9, "", f"{command[0]}: no end after {seconds:g} s")
-    return Finished(done.returncode, done.stdout.decode("utf-8", "replace"), done.stderr.decode("utf-8", "replace"))
+    except BaseException:
+        _end(child)
+        raise
+    return Finished(child.returncode, out.decode("utf-8", "replace"), err.decode("utf-8", "replace"))
+
+
+def _end(child: subprocess.Popen[bytes]) -> None:
+    """Kill the tool and its children, and wait until the last of them has let go of its pipes: nobody writes after."""
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(child.pid, signal.SIGKILL)
+    with contextlib.suppress(subprocess.TimeoutExpired):
+        child.communicate(timeout=10)
