@@ -1,0 +1,1 @@
+"""What tensors hold on rows: histograms that grow, and the ranges read from them."""

@@ -1,0 +1,1 @@
+"""A graph made ready for quantization: opset, folded constants and normalizations, named nodes."""

@@ -1,0 +1,1 @@
+"""Which layers may be quantized together within a budget."""

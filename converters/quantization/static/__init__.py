@@ -1,0 +1,1 @@
+"""Activations and weights on fixed scales: QuantizeLinear and DequantizeLinear around the operators."""

@@ -1,0 +1,1 @@
+"""Rows of any data file, batch by batch, in bounded memory."""
