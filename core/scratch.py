@@ -15,13 +15,18 @@ _PREFIX, _LOCK, _EARLY = "mlpack-scratch-", "lock", "lock.early"
 
 
 @contextlib.contextmanager
-def scratch_folder() -> Iterator[str]:
+def scratch_folder(beside: Path | None = None) -> Iterator[str]:
     """The path of an empty folder, removed on leaving. The next call removes what a killed process (SIGKILL, power) left.
 
-    A folder is locked while its process lives, so that nobody else removes it (flock(2)). Raises OSError.
+    beside: a file in whose folder it is made, under a hidden name, so that what is made there can be renamed to the file;
+    None for the system's own place. A folder is locked while its process lives, so that nobody else removes it (flock(2)).
+    Raises OSError.
     """
-    _remove_abandoned()
-    with tempfile.TemporaryDirectory(prefix=_PREFIX, ignore_cleanup_errors=True) as made:
+    parent, prefix = (
+        (tempfile.gettempdir(), _PREFIX) if beside is None else (str(beside.absolute().parent), f".{_PREFIX}")
+    )
+    _remove_abandoned(Path(parent), prefix)
+    with tempfile.TemporaryDirectory(prefix=prefix, dir=parent, ignore_cleanup_errors=True) as made:
         folder = Path(made)
         lock = os.open(folder / _EARLY, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600)
         try:
@@ -35,8 +40,8 @@ def scratch_folder() -> Iterator[str]:
             os.close(lock)
 
 
-def _remove_abandoned() -> None:
-    for folder in Path(tempfile.gettempdir()).glob(f"{_PREFIX}*"):
+def _remove_abandoned(parent: Path, prefix: str) -> None:
+    for folder in parent.glob(f"{prefix}*"):
         # Another process may remove the same folder at the same time.
         with contextlib.suppress(OSError):
             found = folder.lstat()

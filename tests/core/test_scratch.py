@@ -63,3 +63,20 @@ def test_folders_of_others_and_links_are_left_alone(temporary: Path) -> None:
         "elsewhere",
     }
     assert (temporary / "elsewhere" / "lock").exists()
+
+
+def test_a_folder_beside_a_file_is_hidden_and_gone_afterwards_also_after_a_kill(temporary: Path) -> None:
+    output = temporary / "models" / "small.onnx"
+    output.parent.mkdir()
+    program = _HOLDER.replace("scratch_folder()", f"scratch_folder(Path({str(output)!r}))")
+    with subprocess.Popen(
+        [sys.executable, "-c", f"from pathlib import Path\n{program}"], stdout=subprocess.PIPE, text=True
+    ) as holder:
+        assert holder.stdout is not None and holder.stdout.readline()
+        assert [path.name[0] for path in output.parent.iterdir()] == ["."]
+        holder.send_signal(signal.SIGKILL)
+    with scratch_folder(output) as mine:
+        assert [path.name for path in output.parent.iterdir()] == [Path(mine).parent.name]
+        Path(mine, "draft").write_text("a model")
+        Path(mine, "draft").rename(output)
+    assert [path.name for path in output.parent.iterdir()] == ["small.onnx"]
