@@ -12,6 +12,7 @@ from mlpack_edge.core.extensions import missing_extra
 from mlpack_edge.runtimes.sklearn.estimator import Estimator
 from mlpack_edge.runtimes.sklearn.own_code import absent_code
 from mlpack_edge.runtimes.sklearn.skops_trusted import TRUSTED
+from mlpack_edge.runtimes.sklearn.torch_left_out import torch_left_out
 
 SAFE_FORMAT = "save it as skops.io.dump(model, 'model.skops') where it was trained"
 
@@ -31,7 +32,8 @@ def load_skops(path: Path, trust: bool = False) -> LoadedEstimator:
     called (and `trust` is false); BadInput where the file is damaged; MissingExtra where it needs a package that is
     not installed.
     """
-    import skops.io
+    with torch_left_out():
+        import skops.io
     from skops.io.exceptions import UntrustedTypesFoundException
 
     from mlpack_edge.runtimes.sklearn.skops_schema import judge_schema
