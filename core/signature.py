@@ -20,18 +20,27 @@ Category = str | int | float | bool
 
 
 @dataclass(frozen=True, slots=True)
+class Grid:
+    """What the codes of a quantized tensor stand for: real = scale * (code - zero_point), one scale for all."""
+
+    scale: float
+    zero_point: int
+
+
+@dataclass(frozen=True, slots=True)
 class TensorSpec:
     """One tensor. `dtype` is a numpy name or "string"; a symbolic size is a str (`"batch"`).
 
     `role` says what an output means: "label", "probabilities", "scores" (a decision function),
     "proportions" (each between 0 and 1 for itself, as a sigmoid gives them, perhaps beside other numbers), "value" (a
-    regression), "transformed", or "" where nobody said.
+    regression), "transformed", or "" where nobody said. `grid`: of a tensor of codes, None where nobody said or it is none.
     """
 
     name: str
     dtype: str
     shape: tuple[Dimension, ...]
     role: str = ""
+    grid: Grid | None = None
 
     @property
     def is_dynamic(self) -> bool:
@@ -92,7 +101,10 @@ class Signature:
 
 
 def _spec_to_json(spec: TensorSpec) -> dict[str, Any]:
-    return {"name": spec.name, "dtype": spec.dtype, "shape": list(spec.shape), "role": spec.role}
+    record: dict[str, Any] = {"name": spec.name, "dtype": spec.dtype, "shape": list(spec.shape), "role": spec.role}
+    if spec.grid is not None:
+        record["grid"] = {"scale": spec.grid.scale, "zero_point": spec.grid.zero_point}
+    return record
 
 
 def signature_from_json(record: dict[str, Any]) -> Signature:
@@ -136,4 +148,10 @@ def signature_from_text(text: str) -> Signature:
 
 def _spec_from_json(record: dict[str, Any]) -> TensorSpec:
     shape = tuple(size if isinstance(size, str) else int(size) for size in record["shape"])
-    return TensorSpec(str(record["name"]), str(record["dtype"]), shape, str(record.get("role", "")))
+    return TensorSpec(
+        str(record["name"]), str(record["dtype"]), shape, str(record.get("role", "")), _grid(record.get("grid"))
+    )
+
+
+def _grid(record: dict[str, Any] | None) -> Grid | None:
+    return None if record is None else Grid(float(record["scale"]), int(record["zero_point"]))

@@ -12,7 +12,7 @@ from mlpack_edge.converters.tflite_from_onnx.lowering import Lowering
 from mlpack_edge.converters.tflite_from_onnx.values import Perm, Spec, Value, channels_last, constant, permuted
 from mlpack_edge.converters.tflite_graph.model import Tensor
 from mlpack_edge.core.errors import Unsupported
-from mlpack_edge.core.signature import Signature, TensorSpec
+from mlpack_edge.core.signature import Grid, Signature, TensorSpec
 
 #: A note names this many tensors; the signature has them all.
 _MOST_NAMED = 3
@@ -67,8 +67,23 @@ def specs(given: Sequence[TensorSpec], tensors: Sequence[Tensor], layout: str) -
     """The inputs as the TFLite model takes them."""
     return tuple(
         replace(spec, dtype=tensor.dtype, shape=permuted(spec.shape, _perm(len(spec.shape), layout)))
+        for spec, tensor in zip(coded(given, tensors), tensors, strict=True)
+    )
+
+
+def coded(given: Sequence[TensorSpec], tensors: Sequence[Tensor]) -> tuple[TensorSpec, ...]:
+    """The specs of real numbers with the type and the grid of their tensors, where those have become codes."""
+    return tuple(
+        replace(spec, dtype=tensor.dtype, grid=_grid(tensor))
+        if spec.dtype.startswith("float") and tensor.quantization is not None
+        else spec
         for spec, tensor in zip(given, tensors, strict=True)
     )
+
+
+def _grid(tensor: Tensor) -> Grid | None:
+    how = tensor.quantization
+    return None if how is None or how.per_channel else Grid(float(how.scale[0]), int(how.zero_point[0]))
 
 
 def notes(before: Signature, after: Signature) -> list[str]:

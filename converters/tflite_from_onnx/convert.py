@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Container, Mapping
+from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import onnx
@@ -13,7 +13,7 @@ from mlpack_edge.converters.tflite_from_onnx.fixing import SizeMustBeFixed
 from mlpack_edge.converters.tflite_from_onnx.forests.prepare import prepared
 from mlpack_edge.converters.tflite_from_onnx.lowering import Lowering
 from mlpack_edge.converters.tflite_from_onnx.offsets import with_split_offsets
-from mlpack_edge.converters.tflite_from_onnx.passes.run import improve
+from mlpack_edge.converters.tflite_from_onnx.passes.run import Pass, improve
 from mlpack_edge.converters.tflite_from_onnx.patterns.run import recognised
 from mlpack_edge.converters.tflite_from_onnx.scope import Scope
 from mlpack_edge.converters.tflite_from_onnx.table import table
@@ -41,18 +41,20 @@ def tflite_from_onnx(
     layout: str = "keep",
     metadata: Mapping[str, str] | None = None,
     fixed: Mapping[str, str] | None = None,
+    last: Sequence[Pass] = (),
 ) -> Lowered:
     """Lower `model`, whose inputs and outputs `signature` describes, to TFLite.
 
     layout: "keep" leaves inputs and outputs as ONNX has them; "nhwc" makes those of rank 3 to 5 channel-last.
-    metadata: more entries for the file. fixed: named sizes that are 1 in the file, each with its reason. Nothing is
+    metadata: more entries for the file. fixed: named sizes that are 1 in the file, each with its reason.
+    last: passes that end the work on the graph; they may turn inputs and outputs into codes. Nothing is
     executed but what depends on constants alone.
     Raises Unsupported naming operator, node and reason.
     """
     reasons = dict(fixed or {})
     while True:
         try:
-            return _lower(model, _with_ones(signature, reasons), layout, metadata or {}, reasons)
+            return _lower(model, _with_ones(signature, reasons), layout, metadata or {}, reasons, last)
         except SizeMustBeFixed as need:
             first = {spec.shape[0] for spec in signature.inputs if spec.shape}
             if need.name in reasons or need.name not in first:
@@ -61,7 +63,12 @@ def tflite_from_onnx(
 
 
 def _lower(
-    model: onnx.ModelProto, signature: Signature, layout: str, metadata: Mapping[str, str], reasons: Mapping[str, str]
+    model: onnx.ModelProto,
+    signature: Signature,
+    layout: str,
+    metadata: Mapping[str, str],
+    reasons: Mapping[str, str],
+    last: Sequence[Pass],
 ) -> Lowered:
     model = inliner.inline_local_functions(model) if model.functions else model
     source, without_text = signature, coded(model, signature)
@@ -77,8 +84,12 @@ def _lower(
     low.run(nodes, scope, kept=[spec.name for spec in signature.outputs])
     outputs = borders.outputs(low, signature, scope, layout)
     del scope
-    improve(low.graph)
-    made = replace(signature, inputs=borders.specs(signature.inputs, low.graph.inputs, layout), outputs=outputs)
+    improve(low.graph, last)
+    made = replace(
+        signature,
+        inputs=borders.specs(signature.inputs, low.graph.inputs, layout),
+        outputs=borders.coded(outputs, low.graph.outputs),
+    )
     entries = {METADATA_KEY: made.dumps(), **metadata}
     if made != source:
         entries[SOURCE_SIGNATURE_KEY] = source.dumps()

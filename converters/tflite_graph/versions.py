@@ -21,6 +21,8 @@ def _conv_2d(op: Op) -> int:
     data, filters = _tensor(op, 0), _tensor(op, 1)
     if data.shape[-1] > 0 and data.shape[-1] != filters.shape[-1]:
         return 6  # groups
+    if _is_hybrid(data, filters):
+        return 5 if _is_per_channel(filters) else 2
     return {"int16": 4, "int8": 3}.get(data.dtype, 1)
 
 
@@ -33,13 +35,18 @@ def _depthwise_conv_2d(op: Op) -> int:
 
 
 def _fully_connected(op: Op) -> int:
-    dtype = _tensor(op, 0).dtype
+    data, filters = _tensor(op, 0), _tensor(op, 1)
+    dtype = data.dtype
+    if _is_hybrid(data, filters) and _is_per_channel(filters):
+        return 12
     if dtype == "int16":
         return 7
     if len(op.inputs) == 2:
         return 6
     if op.options.get("keep_num_dims"):
         return 5
+    if _is_hybrid(data, filters):
+        return 9 if op.options.get("asymmetric_quantize_inputs") else 3
     return 4 if dtype == "int8" else 1
 
 
@@ -68,6 +75,15 @@ def _gather(op: Op) -> int:
     if op.options.get("batch_dims"):
         return 5
     return {"int16": 4, "bool": 3, "int8": 2}.get(_tensor(op, 0).dtype, 1)
+
+
+def _is_hybrid(data: Tensor, filters: Tensor) -> bool:
+    """Whether float activations meet weights that are codes."""
+    return data.dtype == "float32" and filters.dtype in ("int8", "int4")
+
+
+def _is_per_channel(filters: Tensor) -> bool:
+    return filters.quantization is not None and filters.quantization.per_channel
 
 
 def _by_width(op: Op) -> int:

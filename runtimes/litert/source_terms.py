@@ -83,9 +83,10 @@ class TfliteModel:
         self._tensors = file.tensors
         self._runner: LitertRunner | None = None
         own = stored_signature(file)
-        # A source whose inputs and outputs are codes takes and gives codes; elsewhere quantized borders are real numbers.
+        # A source whose inputs and outputs are codes takes and gives codes; elsewhere quantized borders are real
+        # numbers, also where the file was given them as codes with a grid (`mlpack quantize --io int8`).
         borders = () if own is None else (*own.inputs, *own.outputs)
-        self._io: Values = "codes" if any(spec.dtype in _CODES for spec in borders) else "real"
+        self._io: Values = "codes" if any(spec.dtype in _CODES and spec.grid is None for spec in borders) else "real"
         if own is None:
             self._runner = self._opened()
             own = self._runner.signature

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Set as AbstractSet
+
 import numpy as np
 
 from mlpack_edge.converters.tflite_from_onnx.passes.codes import (
@@ -44,8 +46,9 @@ def name_grids(graph: Graph) -> bool:
     return edges.sweep()
 
 
-def make_exact(graph: Graph) -> None:
-    """The QUANTIZE and DEQUANTIZE operators that are left, when all is done.
+def make_exact(graph: Graph, real: AbstractSet[Tensor] = frozenset()) -> None:
+    """The QUANTIZE and DEQUANTIZE operators that are left, when all is done. real: outputs that are real numbers in the
+    source, so that nobody asks for their codes to the last one.
 
     Where somebody reads the integers themselves, ONNX's rounding (halves to even) is computed step by step: QUANTIZE
     rounds them away from 0 without XNNPACK. Elsewhere its input is bounded: the kernel's conversion to int32
@@ -59,7 +62,7 @@ def make_exact(graph: Graph) -> None:
         source = op.inputs[0] if op.kind == "QUANTIZE" else None
         if source is None or source.dtype != "float32" or not one_scale(op.output):
             continue
-        if _is_answer(edges, op.output, set()):
+        if _is_answer(edges, op.output, set(), real):
             _compute(edges, op, source)
         else:
             _bound(edges, op, source)
@@ -80,9 +83,9 @@ def _bound(edges: CodedEdges, op: Op, source: Tensor) -> None:
     edges.read(op, 0, source)
 
 
-def _is_answer(edges: CodedEdges, codes: Tensor, seen: set[Tensor]) -> bool:
+def _is_answer(edges: CodedEdges, codes: Tensor, seen: set[Tensor], real: AbstractSet[Tensor]) -> bool:
     """Whether somebody reads codes as integers: the user, or a CAST, at once or behind what moves them."""
-    if codes in edges.outputs:
+    if codes in edges.outputs and codes not in real:
         return True
     seen.add(codes)
     for reader in edges.readers(codes):
@@ -90,7 +93,7 @@ def _is_answer(edges: CodedEdges, codes: Tensor, seen: set[Tensor]) -> bool:
             return True
         for made in reader.outputs:
             same = made.dtype in ("int8", "uint8") and one_scale(made) and scale_of(made) == scale_of(codes)
-            if same and reader.kind not in _CALCULATING and made not in seen and _is_answer(edges, made, seen):
+            if same and reader.kind not in _CALCULATING and made not in seen and _is_answer(edges, made, seen, real):
                 return True
     return False
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
+
 from mlpack_edge.converters.tflite_from_onnx.passes.activations import fuse_activations
 from mlpack_edge.converters.tflite_from_onnx.passes.affine import fold_affine_after, fold_affine_before
 from mlpack_edge.converters.tflite_from_onnx.passes.affine_chains import merge_affine
@@ -22,7 +24,8 @@ from mlpack_edge.converters.tflite_from_onnx.passes.weights import drop_small_co
 from mlpack_edge.converters.tflite_graph.model import Graph
 from mlpack_edge.core.errors import Unsupported
 
-#: Each rewrites the graph in place and says whether it changed anything.
+#: Rewrites a graph in place and says whether it changed anything.
+Pass = Callable[[Graph], bool]
 _PASSES = (
     merge_duplicates,
     drop_identities,
@@ -47,15 +50,16 @@ _MOST_ROUNDS = 20
 _MOST_DIMENSIONS = 8
 
 
-def improve(graph: Graph) -> None:
+def improve(graph: Graph, last: Sequence[Pass] = ()) -> None:
     """Rewrite `graph` and its sub-graphs in place; what they compute stays the same.
 
+    last: passes of a caller over `graph`, when nothing else is left to do; what each leaves is gone over once more.
     Raises Unsupported where a tensor is left that has more dimensions than TFLite's kernels take.
     """
-    _improve(graph)
+    _improve(graph, last)
     _check_dimensions(graph)
     for inner in graph.subgraphs():
-        _improve(inner)
+        _improve(inner, ())
         _check_dimensions(inner)
 
 
@@ -68,18 +72,26 @@ def _check_dimensions(graph: Graph) -> None:
             )
 
 
-def _improve(graph: Graph) -> None:
+def _improve(graph: Graph, last: Sequence[Pass]) -> None:
     restore_codes(graph)
     drop_dead(graph)
+    _settle(graph)
+    reals = [tensor.dtype == "float32" for tensor in graph.outputs]
+    for one in last:
+        if one(graph):
+            _settle(graph)
+    drop_small_codes(graph)
+    make_exact(graph, {tensor for tensor, real in zip(graph.outputs, reals, strict=True) if real})
+    keep_apart(graph)
+    _name(graph)
+
+
+def _settle(graph: Graph) -> None:
     for _ in range(_MOST_ROUNDS):
         changed = [one(graph) for one in _PASSES]
         drop_dead(graph)
         if not any(changed):
             break
-    drop_small_codes(graph)
-    make_exact(graph)
-    keep_apart(graph)
-    _name(graph)
 
 
 def _name(graph: Graph) -> None:

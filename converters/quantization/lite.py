@@ -1,0 +1,52 @@
+"""A quantized model as a TFLite file, by the recipe that quantized it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Literal
+
+import onnx
+
+from mlpack_edge.converters.quantization.lite_borders import codes_at_borders
+from mlpack_edge.converters.quantization.lite_fixed import write_on_fixed_grids, write_on_fixed_grids_always
+from mlpack_edge.converters.quantization.lite_hybrid import compute_with_codes
+from mlpack_edge.converters.quantization.values import Recipe
+from mlpack_edge.converters.tflite_from_onnx.convert import Lowered, tflite_from_onnx
+from mlpack_edge.converters.tflite_from_onnx.passes.run import Pass
+from mlpack_edge.core.errors import BadInput
+from mlpack_edge.core.signature import Signature
+
+Borders = Literal["float", "int8"]
+
+
+def lite_from_model(
+    model: onnx.ModelProto,
+    signature: Signature,
+    recipe: Recipe,
+    io: Borders = "float",
+    metadata: Mapping[str, str] | None = None,
+) -> Lowered:
+    """Lower a quantized ONNX model to TFLite with the kernels its recipe asks for.
+
+    model, by the scheme of `recipe`:
+    - "static": with QuantizeLinear and DequantizeLinear around what computes with codes: int8 kernels;
+    - "dynamic": the weights form (DequantizeLinear of constants), not DynamicQuantizeLinear: FULLY_CONNECTED and CONV_2D on
+      float activations and int8 weights, which LiteRT quantizes row by row; other weights are stored as int8;
+    - "weights", "fp16": constants behind DequantizeLinear, or behind a Cast from float16: stored like that.
+    signature: of the float model. io: "int8" makes float inputs and outputs int8 codes (scheme "static" alone); their
+    grids are in the tensors and in the signature that travels. metadata: more entries for the file.
+    Raises Unsupported (what TFLite or int8 borders cannot express, by name), BadInput (io against the scheme).
+    """
+    if io == "int8" and recipe.scheme != "static":
+        raise BadInput(
+            f"the scheme {recipe.name} computes with real numbers at its inputs and outputs, and --io is int8",
+            "quantize with --scheme static, or keep --io float",
+        )
+    last: list[Pass] = []
+    if recipe.scheme == "static":
+        last.append(write_on_fixed_grids_always if recipe.integer_only else write_on_fixed_grids)
+    if recipe.scheme == "dynamic":
+        last.append(compute_with_codes)
+    if io == "int8":
+        last.append(codes_at_borders)
+    return tflite_from_onnx(model, signature, metadata=metadata, last=last)
