@@ -1,0 +1,50 @@
+"""What a recipe can choose among, and what calibration has to observe."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from mlpack_edge.converters.quantization.static.operators import FIXED
+from mlpack_edge.converters.quantization.static.plan import operators_of, planned, root
+from mlpack_edge.converters.quantization.static.units import units
+from mlpack_edge.converters.quantization.static.view import HasModel, View
+from mlpack_edge.converters.quantization.values import Layer, Recipe
+
+
+def layers_of(prepared: HasModel, recipe: Recipe | None = None) -> tuple[Layer, ...]:
+    """The nodes that compute with codes under `recipe` (by default the default one) when none is kept float."""
+    wanted = replace(recipe or Recipe("static"), kept_float=frozenset())
+    active = planned(View(prepared.model), wanted).active
+    return tuple(
+        Layer(unit.name, unit.kind, 0 if unit.weights is None else int(unit.weights.content.size) * 4)
+        for unit in active.values()
+    )
+
+
+def tensors_of(prepared: HasModel, recipe: Recipe) -> list[str]:
+    """The tensors whose ranges `static_model` may ask for, whatever the recipe keeps float; in the graph's order."""
+    view = View(prepared.model)
+    wanted = operators_of(recipe)
+    found: dict[str, None] = {}
+    for unit in units(view).values():
+        if unit.kind not in wanted:
+            continue
+        for name in unit.reads:
+            found.setdefault(name)
+            found.setdefault(root(view, name))
+        if unit.kind not in FIXED:
+            found.setdefault(unit.output)
+    constant = {name for name in found if view.constant(name) is not None}
+    return [name for name in found if name not in constant]
+
+
+def columns_of(prepared: HasModel, recipe: Recipe) -> frozenset[str]:
+    """The tensors of tables `[rows, columns]` that matrix products read in float: those whose columns calibration should
+    keep apart (see `columns`)."""
+    view = View(prepared.model)
+    plan = planned(view, replace(recipe, kept_float=frozenset()))
+    return frozenset(
+        unit.reads[0]
+        for unit in plan.active.values()
+        if unit.kind in ("Gemm", "MatMul") and unit.reads[0] not in plan.written and view.rank(unit.reads[0]) == 2
+    )

@@ -1,0 +1,32 @@
+"""Which operators can compute with codes, and which merely move them (ONNX Runtime 1.31's QDQ selectors, LiteRT's int8
+kernels)."""
+
+from __future__ import annotations
+
+from types import MappingProxyType
+
+#: Operators with a constant operand of weights.
+WEIGHTED = frozenset({"Conv", "ConvTranspose", "Gemm", "MatMul"})
+#: Operators that ONNX Runtime has a kernel on codes for, each with its own grids before and behind.
+ELEMENTWISE = frozenset({"Add", "Mul", "LeakyRelu"})
+POOLS = frozenset({"AveragePool", "GlobalAveragePool"})
+JOINS = frozenset({"Concat"})
+#: Operators whose result has a grid that TFLite's int8 kernels fix: (lowest, highest) of 256 steps.
+FIXED = MappingProxyType({"Sigmoid": (0.0, 255 / 256), "Softmax": (0.0, 255 / 256), "Tanh": (-1.0, 127 / 128)})
+#: Operators that have int8 kernels in TFLite alone.
+MICRO = frozenset({"Sub", "Relu", "Clip", "ReduceMean", "HardSwish", "Elu", "Max", "Min"})
+
+ALL = WEIGHTED | ELEMENTWISE | POOLS | JOINS | frozenset(FIXED) | MICRO
+
+#: What `Recipe.operators` means where it names none.
+DEFAULT = WEIGHTED | ELEMENTWISE | POOLS | JOINS
+#: Where no float operator is to be left.
+INTEGER_ONLY = ALL
+
+#: Operators that give elements of their first input as they are: their result has the grid of that input.
+MOVES = frozenset({
+    "DepthToSpace", "Dropout", "Expand", "Flatten", "Gather", "Identity", "MaxPool", "ReduceMax", "ReduceMin", "Reshape",
+    "Slice", "SpaceToDepth", "Split", "Squeeze", "Tile", "Transpose", "Unsqueeze",
+})  # fmt: skip
+#: Activations that a grid computes by where it ends, behind an operator that writes codes.
+CLIPPING = frozenset({"Relu", "Clip"})
