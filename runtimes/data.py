@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -23,16 +23,17 @@ class Table:
     """Named columns `[rows]` (`columns`), or whole arrays by input name (`arrays`; "" is the one of a .npy file).
 
     Text columns are object arrays of str with None where a cell is missing; numeric ones have NaN there.
+    start: which row of the file the first one is, where the table is a piece of it.
     """
 
     path: Path
     columns: Mapping[str, Array]
     arrays: Mapping[str, Array]
+    start: int = 0
 
     @property
     def rows(self) -> int:
-        first = next(iter((self.columns or self.arrays).values()), None)
-        return 0 if first is None or first.ndim == 0 else len(first)
+        return next((len(array) for array in (self.columns or self.arrays).values() if array.ndim), 0)
 
 
 def read_table(path: Path) -> Table:
@@ -60,7 +61,7 @@ def _load_numpy(path: Path) -> Array:
         with path.open("rb") as stream:
             array: Array = np.load(stream, allow_pickle=False)
     except (ValueError, OSError, EOFError) as fault:
-        raise _damaged(path, fault) from fault
+        raise damaged(path, fault) from fault
     return array
 
 
@@ -71,7 +72,7 @@ def _load_npz(path: Path) -> dict[str, Array]:
         with path.open("rb") as stream, np.load(stream, allow_pickle=False) as archive:
             return {name: archive[name] for name in archive.files}
     except (ValueError, OSError, EOFError, KeyError, zipfile.BadZipFile, AttributeError) as fault:
-        raise _damaged(path, fault) from fault
+        raise damaged(path, fault) from fault
 
 
 def _load_columns(path: Path, head: bytes) -> dict[str, Array]:
@@ -88,21 +89,23 @@ def _load_columns(path: Path, head: bytes) -> dict[str, Array]:
             frame = polars.read_csv(path, infer_schema_length=None)
     except (polars.exceptions.PolarsError, polars.exceptions.PanicException, OSError) as fault:
         # Arrow's damage comes as OSError, though the file did open, or as a panic of the Rust code.
-        raise _damaged(path, fault) from fault
-    return {name: _column(path, frame[name]) for name in frame.columns}
+        raise damaged(path, fault) from fault
+    return {name: column_array(path, frame[name]) for name in frame.columns}
 
 
-def _column(path: Path, series: Any) -> Array:
+def column_array(path: Path, series: Any, holes: bool | None = None) -> Array:
+    """A polars Series as a column of `Table`. holes: whether cells are missing anywhere in the column that this is a piece
+    of, None for a whole column. Raises BadInput for what is neither number nor text."""
     import polars
 
-    dtype = series.dtype
+    dtype, holes = series.dtype, bool(series.null_count()) if holes is None else holes
     if dtype in (polars.String, polars.Categorical, polars.Enum) or isinstance(dtype, polars.Enum):
         return np.array(series.cast(polars.String).to_list(), dtype=object)
     if dtype == polars.Boolean:
-        if series.null_count():
+        if holes:
             return np.array(series.to_list(), dtype=object)
         return np.asarray(series.to_numpy(), dtype=bool)
-    if dtype.is_integer() and series.null_count():
+    if dtype.is_integer() and holes:
         return np.asarray(series.cast(polars.Float64).fill_null(float("nan")).to_numpy())
     if dtype.is_numeric():
         if dtype.is_float():
@@ -118,7 +121,8 @@ def _column(path: Path, series: Any) -> Array:
     )
 
 
-def _damaged(path: Path, fault: BaseException) -> BadInput:
+def damaged(path: Path, fault: BaseException) -> BadInput:
+    """The clear form of what a reading library raises on a file that is not what it should be."""
     first = (str(fault).strip().splitlines() or [type(fault).__name__])[0]
     return BadInput(f"{path} could not be read as data", HINT, why=first[:300])
 
@@ -135,7 +139,8 @@ def feeds_from_table(table: Table, signature: Signature) -> dict[str, Array]:
     has another width, or holds what whole numbers or text cannot.
     """
     if table.columns:
-        if not _names_columns(signature) and len(signature.inputs) == 1:
+        columns_wanted(table.path, tuple(table.columns), signature)
+        if _takes_unnamed(signature):
             return _feeds_without_columns(table, signature)
         if not signature.columns:
             return {spec.name: _one_column(table, spec) for spec in signature.inputs}
@@ -150,6 +155,33 @@ def feeds_from_table(table: Table, signature: Signature) -> dict[str, Array]:
     return feeds
 
 
+def columns_wanted(path: Path, names: Sequence[str], signature: Signature) -> list[str]:
+    """Which of the columns `names` of the file the inputs are made of, each once; of an input that names none: all, or
+    the one that is called as the input. Raises BadInput naming the first that is missing."""
+    if _takes_unnamed(signature):
+        spec = signature.inputs[0]
+        return [spec.name] if _is_named_alone(spec, names) else list(names)
+    inputs = {spec.name for spec in signature.inputs}
+    wanted = [column.name for column in signature.columns if column.input in inputs]
+    for name in wanted or [spec.name for spec in signature.inputs]:
+        if name not in names:
+            raise BadInput(
+                f"{path} has no column {name!r}; it has {', '.join(names[:20])}",
+                "name the columns as the model was trained on them"
+                if wanted
+                else "name the columns after the model's inputs",
+            )
+    return list(dict.fromkeys(wanted or [spec.name for spec in signature.inputs]))
+
+
+def _takes_unnamed(signature: Signature) -> bool:
+    return len(signature.inputs) == 1 and not _names_columns(signature)
+
+
+def _is_named_alone(spec: TensorSpec, names: Container[str]) -> bool:
+    return spec.name in names and spec.shape[1:] in ((1,), ())
+
+
 def _names_columns(signature: Signature) -> bool:
     """Whether the model knows what its columns are called; x0, x1, ... are names that we gave."""
     return any(column.name != f"x{index}" for index, column in enumerate(signature.columns))
@@ -158,7 +190,7 @@ def _names_columns(signature: Signature) -> bool:
 def _feeds_without_columns(table: Table, signature: Signature) -> dict[str, Array]:
     """Columns for a model of one input that names none: all columns in their order, or the one named as the input."""
     spec = signature.inputs[0]
-    if spec.name in table.columns and spec.shape[1:] in ((1,), ()):
+    if _is_named_alone(spec, table.columns):
         column = table.columns[spec.name].reshape(-1, *spec.shape[1:])
         return {spec.name: _cast(table, spec.name, column, spec.dtype)}
     width = spec.shape[1] if len(spec.shape) == 2 else None
@@ -173,8 +205,6 @@ def _feeds_without_columns(table: Table, signature: Signature) -> dict[str, Arra
 
 def _one_column(table: Table, spec: TensorSpec) -> Array:
     """The column named as an input of a model of several inputs."""
-    if spec.name not in table.columns:
-        raise BadInput(f"{table.path} has no column {spec.name!r}", "name the columns after the model's inputs")
     column = table.columns[spec.name]
     return _cast(table, spec.name, column.reshape(-1, 1) if len(spec.shape) == 2 else column, spec.dtype)
 
@@ -183,11 +213,6 @@ def _from_columns(table: Table, spec: TensorSpec, columns: Sequence[Column]) -> 
     mine = sorted((column for column in columns if column.input == spec.name), key=lambda column: column.index)
     parts = []
     for column in mine:
-        if column.name not in table.columns:
-            raise BadInput(
-                f"{table.path} has no column {column.name!r}; it has {', '.join(list(table.columns)[:20])}",
-                "name the columns as the model was trained on them",
-            )
         parts.append(_cast(table, column.name, table.columns[column.name], spec.dtype))
     return np.stack(parts, axis=1)
 
@@ -220,8 +245,15 @@ def _cast(table: Table, name: str, array: Array, dtype: str) -> Array:
         return array
     if array.dtype.kind in "OSU":
         raise BadInput(f"{table.path}: column {name!r} holds text, the model takes {dtype} there", HINT)
+    if array.dtype.kind in "cV":
+        raise BadInput(f"{table.path}: column {name!r} holds {array.dtype}, the model takes {dtype} there", HINT)
     with np.errstate(over="ignore", invalid="ignore"):
         made = array.astype(wanted)
     if wanted.kind in "iub" and not np.array_equal(made.astype(array.dtype), array):
-        raise BadInput(f"{table.path}: column {name!r} ({array.dtype}) does not fit into {dtype} without loss", HINT)
+        place = tuple(np.argwhere(made.astype(array.dtype) != array)[0].tolist())
+        raise BadInput(
+            f"{table.path}: column {name!r} ({array.dtype}) does not fit into {dtype} without loss: it holds "
+            f"{array[place]}" + (f" in row {table.start + place[0]} (counted from 0)" if place else ""),
+            HINT,
+        )
     return made
