@@ -11,12 +11,12 @@ from typing import Any
 from numpy.typing import NDArray
 
 from mlpack_edge.core.errors import BadInput
-from mlpack_edge.core.files import io_fault
 from mlpack_edge.core.signature import Signature
 from mlpack_edge.runtimes.data import HINT, Table, columns_wanted, feeds_from_table
 from mlpack_edge.runtimes.row_streams.array_source import Source, StoredArray, StoredArrays, members_of
 from mlpack_edge.runtimes.row_streams.column_source import StoredColumns
 from mlpack_edge.runtimes.row_streams.cutting import Arrays, by_row, check_shapes, count, every_nth, recut
+from mlpack_edge.runtimes.row_streams.head import NUMPY, ZIP, first_bytes
 
 Array = NDArray[Any]
 #: Of a batch whose size nobody gave: bytes of its feeds, and the most rows.
@@ -140,13 +140,7 @@ def open_rows(path: Path, signature: Signature, label: str | None = None) -> Row
     Raises BadInput where the file is none of these, damaged, without rows, does not hold what the model takes, or has
     fewer rows than the batch that the model is fixed to; IoFault where it cannot be read.
     """
-    if path.exists() and not path.is_file():
-        raise BadInput(f"{path} is no regular file", HINT)
-    try:
-        with path.open("rb") as stream:
-            head = stream.read(8)
-    except OSError as fault:
-        raise io_fault(fault, f"{path} could not be read") from fault
+    head = first_bytes(path)
     cut, fixed = by_row(signature)
     if label is not None and _is_input(label, signature):
         raise BadInput(
@@ -160,14 +154,14 @@ def open_rows(path: Path, signature: Signature, label: str | None = None) -> Row
 
 
 def _source(path: Path, head: bytes, signature: Signature, label: str | None, cut: frozenset[str]) -> Source:
-    if head.startswith(b"\x93NUMPY"):
+    if head.startswith(NUMPY):
         if label is not None:
             raise BadInput(
                 f"{path} is one array without names: it has no {label!r}",
                 "save the inputs and the labels as arrays of one .npz file",
             )
         return StoredArrays(path, {"": StoredArray(path)}, frozenset({""}) if cut else cut)
-    if head.startswith(b"PK\x03\x04"):
+    if head.startswith(ZIP):
         arrays = members_of(path)
         wanted = [spec.name for spec in signature.inputs] + ([label] if label else [])
         for name in wanted:

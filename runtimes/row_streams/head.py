@@ -1,0 +1,53 @@
+"""The start of a data file: its first bytes, and its first rows with the types that the whole file gives them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mlpack_edge.core.errors import BadInput
+from mlpack_edge.core.files import io_fault
+from mlpack_edge.runtimes.data import HINT, Table
+from mlpack_edge.runtimes.row_streams.array_source import StoredArray, members_of
+from mlpack_edge.runtimes.row_streams.column_source import StoredColumns
+
+NUMPY, ZIP = b"\x93NUMPY", b"PK\x03\x04"
+#: Enough to see what columns hold.
+HEAD_ROWS = 1000
+
+
+def first_bytes(path: Path) -> bytes:
+    """What tells the formats apart. Raises BadInput for what is no file, IoFault where it cannot be read."""
+    if path.exists() and not path.is_file():
+        raise BadInput(f"{path} is no regular file", HINT)
+    try:
+        with path.open("rb") as stream:
+            return stream.read(8)
+    except OSError as fault:
+        raise io_fault(fault, f"{path} could not be read") from fault
+
+
+def head_of(path: Path, rows: int = HEAD_ROWS) -> Table:
+    """What `data.read_table` gives, of the first `rows` rows alone. Raises BadInput and IoFault as it does."""
+    start = first_bytes(path)
+    if start.startswith(NUMPY):
+        table = Table(path, {}, {"": _first(StoredArray(path), rows)})
+    elif start.startswith(ZIP):
+        table = Table(path, {}, {name: _first(array, rows) for name, array in members_of(path).items()})
+    else:
+        columns = StoredColumns(path, start)
+        columns.choose(columns.names)
+        piece = next(columns.pieces(rows), columns.head)
+        table = Table(path, {name: array[:rows] for name, array in piece.columns.items()}, {})
+    if table.rows == 0:
+        raise BadInput(f"{path} holds no rows", HINT)
+    return table
+
+
+def _first(array: StoredArray, rows: int) -> NDArray[Any]:
+    if not array.shape:
+        return array.whole()
+    return next(array.pieces(rows), np.empty(array.shape, array.dtype))
