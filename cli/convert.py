@@ -75,7 +75,7 @@ def command(
     if to == "onnx" and options["layout"] != "keep":
         raise click.UsageError("--layout goes with --to tflite: ONNX keeps the layout of the model")
     output = output or _default_output(source, to)
-    _keep_inputs(output, [source, options["data"], options["weights"]])
+    keep_inputs(output, [source, options["data"], options["weights"]])
     started = time.monotonic()
     with publish(output, force) as draft, showing_parity():
         result = run_isolated(
@@ -107,7 +107,7 @@ def _default_output(source: str, target: str) -> Path:
     return path.with_suffix(f".{target}")
 
 
-def _keep_inputs(output: Path, inputs: Sequence[str | Path | None]) -> None:
+def keep_inputs(output: Path, inputs: Sequence[str | Path | None]) -> None:
     """A trained model cannot be made again from what is converted: no input is overwritten, not even with --force."""
     for item in inputs:
         if item is not None and output.exists() and Path(item).exists() and output.samefile(item):
