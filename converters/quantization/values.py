@@ -77,12 +77,14 @@ class Recipe:
 
 @dataclass(frozen=True, slots=True)
 class SliceFacts:
-    """One slice of an output (a column, a channel). noise: mean square of the error over the variance of the slice in the
-    float model; `10 * log10(1 / noise)` is the signal-to-noise ratio in dB."""
+    """One slice of an output (a column, a channel): the numbers at `index` of `axis`, both None where the whole output is one.
+    noise: mean square of the error over the variance of the slice in the float model; `10 * log10(1 / noise)` is the
+    signal-to-noise ratio in dB."""
 
     output: str
     index: int | None
     noise: float
+    axis: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

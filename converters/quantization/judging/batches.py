@@ -1,0 +1,53 @@
+"""Batches of a size that memory and the model allow."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mlpack_edge.core.signature import Signature, TensorSpec
+from mlpack_edge.runtimes.parity import Runner, rows_of
+
+Array = NDArray[Any]
+
+#: Numbers of inputs and outputs that a batch may have, and rows.
+NUMBERS, ROWS = 1 << 22, 1024
+#: What an open size other than the batch is taken for.
+OPEN = 64
+
+
+def batch_rows(signature: Signature) -> int:
+    """Rows a batch; a multiple of the batch that the model is fixed to."""
+    widest = max((_numbers(spec) for spec in (*signature.inputs, *signature.outputs)), default=1)
+    rows = max(1, min(ROWS, NUMBERS // widest))
+    fixed = fixed_batch(signature)
+    return max(fixed, rows // fixed * fixed)
+
+
+def fixed_batch(signature: Signature) -> int:
+    """The batch that all inputs are fixed to, 1 where they are not."""
+    sizes = {spec.shape[0] if spec.shape else None for spec in signature.inputs}
+    size = sizes.pop() if len(sizes) == 1 else None
+    return size if isinstance(size, int) and size > 0 else 1
+
+
+def run_rows(runner: Runner, feeds: Mapping[str, Array]) -> dict[str, Array]:
+    """All outputs. Where a model is fixed to a batch and the rows end before one is full, the last row fills it up and what
+    comes of that is cut off."""
+    fixed, count = fixed_batch(runner.signature), rows_of(feeds)
+    short = -count % fixed
+    if not short:
+        return runner.run(feeds)
+    filled = {name: np.concatenate([array, np.repeat(array[-1:], short, axis=0)]) for name, array in feeds.items()}
+    answers = runner.run(filled)
+    return {
+        name: array[:count] if array.ndim and len(array) == count + short else array for name, array in answers.items()
+    }
+
+
+def _numbers(spec: TensorSpec) -> int:
+    return max(1, math.prod(OPEN if isinstance(size, str) else size for size in spec.shape[1:]))
