@@ -21,14 +21,24 @@ from mlpack_edge.batch.facts import ShardFacts
 from mlpack_edge.batch.plan import Plan, Shard
 from mlpack_edge.core.errors import BadInput, MissingExtra
 from mlpack_edge.core.extensions import ENGINES, extensions
+from tests.batch.engines.one_jvm import one_jvm
 from tests.batch.graphs import linear, mixing, negated, write_rows
 from tests.batch.plans import Heard, plan_of
 
 LEAST = np.iinfo(np.int64).min
 
 
+@pytest.fixture(scope="module")
+def jvm(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """A JVM takes 5 to 20 s to start: here all runs on Spark have one, in `test_spark` each has its own."""
+    with one_jvm(tmp_path_factory.mktemp("jvm")):
+        yield
+
+
 @pytest.fixture(params=sorted(extensions(ENGINES)))
 def engine(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Engine]:
+    if request.param == "spark":
+        request.getfixturevalue("jvm")
     before = _children()
     monkeypatch.chdir(tmp_path)
     yield _Tried(extensions(ENGINES)[request.param].load()())
