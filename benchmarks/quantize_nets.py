@@ -103,13 +103,13 @@ NETS = {
     "digits_mlp": Net(sets.digits, lambda x, y: nn.Sequential(*dense(64, 256, 256, 10)), 40),
     "digits_cnn": Net(lambda: sets.photographed_digits(32, 6), lambda x, y: SmallNet(), 10),
     "digits_residual": Net(lambda: sets.photographed_digits(32, 6), lambda x, y: edge_nets.ResidualNet(), 8),
-    "digits_depthwise": Net(lambda: sets.photographed_digits(64, 6), lambda x, y: edge_nets.DepthwiseNet(), 8),
+    "digits_depthwise": Net(lambda: sets.photographed_digits(48, 5), lambda x, y: edge_nets.DepthwiseNet(), 8),
     "digits_transformer": Net(sets.digit_rows, lambda x, y: RowEncoder(), 60, rate=1e-3),
     "digits_lstm": Net(
-        sets.digit_rows, lambda x, y: edge_nets.Recurrent(nn.LSTM(8, 96, batch_first=True), 10), 60
+        sets.digit_rows, lambda x, y: edge_nets.Recurrent(nn.LSTM(8, 96, batch_first=True), 10), 120, rate=5e-3
     ),
     "digits_gru": Net(
-        sets.digit_rows, lambda x, y: edge_nets.Recurrent(nn.GRU(8, 64, batch_first=True, bidirectional=True), 10), 60
+        sets.digit_rows, lambda x, y: edge_nets.Recurrent(nn.GRU(8, 64, batch_first=True, bidirectional=True), 10), 120, rate=5e-3
     ),
     "cancer_raw_batchnorm": Net(
         sets.cancer, lambda x, y: nn.Sequential(nn.BatchNorm1d(30), *dense(30, 128, 128, 2)), 60, rate=1e-3
