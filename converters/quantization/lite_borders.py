@@ -13,9 +13,11 @@ _HINT = "keep real numbers at the border: --io float"
 def codes_at_borders(graph: Graph) -> bool:
     """Float inputs that are quantized at once, and float outputs that are dequantized at last, become their int8 codes.
 
-    Integers and booleans stay what they are. True. Raises Unsupported, naming an input or output whose real numbers are
+    Integers and booleans stay what they are, and so do the borders of sub-graphs. Whether anything changed. Raises Unsupported, naming an input or output whose real numbers are
     computed with, or are no codes.
     """
+    if graph.name != "main":
+        return False
     edges = CodedEdges(graph)
     for tensor in list(graph.inputs):
         if tensor.dtype == "float32":

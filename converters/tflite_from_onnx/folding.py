@@ -31,6 +31,8 @@ def fold(node: onnx.NodeProto, inputs: Sequence[Value | None], version: int) -> 
     """The outputs of a node whose inputs are all constant; None where it has to be lowered."""
     if node.op_type in _NEVER or any(value is not None and value.array is None for value in inputs):
         return None
+    if node.op_type == "Cast" and inputs and _is_stored_narrow(inputs[0]):
+        return None
     if any(attribute.type in (onnx.AttributeProto.GRAPH, onnx.AttributeProto.GRAPHS) for attribute in node.attribute):
         return None
     if schema_of(node, version) is None:
@@ -42,6 +44,11 @@ def fold(node: onnx.NodeProto, inputs: Sequence[Value | None], version: int) -> 
         return _by_runtime(node, inputs, arrays, version)
     except FAULTS:
         return _by_reference(node, arrays, version)
+
+
+def _is_stored_narrow(value: Value | None) -> bool:
+    """Whether a constant is of float16: its Cast says that a file holds it so."""
+    return value is not None and value.dtype == "float16"
 
 
 def _grows(node: onnx.NodeProto, inputs: Sequence[Value | None]) -> bool:

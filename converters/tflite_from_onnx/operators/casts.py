@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
 from onnx import helper
 
 from mlpack_edge.converters.tflite_from_onnx.emitter import HELD
+from mlpack_edge.converters.tflite_from_onnx.lowering import Lowering
 from mlpack_edge.converters.tflite_from_onnx.node import Node
 from mlpack_edge.converters.tflite_from_onnx.operators.elementwise import FLOATS, SMALL, cast, compute
-from mlpack_edge.converters.tflite_from_onnx.values import Value
+from mlpack_edge.converters.tflite_from_onnx.operators.quantized_codes import FEWEST, halves
+from mlpack_edge.converters.tflite_from_onnx.values import Value, constant
+
+Array = NDArray[Any]
 
 
 def to_type(node: Node) -> Value:
@@ -29,9 +37,18 @@ def _cast(node: Node, dtype: str) -> Value:
     for name in (x.dtype, dtype):
         if name not in HELD:
             raise node.refuse(f"TFLite computes nothing with {name if name != 'object' else 'string'} tensors")
+    if x.array is not None:
+        return _of_constant(node.low, x, x.array, dtype)
     if x.dtype in FLOATS and dtype in SMALL:
         x = cast(node.low, x, "int32")
     return cast(node.low, x, dtype)
+
+
+def _of_constant(low: Lowering, x: Value, array: Array, dtype: str) -> Value:
+    """A constant of float16 (`folding.py` computes all others): as real numbers, and as the halves they come from."""
+    if dtype in FLOATS and array.size >= FEWEST:
+        return halves(low, x.name, array.astype(np.float16), dtype)
+    return constant("", array.astype(dtype))
 
 
 def dropout(node: Node) -> list[Value | None]:

@@ -23,6 +23,8 @@ LIMITS = {
     "int8": (-128, 127), "uint8": (0, 255), "int16": (-32768, 32767), "uint16": (0, 65535),
     "int4": (-8, 7), "uint4": (0, 15), "int2": (-2, 1), "uint2": (0, 3),
 }  # fmt: skip
+#: Constants below this stay floats where nothing draws their codes into a kernel: a DEQUANTIZE costs more than it saves.
+FEWEST = 256
 #: Operators that move elements of their first input (Concat: of all) and do the same to codes as to real numbers.
 _MOVING = frozenset({
     "Concat", "DepthToSpace", "Expand", "Flatten", "Gather", "Identity", "MaxPool", "Pad", "Reshape", "Resize", "Slice",
@@ -104,6 +106,15 @@ def weights(
         codes, how = codes - 128, Quantization(how.scale, how.zero_point - 128, how.axis)
     made = constant("", reals)
     tensor = Tensor(name, "int8", tuple(array.shape), codes.astype(np.int8), how)
+    made.forms[made.plain] = low.emit("DEQUANTIZE", [tensor], "float32", array.shape)
+    return made
+
+
+def halves(low: Lowering, name: str, array: NDArray[np.float16], dtype: str) -> Value:
+    """A constant of float16: its real numbers, and a DEQUANTIZE from which `passes/weights.py` knows how to store them."""
+    reals = array.astype(np.float32)
+    made = constant("", reals.astype(dtype))
+    tensor = Tensor(name, "float16", tuple(array.shape), array)
     made.forms[made.plain] = low.emit("DEQUANTIZE", [tensor], "float32", array.shape)
     return made
 

@@ -107,13 +107,13 @@ def _to_weights(
 def _foldable(edges: Edges, op: Op, scale: Array) -> bool:
     weights = op.inputs[1]
     bias = op.inputs[2] if len(op.inputs) > 2 else None
-    if weights is None or weights.data is None or weights.dtype != "float32":
-        return False
-    if bias is not None and bias.data is None:
+    if weights is None or (bias is not None and bias.data is None) or weights.shape[_WEIGHTED[op.kind]] < 0:
         return False
     if scale.size not in (1, weights.shape[_WEIGHTED[op.kind]]):
         return False
-    return bool((scale == 1).all()) or _is_cheap(edges, weights)
+    if (scale == 1).all():
+        return True  # the weights stay as they are, whoever makes them
+    return weights.data is not None and weights.dtype == "float32" and _is_cheap(edges, weights)
 
 
 def _is_cheap(edges: Edges, weights: Tensor) -> bool:
@@ -124,11 +124,12 @@ def _is_cheap(edges: Edges, weights: Tensor) -> bool:
 
 def _fold_behind(edges: Edges, op: Op, scale: Array, shift: Array) -> None:
     weights, bias = op.inputs[1], op.inputs[2] if len(op.inputs) > 2 else None
-    assert weights is not None and weights.data is not None
+    assert weights is not None
     axis = _WEIGHTED[op.kind]
     channels = weights.shape[axis]
     old = np.zeros(channels) if bias is None or bias.data is None else bias.data.astype(np.float64)
     if not (scale == 1).all():
+        assert weights.data is not None
         along = [1] * weights.data.ndim
         along[axis] = scale.size
         _reweight(edges, op, weights.data * scale.reshape(along))

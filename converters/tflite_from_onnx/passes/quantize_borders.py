@@ -71,12 +71,17 @@ def make_exact(graph: Graph, real: AbstractSet[Tensor] = frozenset()) -> None:
 
 
 def _bound(edges: CodedEdges, op: Op, source: Tensor) -> None:
-    """Let the QUANTIZE read its input between the reals just outside of its codes."""
+    """Let the QUANTIZE read its input between the reals just outside of its codes.
+
+    The conversion overflows to the lowest int32 (x86-64), or saturates (Arm); then the zero point is added. Far below the
+    codes that gives the lowest code, as it should, unless the sum with a zero point below 0 wraps around.
+    """
     maker, codes = edges.maker(source), op.output
     if maker is not None and maker.kind in _BOUNDED:
         return
-    least, most = (limit - zero_of(codes) for limit in LIMITS[codes.dtype])
-    for kind, steps in (("MINIMUM", most + 1), ("MAXIMUM", least - 1)):
+    zero, (least, most) = zero_of(codes), LIMITS[codes.dtype]
+    bounds = [("MINIMUM", most - zero + 1), ("MAXIMUM", least - zero - 1)]
+    for kind, steps in bounds if zero < 0 else bounds[:1]:
         bounded = Tensor("", "float32", source.shape)
         edges.put_before(op, Op(kind, [source, _number(steps * scale_of(codes))], [bounded]))
         source = bounded

@@ -20,7 +20,11 @@ from mlpack_edge.converters.tflite_from_onnx.passes.quantize_moves import move_c
 from mlpack_edge.converters.tflite_from_onnx.passes.reshapes import merge_reshapes
 from mlpack_edge.converters.tflite_from_onnx.passes.roots import invert_roots
 from mlpack_edge.converters.tflite_from_onnx.passes.transposes import flatten_channels_last, merge_transposes
-from mlpack_edge.converters.tflite_from_onnx.passes.weights import drop_small_codes, restore_codes
+from mlpack_edge.converters.tflite_from_onnx.passes.weights import (
+    drop_small_codes,
+    restore_codes,
+    stored_constants,
+)
 from mlpack_edge.converters.tflite_graph.model import Graph
 from mlpack_edge.core.errors import Unsupported
 
@@ -53,14 +57,16 @@ _MOST_DIMENSIONS = 8
 def improve(graph: Graph, last: Sequence[Pass] = ()) -> None:
     """Rewrite `graph` and its sub-graphs in place; what they compute stays the same.
 
-    last: passes of a caller over `graph`, when nothing else is left to do; what each leaves is gone over once more.
+    last: passes of a caller over each graph, when nothing else is left to do; what each leaves is gone over once more.
     Raises Unsupported where a tensor is left that has more dimensions than TFLite's kernels take.
     """
-    _improve(graph, last)
-    _check_dimensions(graph)
-    for inner in graph.subgraphs():
-        _improve(inner, ())
-        _check_dimensions(inner)
+    graphs = [graph, *dict.fromkeys(graph.subgraphs())]
+    known = stored_constants(graphs)
+    for one in graphs:
+        restore_codes(one, known)
+        drop_dead(one)
+        _improve(one, last)
+        _check_dimensions(one)
 
 
 def _check_dimensions(graph: Graph) -> None:
@@ -73,8 +79,6 @@ def _check_dimensions(graph: Graph) -> None:
 
 
 def _improve(graph: Graph, last: Sequence[Pass]) -> None:
-    restore_codes(graph)
-    drop_dead(graph)
     _settle(graph)
     reals = [tensor.dtype == "float32" for tensor in graph.outputs]
     for one in last:

@@ -48,15 +48,15 @@ def flatten_channels_last(graph: Graph) -> bool:
         if len(flat.shape) != 2 or flat.shape != (moved.shape[0], math.prod(moved.shape[1:])):
             continue
         readers = edges.readers(flat)
-        if not readers or not all(_can_permute(reader, flat) for reader in readers):
+        if not readers or not all(_can_permute(edges, reader, flat) for reader in readers):
             continue
         for reader in readers:
-            weights = reader.inputs[1]
+            holder, place, weights = _stored(edges, reader)
             assert weights is not None and weights.data is not None
             cube = weights.data.reshape(weights.shape[0], *moved.shape[1:])
             back = np.argsort(perm)  # from the axes of the transposed tensor to those of what is transposed
             kept = np.ascontiguousarray(cube.transpose(back).reshape(weights.shape))
-            edges.read(reader, 1, Tensor(weights.name, weights.dtype, weights.shape, kept, weights.quantization))
+            edges.read(holder, place, Tensor(weights.name, weights.dtype, weights.shape, kept, weights.quantization))
         edges.read(op, 0, before.inputs[0])
         flat.name = ""
         changed = True
@@ -67,12 +67,22 @@ def _is_int8(op: Op) -> bool:
     return op.output.dtype == "int8" and op.output.quantization is not None
 
 
-def _can_permute(reader: Op, flat: Tensor) -> bool:
-    weights = reader.inputs[1] if reader.kind == "FULLY_CONNECTED" else None
+def _stored(edges: Edges, reader: Op) -> tuple[Op, int, Tensor | None]:
+    """Who reads the constant weights of a product, and where: itself, or the DEQUANTIZE that it alone reads."""
+    maker = edges.maker(reader.inputs[1])
+    if maker is None or maker.kind != "DEQUANTIZE" or edges.sole_reader(maker.output) is not reader:
+        return reader, 1, reader.inputs[1]
+    return maker, 0, maker.inputs[0]
+
+
+def _can_permute(edges: Edges, reader: Op, flat: Tensor) -> bool:
+    if reader.kind != "FULLY_CONNECTED":
+        return False
+    holder, _, weights = _stored(edges, reader)
     return (
         weights is not None
         and weights.data is not None
-        and weights.dtype == flat.dtype
+        and (holder is not reader or weights.dtype == flat.dtype)
         and reader.inputs[0] is flat
         and reader.inputs.count(flat) == 1
         and (weights.quantization is None or not weights.quantization.per_channel or weights.quantization.axis == 0)

@@ -1,37 +1,44 @@
-"""Weights that were quantized in the source are held as codes again, wherever the lowering has moved them."""
+"""Weights that are codes or halves in the source are held so again, wherever the lowering has moved them."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 
+from mlpack_edge.converters.tflite_from_onnx.operators.quantized_codes import FEWEST
 from mlpack_edge.converters.tflite_from_onnx.passes.codes import LIMITS
+from mlpack_edge.converters.tflite_from_onnx.passes.permuted_scales import permuted_grid
 from mlpack_edge.converters.tflite_graph.model import Graph, Op, Quantization, Tensor
 
-#: Constants below this stay floats where nothing draws their codes into a kernel: a DEQUANTIZE costs more than it saves.
-_FEWEST = 256
 #: Filters of transposed convolutions are spread over a square of this many places at most.
 _MOST_TIMES = 16
 
 
-def restore_codes(graph: Graph) -> None:
-    """Float constants that are exactly `scale * (code - zero_point)` of a constant that was dequantized become codes.
+def stored_constants(graphs: Sequence[Graph]) -> list[Op]:
+    """The DEQUANTIZE operators of constants, read by somebody or not: each tells a constant's name, size and grid."""
+    return [op for graph in graphs for op in graph.ops if op.kind == "DEQUANTIZE" and _is_constant(op)]
 
-    Needs the DEQUANTIZE of each such constant in the graph, read by somebody or not; it tells name, size and grid. A
-    constant is the same numbers in another order, or with zeros in between, if it has that name or about that size, and
-    every element lies on the grid: what is computed does not change by a bit. The axis of several scales is found by that as well.
+
+def restore_codes(graph: Graph, known: Sequence[Op]) -> None:
+    """Float constants that are exactly `scale * (code - zero_point)` of a constant that was dequantized become codes, and
+    those that a float16 number holds exactly become float16, where the source stores any so.
+
+    known: as `stored_constants` finds them. A constant is the same numbers in another order, or a part of them, or with
+    zeros in between, if it has that name or about that size, and every element lies on the grid: what is computed does not
+    change by a bit. The axis of several scales, and their order, is found by that as well.
     """
-    known = [op for op in graph.ops if op.kind == "DEQUANTIZE" and op.inputs[0] is not None and _is_constant(op)]
     if not known:
         return
+    halves = any(op.inputs[0] is not None and op.inputs[0].dtype == "float16" for op in known)
+    codes = [op for op in known if op.inputs[0] is not None and op.inputs[0].dtype == "int8"]
     made: dict[Tensor, Op | None] = {}
     for op in graph.ops:
         for place, tensor in enumerate(op.inputs):
             if tensor is None or tensor.data is None or tensor.dtype != "float32" or not tensor.data.size:
                 continue
             if tensor not in made:
-                made[tensor] = _dequantize(known, tensor)
+                made[tensor] = _dequantize(codes, tensor) or (_halves(tensor) if halves else None)
             source = made[tensor]
             if source is not None:
                 op.inputs[place] = source.output
@@ -40,26 +47,52 @@ def restore_codes(graph: Graph) -> None:
 
 def _is_constant(op: Op) -> bool:
     codes = op.inputs[0]
-    return codes is not None and codes.data is not None and codes.quantization is not None and codes.dtype == "int8"
+    if codes is None or codes.data is None:
+        return False
+    return codes.dtype == "float16" or (codes.quantization is not None and codes.dtype == "int8")
+
+
+def _halves(tensor: Tensor) -> Op | None:
+    """The DEQUANTIZE of a constant that float16 holds to the last bit."""
+    assert tensor.data is not None
+    if tensor.data.size < FEWEST:
+        return None
+    with np.errstate(over="ignore"):
+        narrow = tensor.data.astype(np.float16)
+    if not np.array_equal(narrow.astype(np.float32), tensor.data):
+        return None
+    held = Tensor(tensor.name, "float16", tensor.shape, narrow)
+    return Op("DEQUANTIZE", [held], [Tensor("", "float32", tensor.shape)])
 
 
 def _dequantize(known: list[Op], tensor: Tensor) -> Op | None:
     """The DEQUANTIZE that makes the constant, by what is known of constants of its name or size."""
-    fitting = [op for op in known if op.output.name and op.output.name == tensor.name]
+    named = [op for op in known if op.output.name and op.output.name == tensor.name]
     assert tensor.data is not None
     size = tensor.data.size
     sizes = [(op, int(np.prod(op.inputs[0].shape))) for op in known if op.inputs[0] is not None]
-    fitting += [op for op, own in sizes if own == size]
+    fitting = [*named, *(op for op, own in sizes if own == size)]
     fitting += [op for op, own in sizes if own < size <= _MOST_TIMES * own]  # spread out, with zeros in between
-    for op in fitting:
+    for op in dict.fromkeys(fitting):
         codes = op.inputs[0]
         assert codes is not None and codes.quantization is not None
         for grid in _grids(codes.quantization, tensor.shape):
             found = _codes(tensor, grid)
             if found is not None:
-                held = Tensor(codes.name or tensor.name, "int8", tensor.shape, found, grid)
-                return Op("DEQUANTIZE", [held], [Tensor("", "float32", tensor.shape)])
+                return _held(codes, tensor, found, grid)
+    for op in named:
+        codes = op.inputs[0]
+        assert codes is not None and codes.quantization is not None
+        other = permuted_grid(codes.quantization, tensor.data)
+        found = None if other is None else _codes(tensor, other)
+        if other is not None and found is not None:
+            return _held(codes, tensor, found, other)
     return None
+
+
+def _held(codes: Tensor, tensor: Tensor, found: np.ndarray, grid: Quantization) -> Op:
+    held = Tensor(codes.name or tensor.name, "int8", tensor.shape, found, grid)
+    return Op("DEQUANTIZE", [held], [Tensor("", "float32", tensor.shape)])
 
 
 def _grids(grid: Quantization, shape: tuple[int, ...]) -> Iterator[Quantization]:
@@ -106,7 +139,7 @@ def drop_small_codes(graph: Graph) -> None:
     reals: dict[Tensor, Tensor] = {}
     for op in list(graph.ops):
         codes = op.inputs[0] if op.kind == "DEQUANTIZE" else None
-        if codes is None or codes.data is None or codes.data.size >= _FEWEST or op.output in graph.outputs:
+        if codes is None or codes.data is None or codes.data.size >= FEWEST or op.output in graph.outputs:
             continue
         grid = codes.quantization
         if grid is None or codes.dtype not in LIMITS:
