@@ -1,0 +1,64 @@
+"""Candidates that were made and judged: each recipe once, none beyond the deadline."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from mlpack_edge.converters.quantization.search.workbench import Judging, Workbench
+from mlpack_edge.converters.quantization.values import Quality, Recipe
+
+
+class OutOfTime(Exception):
+    """The deadline has come, or would while the next candidate is judged."""
+
+
+@dataclass(frozen=True, slots=True)
+class Trial:
+    recipe: Recipe
+    bytes: int
+    quality: Quality
+
+
+class Trials:
+    """clock: seconds. on_draft: is given every candidate that was judged on all rows, with its file."""
+
+    def __init__(
+        self, bench: Workbench, judge: Judging, clock: Callable[[], float], deadline: float,
+        on_draft: Callable[[Recipe, bytes], None],
+    ) -> None:  # fmt: skip
+        self._bench, self._judge, self._on_draft = bench, judge, on_draft
+        self._clock, self._deadline = clock, deadline
+        self._longest = 0.0
+        self._done: dict[Recipe, Trial] = {}
+
+    @property
+    def done(self) -> list[Trial]:
+        """In the order in which they were made."""
+        return list(self._done.values())
+
+    def whole(self, recipe: Recipe) -> Trial:
+        """Judged on all rows. The first is, whatever the clock says; raises OutOfTime for any other that does not fit."""
+        if recipe not in self._done:
+            start = self._clock()
+            if self._done and start + self._longest > self._deadline:
+                raise OutOfTime
+            file = self._bench.build(recipe)
+            quality = self._judge.judge(self._bench.runner(file))
+            self._done[recipe] = Trial(recipe, len(file), quality)
+            self._on_draft(recipe, file)
+            self._longest = max(self._longest, self._clock() - start)
+        return self._done[recipe]
+
+    def noise(self, recipe: Recipe, rows: int) -> float:
+        """Of the worst output slice, on the first `rows` rows; the share of flips where no output has numbers."""
+        quality = self._judge.judge(self._bench.runner(self._bench.build(recipe)), rows)
+        return quality.slices[0].noise if quality.slices else quality.flips or 0.0
+
+    @property
+    def left(self) -> float:
+        """Seconds until the deadline, at least 0."""
+        return max(0.0, self._deadline - self._clock())
+
+    def now(self) -> float:
+        return self._clock()
