@@ -1,0 +1,60 @@
+"""Histograms of tensors as they pass, and the tensors that have none."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mlpack_edge.converters.quantization.calibration.histogram import Histogram, extremes
+from mlpack_edge.converters.quantization.values import Method
+from mlpack_edge.core.errors import BadInput
+
+Array = NDArray[Any]
+
+
+class Watch:
+    """histograms: by tensor name, of those that held floats. refused: why a tensor has none, by name."""
+
+    def __init__(self, methods: Sequence[Method], columns: frozenset[str], place_of: Callable[[int], int]) -> None:
+        self.histograms: dict[str, Histogram] = {}
+        self.refused: dict[str, str] = {}
+        self._binned = any(method != "minmax" for method in methods)
+        self._columns, self._place_of = columns, place_of
+
+    def see(self, name: str, values: Any, first: int, rows: int) -> None:
+        """What a tensor holds on `rows` rows, the first of which is row `first` of the stream.
+
+        Sequences, maps and tensors of other than floats are passed over. Raises BadInput where the last axis of a tensor
+        whose columns are kept apart changes its size.
+        """
+        if not isinstance(values, np.ndarray) or values.dtype.kind != "f" or not values.size or name in self.refused:
+            return
+        apart = name in self._columns and values.ndim > 0
+        columns = values.shape[-1] if apart else None
+        with np.errstate(invalid="ignore"):
+            low, high = extremes(values, columns)
+        if not (np.isfinite(low).all() and np.isfinite(high).all()):
+            self.refused[name] = self._where(values, first, rows)
+            self.histograms.pop(name, None)
+            return
+        histogram = self.histograms.setdefault(name, Histogram(columns, self._binned))
+        if histogram.columns != columns:
+            raise BadInput(
+                f"tensor {name!r} has {columns} columns from row {self._place_of(first)} (counted from 0) on, and had "
+                f"{histogram.columns} before",
+                "give rows of one width",
+            )
+        histogram.add(values, low, high)
+
+    def _where(self, values: Array, first: int, rows: int) -> str:
+        place = np.unravel_index(int(np.argmin(np.isfinite(values))), values.shape)
+        value = values[place]
+        what = "NaN" if np.isnan(value) else "infinity" if value > 0 else "minus infinity"
+        if values.ndim and values.shape[0] == rows:
+            return f"holds {what} in row {self._place_of(first + int(place[0]))} (counted from 0)"
+        if rows == 1:
+            return f"holds {what} in row {self._place_of(first)} (counted from 0)"
+        return f"holds {what} in rows {self._place_of(first)} to {self._place_of(first + rows - 1)} (counted from 0)"
