@@ -1,0 +1,220 @@
+"""The search on benches whose answers are known: what it ends with, what it costs, when it stops."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from mlpack_edge.converters.quantization.search.search import WEIGHTED, Found, search
+from mlpack_edge.converters.quantization.values import Recipe
+from tests.converters.quantization.search.benches import Losing, ScriptedBench, layers, sums
+
+STATIC, STORED = Recipe("static"), Recipe("weights")
+
+
+def found(bench: ScriptedBench, start: Recipe = STORED, max_drop: float = 0.01, **options: object) -> Found:
+    settled = {"clock": bench.clock, "deadline": math.inf, **options}
+    return search(bench, bench, start, max_drop, **settled)  # type: ignore[arg-type]
+
+
+def kept(result: Found) -> set[str]:
+    assert result.best is not None
+    return set(result.best.recipe.kept_float)
+
+
+def test_a_model_that_bears_it_all_is_judged_once() -> None:
+    bench = ScriptedBench(layers(40), sums({}))
+    result = found(bench)
+    assert result.complete
+    assert [point.label for point in result.points] == ["weights int8"]
+    assert result.best is result.points[0]
+    assert bench.measured == []
+
+
+def test_the_one_layer_that_loses_goes_back_to_float_and_no_other() -> None:
+    bench = ScriptedBench(layers(40), sums({"layer17": 0.3, "layer3": 0.004, "layer20": 0.005}))
+    result = found(bench)
+    assert kept(result) == {"layer17"}
+    assert result.best is not None
+    assert result.best.label == "weights int8, 1 layer float"
+    assert result.best.quality.drop <= 0.01
+    assert len(bench.judged) == 2
+
+
+def test_layers_that_are_harmless_alone_and_ruin_the_model_together_are_caught() -> None:
+    """Each alone loses a tenth of the budget; layers 5 and 11 together lose everything. Only judging the whole shows it."""
+
+    def losing(quantized: frozenset[str], _: Recipe) -> float:
+        return 0.001 * min(len(quantized), 5) + (0.5 if {"layer5", "layer11"} <= quantized else 0.0)
+
+    bench = ScriptedBench(layers(16), losing)
+    result = found(bench)
+    assert all(facts.noise is not None and facts.noise < 0.01 for facts in result.points[-1].layers)
+    assert len(kept(result)) == 1
+    assert kept(result) <= {"layer5", "layer11"}
+
+
+def test_many_small_losses_are_added_up_by_the_verification_of_the_whole() -> None:
+    """Thirty layers of 0.001 each fit one by one, and lose 0.03 together."""
+    bench = ScriptedBench(layers(30), sums({f"layer{at}": 0.00099 for at in range(30)}))
+    result = found(bench)
+    assert result.best is not None
+    assert len(kept(result)) == 20
+    assert result.best.quality.drop == pytest.approx(0.0099)
+
+
+def test_the_largest_layers_are_tried_again_first() -> None:
+    """Two layers lose the same and one of them may stay quantized: that with more bytes."""
+    big = layers(8, lambda at: 40_000 if at == 6 else 400)
+    bench = ScriptedBench(big, sums({"layer1": 0.008, "layer6": 0.008, "layer4": 0.02}))
+    assert kept(found(bench)) == {"layer1", "layer4"}
+
+
+def test_operator_sets_and_methods_come_before_layers() -> None:
+    """Additions ruin it: with the weighted operators alone no layer has to go back."""
+
+    def losing(quantized: frozenset[str], recipe: Recipe) -> float:
+        return 0.2 if any(name in quantized for name in ("layer2", "layer5")) else 0.001
+
+    bench = ScriptedBench(layers(8, kind=lambda at: "Add" if at in (2, 5) else "Conv"), losing)
+    result = found(bench, STATIC)
+    assert result.best is not None
+    assert result.best.recipe == Recipe("static", operators=WEIGHTED)
+    assert result.best.label == "static U8S8, weighted operators"
+    assert bench.measured == []
+
+
+def test_the_method_that_loses_least_is_gone_on_with() -> None:
+    def losing(quantized: frozenset[str], recipe: Recipe) -> float:
+        return (0.1 if "layer1" in quantized else 0) + {"minmax": 0.05, "entropy": 0.001, "mse": 0.02}[recipe.method]
+
+    result = found(ScriptedBench(layers(6), losing), STATIC, methods=("minmax", "entropy", "mse"))
+    assert result.best is not None
+    assert (result.best.recipe.method, kept(result)) == ("entropy", {"layer1"})
+    assert "entropy, 1 layer float" in result.best.label
+
+
+def test_what_the_user_keeps_float_stays_and_sums_stay_exact() -> None:
+    bench = ScriptedBench(layers(12), sums({"layer4": 0.5, "layer9": 0.002}))
+    start = Recipe("static", kept_float=frozenset({"layer0"}), exact_sums=True)
+    result = found(bench, start)
+    assert kept(result) == {"layer0", "layer4"}
+    assert all(recipe.exact_sums and "layer0" in recipe.kept_float for recipe in bench.files)
+
+
+def test_a_model_of_which_nothing_can_be_quantized_ends_without_a_point_in_the_budget() -> None:
+    result = found(ScriptedBench(layers(5), lambda quantized, _: 0.5 if quantized else 0.0))
+    # all layers float is the float model itself
+    assert result.best is None or result.best.bytes >= 5 * 400
+    assert result.complete
+
+
+def test_a_candidate_that_gives_no_numbers_keeps_no_budget() -> None:
+    bench = ScriptedBench(layers(4), lambda quantized, _: math.nan if "layer2" in quantized else 0.0)
+    result = found(bench)
+    assert kept(result) == {"layer2"}
+    assert [facts.noise for facts in result.points[-1].layers] == [0.0, 0.0, math.inf, 0.0]
+
+
+def test_the_first_candidate_is_judged_even_where_there_is_no_time_at_all() -> None:
+    bench = ScriptedBench(layers(9), sums({"layer1": 1.0}), seconds=5.0)
+    result = found(bench, deadline=0.0)
+    assert len(result.points) == 1
+    assert not result.complete
+    assert result.best is None
+
+
+@pytest.mark.parametrize("deadline", [3.0, 8.0, 15.0, 40.0, 90.0])
+def test_the_search_never_runs_into_a_candidate_that_it_knows_not_to_fit(deadline: float) -> None:
+    bench = ScriptedBench(layers(30), sums({f"layer{at}": 0.001 for at in range(30)}), seconds=2.0, few=0.5)
+    result = found(bench, deadline=deadline)
+    assert bench.now <= max(2.0, deadline)
+    if not result.complete:
+        assert bench.now + 2.0 > deadline
+
+
+def test_more_time_never_ends_with_a_larger_model() -> None:
+    sizes = []
+    for deadline in (10.0, 20.0, 40.0, 80.0, 1e9):
+        bench = ScriptedBench(layers(30), sums({f"layer{at}": 0.001 for at in range(30)}), seconds=2.0, few=0.1)
+        best = found(bench, deadline=deadline).best
+        sizes.append(best.bytes if best else math.inf)
+    assert sizes == sorted(sizes, reverse=True)
+    assert sizes[-1] < math.inf
+
+
+def test_many_layers_are_measured_in_groups_and_the_noisiest_are_split() -> None:
+    """300 layers, two of which lose: 60 measurements find both."""
+    bench = ScriptedBench(layers(300), sums({"layer77": 0.2, "layer250": 0.1}))
+    result = found(bench)
+    assert kept(result) == {"layer77", "layer250"}
+    assert len(bench.measured) <= 60
+    assert len(bench.judged) <= 8
+    noises = {facts.layer.name: facts.noise for facts in result.points[-1].layers}
+    assert (noises["layer77"], noises["layer250"]) == (0.2, 0.1)
+    assert noises["layer150"] is None  # only in a group
+
+
+def test_measuring_takes_less_than_half_of_the_time() -> None:
+    bench = ScriptedBench(layers(50), sums({f"layer{at}": 0.1 for at in (3, 30)}), seconds=1.0, few=1.0)
+    result = found(bench, deadline=41.0)
+    assert len(bench.measured) <= 16
+    assert kept(result) == {"layer3", "layer30"}
+
+
+def test_what_layers_cost_can_be_asked_for_where_none_goes_back() -> None:
+    bench = ScriptedBench(layers(5), sums({"layer2": 0.003}))
+    result = found(bench, measured=True)
+    assert [facts.noise for facts in result.points[0].layers] == [0, 0, 0.003, 0, 0]
+
+
+def test_every_draft_is_given_out_with_its_file_once() -> None:
+    bench, drafts = ScriptedBench(layers(10), sums({"layer4": 0.5})), []
+    result = found(bench, on_draft=lambda recipe, file: drafts.append((recipe, len(file))))
+    assert drafts == [(point.recipe, point.bytes) for point in result.points]
+    assert len({recipe for recipe, _ in drafts}) == len(drafts)
+
+
+names = [f"layer{at}" for at in range(9)]
+monotone = st.tuples(
+    st.dictionaries(st.sampled_from(names), st.floats(0, 0.02)),
+    st.lists(st.tuples(st.sampled_from(names), st.sampled_from(names), st.floats(0, 0.05)), max_size=4),
+)
+
+
+def losing_of(singles: dict[str, float], pairs: list[tuple[str, str, float]]) -> Losing:
+    return lambda quantized, _: (
+        sum(singles.get(name, 0.0) for name in quantized)
+        + sum(amount for one, other, amount in pairs if one in quantized and other in quantized)
+    )
+
+
+@settings(deadline=None)
+@given(monotone, st.lists(st.integers(0, 5000), min_size=9, max_size=9))
+def test_the_end_is_within_the_budget_and_no_layer_more_could_be_quantized(
+    amounts: tuple[dict[str, float], list[tuple[str, str, float]]], sizes: list[int]
+) -> None:
+    """Where quantizing more never loses less, whatever layers do alone and in pairs."""
+    losing = losing_of(*amounts)
+    bench = ScriptedBench(layers(9, lambda at: 4 * sizes[at]), losing)
+    result = found(bench)
+    every = frozenset(names)
+    within = [one for one in bench.judged if losing(every - one.kept_float, one) <= 0.01]
+    assert bool(within) == (result.best is not None)
+    last = min(within, key=lambda one: len(one.kept_float), default=STORED)
+    stays = last.kept_float if within else every
+    for name in stays:
+        assert losing(every - stays | {name}, STORED) > 0.01
+
+
+@settings(deadline=None)
+@given(monotone, st.floats(0, 60))
+def test_the_same_answers_give_the_same_points(
+    amounts: tuple[dict[str, float], list[tuple[str, str, float]]], deadline: float
+) -> None:
+    runs = [ScriptedBench(layers(9), losing_of(*amounts), seconds=1.0, few=0.2) for _ in range(2)]
+    assert found(runs[0], deadline=deadline) == found(runs[1], deadline=deadline)
+    assert runs[0].files == runs[1].files
