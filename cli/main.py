@@ -19,6 +19,7 @@ from mlpack_edge.runtimes.worker import WorkerBug
 COMMANDS = {
     "convert": "Convert a trained model to ONNX or TFLite and prove that it is still the same.",
     "check": "Compare two models on the same rows, or one on several machines.",
+    "quantize": "Make a model smaller and faster without losing it, and prove that.",
     "bench": "Measure how long models take, here or on a device, and whether they differ.",
     "score": "Score a batch of rows once, whatever happens on the way.",
     "target": "Set up, list and try the places where models are measured.",

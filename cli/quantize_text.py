@@ -1,0 +1,127 @@
+"""What people read of a quantization: what was tried, which layers stayed as they were, and why this one."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+from mlpack_edge.cli.bench_text import duration
+from mlpack_edge.cli.outcome import size_text, table
+
+Json = dict[str, Any]
+#: Layers that are shown without --verbose: the worst.
+_LAYERS = 12
+
+
+def quantize_text(document: Json, verbose: bool) -> str:
+    """The file (where one was written) and why, the table of candidates, the layers, the calibration, the proof."""
+    parts = [_opening(document), candidates_text(document)]
+    parts += [layers_text(document, verbose), _calibration(document), _proof(document)]
+    return "\n".join(part for part in parts if part)
+
+
+def _opening(document: Json) -> str:
+    output, source, size = document["output"], document["source"], document["size"]
+    if output is None:
+        return ""
+    return (
+        f"{output['path']}  {size_text(output['bytes'])}  from {source['kind']} {source['path']}, "
+        f"{_share(output['bytes'], size['before'])} of its {size_text(size['before'])}\n{document['why']}"
+    )
+
+
+def candidates_text(document: Json) -> str:
+    """A line a candidate, the float file first."""
+    latency, metric = document["latency"], document["metric"]
+    before = duration(latency["before_ns"]) if latency and latency["before_ns"] else "-"
+    size = document["size"]["before"]
+    rows = [("float", size_text(size), "1.00", "-", before, "")]
+    rows += [
+        (
+            one["label"], size_text(one["bytes"]), _share(one["bytes"], size), drop_text(one["metric"]),
+            _speed(one["latency"]), one["verdict"],
+        )
+        for one in document["candidates"]
+    ]  # fmt: skip
+    name = "drop" if metric is None or metric["name"] == "agreement" else f"{metric['name']} lost"
+    return table(rows, ("candidate", "size", "of float", name, "a call", ""))
+
+
+def drop_text(metric: Json) -> str:
+    """What was lost, to three digits; a gain has a minus."""
+    drop = metric["drop"]
+    return "-" if drop is None or not math.isfinite(drop) else f"{drop:.4f}" if abs(drop) < 1 else f"{drop:.3g}"
+
+
+def _speed(latency: Json | None) -> str:
+    """`17.2 us (.71)`: a call, and its share of the float file's time or instructions."""
+    if latency is None:
+        return "-"
+    if latency["refused"]:
+        return "does not run"
+    ratio = "" if latency["ratio"] is None else f"{latency['ratio']:.2f} of float"
+    if latency["after_ns"] is None:
+        unit = {"instructions": " (instructions)", "cycles": " (cycles)"}.get(latency["view"] or "", "")
+        return f"{ratio}{unit}" or "-"
+    return f"{duration(latency['after_ns'])}, {ratio}" if ratio else duration(latency["after_ns"])
+
+
+def layers_text(document: Json, verbose: bool) -> str:
+    """Layers by what they cost alone, the worst first; all of them with --verbose, else where the search measured any."""
+    layers = document["layers"]
+    measured = [one for one in layers if one["noise_db"] is not None]
+    if not layers or not (verbose or measured or document["kept_float"]):
+        return ""
+    order = sorted(layers, key=lambda one: (-_error(one["noise_db"]), not one["kept_float"]))
+    shown = order if verbose else [one for one in order if one["kept_float"]] or order
+    rest = 0 if verbose else max(0, len(shown) - _LAYERS)
+    rows = [
+        (
+            one["name"], one["op_type"], "-" if one["noise_db"] is None else f"{one['noise_db']:.1f}",
+            "kept float" if one["kept_float"] else "quantized",
+        )
+        for one in (shown if verbose else shown[:_LAYERS])
+    ]  # fmt: skip
+    kept = len(document["kept_float"])
+    said = (
+        f"layers: {len(layers) - kept} quantized, {kept} kept float" if kept else f"layers: all {len(layers)} quantized"
+    )
+    more = f"\nand {rest} more; --verbose shows all" if rest else ""
+    return f"{said}\n{table(rows, ('layer', 'operator', 'dB', ''))}{more}"
+
+
+def _error(noise_db: float | None) -> float:
+    """The order of layers: less signal over noise is worse; those that nobody measured last."""
+    return -math.inf if noise_db is None else -noise_db
+
+
+def _calibration(document: Json) -> str:
+    found = document["calibration"]
+    return f"calibrated on {found['rows']:,} rows, {', '.join(found['methods'])}" if found else ""
+
+
+def _proof(document: Json) -> str:
+    """What the file was held against, and what came out."""
+    metric, agreement, parity = document["metric"], document["agreement"], document["parity"]
+    if parity is None or metric is None:
+        return ""
+    said = [f"judged on {parity['rows']:,} rows"]
+    if metric["name"] != "agreement":
+        said.append(f"{metric['name']} {metric['before']:.4f} became {metric['after']:.4f}")
+    if agreement["flips"] is not None:
+        said.append(f"{100 * agreement['flips']:.2f}% of labels changed")
+    if agreement["slices"]:
+        worst = agreement["slices"][0]
+        where = worst["output"] if worst["index"] is None else f"{worst['output']}[{worst['index']}]"
+        said.append(f"worst output {where} {_decibel(worst['noise'])}")
+    return ", ".join(said)
+
+
+def _decibel(noise: float | None) -> str:
+    if noise is None or not math.isfinite(noise):
+        return "is noise"
+    return "exact" if noise <= 0 else f"{10 * math.log10(1 / noise):.0f} dB above its noise"
+
+
+def _share(part: int, whole: int) -> str:
+    return f"{part / whole:.2f}" if whole else "-"
