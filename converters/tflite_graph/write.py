@@ -25,8 +25,9 @@ MAX_BYTES = (1 << 31) - (1 << 20)
 _ALIGNMENT = 16
 #: Operators whose options only repeat the types of their tensors.
 _WITHOUT_OPTIONS = frozenset({"CAST"})
-#: Vectors of at most so many numbers are looked up before they are written.
-_SHORT = 16
+#: Vectors of at most so many numbers are looked up before they are written; whole numbers of 64 bits (the zero points
+#: of the channels of weights and biases, which repeat from layer to layer) up to a longer one.
+_SHORT, _SHORT_WHOLE = 16, 1 << 16
 #: The name under which LiteRT's own tools look for a model's only signature.
 SIGNATURE_KEY = "serving_default"
 
@@ -63,7 +64,7 @@ class _SharingBuilder(flatbuffers.Builder):  # type: ignore[misc]  # no types
         self.tables: dict[str, Any] = {}
 
     def CreateNumpyVector(self, x: Any) -> Any:
-        if x.size > _SHORT:
+        if x.size > (_SHORT_WHOLE if x.dtype == np.int64 else _SHORT):
             return super().CreateNumpyVector(x)
         key = (x.dtype.str, x.tobytes())
         if key not in self._vectors:

@@ -14,6 +14,7 @@ from mlpack_edge.converters.tflite_from_onnx.passes.hoisting import hoist_transp
 from mlpack_edge.converters.tflite_from_onnx.passes.identities import drop_identities
 from mlpack_edge.converters.tflite_from_onnx.passes.padding import merge_padding
 from mlpack_edge.converters.tflite_from_onnx.passes.parting import part_products
+from mlpack_edge.converters.tflite_from_onnx.passes.products_of_codes import part_dequantized_operands
 from mlpack_edge.converters.tflite_from_onnx.passes.quantize import quantize_operators
 from mlpack_edge.converters.tflite_from_onnx.passes.quantize_borders import make_exact, name_grids
 from mlpack_edge.converters.tflite_from_onnx.passes.quantize_moves import move_codes
@@ -86,6 +87,7 @@ def _improve(graph: Graph, last: Sequence[Pass]) -> None:
             _settle(graph)
     drop_small_codes(graph)
     make_exact(graph, {tensor for tensor, real in zip(graph.outputs, reals, strict=True) if real})
+    part_dequantized_operands(graph)
     keep_apart(graph)
     _name(graph)
 
