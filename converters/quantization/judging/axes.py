@@ -19,16 +19,18 @@ def slice_axes(sizes: Sequence[int | None], named: Sequence[bool]) -> tuple[int,
 
     - `[N, C]`: the columns. `[N, 84, 8400]`, `[N, 8400, 85]`: 84 and 85, since an axis POSITIONS times as long as the
       shortest counts positions.
-    - Feature maps `[N, C, H, W]`, `[N, H, W, C]`, `[N, A, H, W, C]`: neighbours of one size are height and width. Where they
-      differ in size, the axes next to the rows and at the end are cut: channels are first or last.
-    - Where that leaves two axes (`[N, 64, 100]`), both are: the worst slice of either counts, so that a guess hides nothing.
+    - `[N, 64, 100]`: both.
+    - Feature maps `[N, C, H, W]`, `[N, H, W, C]`, `[N, A, H, W, C]`: neighbours of one size are height and width, and the others
+      are cut. Where no two are of one size, the first and the last are: channels are one of them.
+
+    Where several axes are cut, the worst slice of any counts, so that a guess hides nothing.
     """
     axes = [axis for axis, size in enumerate(sizes) if size is not None and 1 < size <= MOST_SLICES]
     settled = [axis for axis in axes if not named[axis]]
     axes = settled or axes
     if len(axes) > 2:
         spatial = _height_and_width(axes, sizes)
-        axes = [axis for axis in axes if axis not in spatial] or [axes[0], axes[-1]]
+        return tuple(axis for axis in axes if axis not in spatial)
     if len(axes) == 2:
         short, long = sorted(axes, key=lambda axis: (_size(sizes, axis), axis))
         axes = [short] if _size(sizes, long) >= POSITIONS * _size(sizes, short) else axes
