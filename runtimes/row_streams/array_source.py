@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import math
 import tempfile
+import weakref
 import zipfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
@@ -82,13 +83,16 @@ class StoredArray:
     def _unpack(self) -> IO[bytes]:
         if self._unpacked is None:
             spare = tempfile.TemporaryFile()  # noqa: SIM115  (goes with this object)
+            weakref.finalize(self, spare.close)
             with self._open() as (stream, size):
                 try:
                     while block := stream.read(_BLOCK):
                         spare.write(block)
                     spare.flush()
                 except OSError as fault:
-                    raise io_fault(fault, f"{self.path}: {size:,} bytes were to be unpacked beside it") from fault
+                    raise io_fault(
+                        fault, f"{self.path}: {size:,} bytes have to be unpacked into {tempfile.gettempdir()}"
+                    ) from fault
             self._unpacked = spare
         return self._unpacked
 
