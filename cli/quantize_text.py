@@ -96,8 +96,11 @@ def _error(noise_db: float | None) -> float:
 
 
 def _calibration(document: Json) -> str:
-    found = document["calibration"]
-    return f"calibrated on {found['rows']:,} rows, {', '.join(found['methods'])}" if found else ""
+    """Of what was written alone: other schemes have no use for it."""
+    found, recipe = document["calibration"], document["recipe"]
+    if not found or recipe is None or recipe["method"] is None:
+        return ""
+    return f"calibrated on {found['rows']:,} rows, {recipe['method']}"
 
 
 def _proof(document: Json) -> str:

@@ -11,6 +11,7 @@ from mlpack_edge.converters.opening import Stage
 from mlpack_edge.converters.quantization.calibration.calibrate import Calibration, calibrate
 from mlpack_edge.converters.quantization.judged_rows import Rows
 from mlpack_edge.converters.quantization.judging.judge import Judge
+from mlpack_edge.converters.quantization.narrowed import narrowed
 from mlpack_edge.converters.quantization.prepared import Prepared, prepare
 from mlpack_edge.converters.quantization.progress import Progress
 from mlpack_edge.converters.quantization.search.search import search
@@ -43,7 +44,8 @@ def attempt(subject: Subject, rows: Rows, payload: Json, deadline: float, stage:
     a layer to keep float is not there.
     """
     stage(f"preparing {subject.name}")
-    prepared = prepare(subject.built)
+    narrow = narrowed(subject.built.model)
+    prepared = prepare(replace(subject.built, model=narrow) if narrow is not None else subject.built)
     recipes = recipes_of(payload, rows.calibration is not None)
     bench = Workbench(subject, prepared, payload["io"], how_of(payload))
     recipes = [recipe for recipe in recipes if bench.layers(recipe)]
@@ -51,6 +53,8 @@ def attempt(subject: Subject, rows: Rows, payload: Json, deadline: float, stage:
         raise _nothing(subject, prepared, payload)
     _refuse_unknown(payload["keep_float"], bench, recipes)
     notes = list(prepared.notes)
+    if narrow is not None:
+        notes.append(f"{subject.name} computes in float64; what is quantized of it computes in float32")
     calibration = None
     if any(recipe.scheme == "static" for recipe in recipes) and rows.calibration is not None:
         calibration = _calibrated(prepared, rows.calibration, payload, stage)

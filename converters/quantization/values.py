@@ -63,7 +63,7 @@ class Recipe:
     def name(self) -> str:
         """As people read it: `static U8S8`, `weights int4`."""
         if self.scheme == "static":
-            return f"static {self.activations[0].upper()}8S8"
+            return f"static {'U' if self.activations == 'uint8' else 'S'}8S8"
         return f"weights {self.weights}" if self.scheme == "weights" else self.scheme
 
     def to_json(self) -> Json:
