@@ -13,6 +13,8 @@ from mlpack_edge.converters.quantization.values import Layer, LayerFacts, Method
 
 #: The operators whose weights are most of a model; what lies between them then computes in float.
 WEIGHTED = frozenset({"Conv", "ConvTranspose", "Gemm", "MatMul"})
+#: The share of the weights that may stay float before another order of giving layers back is tried.
+SMALL = 0.02
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +42,8 @@ def search(
     calibration `methods` (both of the scheme "static" alone). 3. With the one that loses least: what each layer costs
     alone (`sensitivity.measure`), then the worst 1, 2, 4, ... layers float until the whole keeps the budget, and the least
     number of them by bisection. 4. What is float is tried as codes again, most bytes first, in halves, and stays
-    so where the whole still keeps the budget.
+    so where the whole still keeps the budget. 5. Where more than SMALL of the weights stayed float, 3 and 4 once more,
+    beginning with the layers that cost most a byte.
 
     What `start` keeps float stays so, and so do its exact sums. clock: seconds; at `deadline` the search stops with what it
     has, but the first candidate is always judged. measured: what layers cost alone is measured even where no layer has to
@@ -56,9 +59,10 @@ def search(
         if not fits or measured:
             alone, bounds = measure(trials, base, layers, on_step)
         if not fits and layers:
-            ordered = sorted(layers, key=lambda layer: -bounds[layer.name])  # stable: then the graph's order
-            kept = _least_kept(trials, base, ordered, max_drop, on_step)
-            _give_back(trials, base, kept, max_drop, on_step)
+            _descend(trials, base, sorted(layers, key=lambda layer: -bounds[layer.name]), max_drop, on_step)
+            if _kept_bytes(trials, layers, max_drop) > SMALL * sum(layer.weight_bytes for layer in layers):
+                cheapest = sorted(layers, key=lambda layer: -bounds[layer.name] / max(1, layer.weight_bytes))
+                _descend(trials, base, cheapest, max_drop, on_step)
     except OutOfTime:
         complete = False
     points = tuple(_point(bench, one, start, base, alone) for one in trials.done)
@@ -90,6 +94,20 @@ def _configure(
 def _drop(trial: Trial) -> float:
     drop = trial.quality.drop
     return math.inf if math.isnan(drop) else drop
+
+
+def _descend(
+    trials: Trials, base: Recipe, ordered: Sequence[Layer], max_drop: float, on_step: Callable[[str], None]
+) -> None:
+    """ordered: as layers go back to float; where they are equal, as in the graph."""
+    _give_back(trials, base, _least_kept(trials, base, ordered, max_drop, on_step), max_drop, on_step)
+
+
+def _kept_bytes(trials: Trials, layers: Sequence[Layer], max_drop: float) -> int:
+    """Of the weights that the smallest candidate within the budget keeps float; all of them where there is none."""
+    within = [one for one in trials.done if one.quality.drop <= max_drop]
+    best = min(within, key=lambda one: one.bytes, default=None)
+    return sum(layer.weight_bytes for layer in layers if best is None or layer.name in best.recipe.kept_float)
 
 
 def _least_kept(

@@ -73,6 +73,14 @@ def test_the_largest_layers_are_tried_again_first() -> None:
     assert kept(found(bench)) == {"layer1", "layer4"}
 
 
+def test_where_much_stays_float_the_layers_that_cost_most_a_byte_are_tried_first() -> None:
+    """One huge layer loses most; eight small ones together lose as much, and cost a fiftieth to keep."""
+    each = {"layer8": 0.02} | {f"layer{at}": 0.012 for at in range(8)}
+    bench = ScriptedBench(layers(9, lambda at: 160_000 if at == 8 else 400), sums(each))
+    result = found(bench, max_drop=0.03)
+    assert kept(result) == {f"layer{at}" for at in range(8)}
+
+
 def test_operator_sets_and_methods_come_before_layers() -> None:
     """Additions ruin it: with the weighted operators alone no layer has to go back."""
 
