@@ -23,6 +23,10 @@ class Grid:
     zero: int
     dtype: Literal["uint8", "int8"]
 
+    @property
+    def lowest(self) -> int:
+        return _LOWEST[self.dtype]
+
 
 def grid_of(name: str, found: Range, clip: tuple[float, float], dtype: Literal["uint8", "int8"]) -> Grid:
     """The 256 codes over what a tensor holds within `clip`, 0 among them exactly, as padding needs it.

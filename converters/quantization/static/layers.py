@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from mlpack_edge.converters.quantization.static.columns import is_table
 from mlpack_edge.converters.quantization.static.operators import FIXED
 from mlpack_edge.converters.quantization.static.plan import operators_of, planned, root
 from mlpack_edge.converters.quantization.static.units import units
@@ -16,7 +17,7 @@ def layers_of(prepared: HasModel, recipe: Recipe | None = None) -> tuple[Layer, 
     wanted = replace(recipe or Recipe("static"), kept_float=frozenset())
     active = planned(View(prepared.model), wanted).active
     return tuple(
-        Layer(unit.name, unit.kind, 0 if unit.weights is None else int(unit.weights.content.size) * 4)
+        Layer(unit.name, unit.node.op_type, 0 if unit.weights is None else int(unit.weights.content.size) * 4)
         for unit in active.values()
     )
 
@@ -39,12 +40,7 @@ def tensors_of(prepared: HasModel, recipe: Recipe) -> list[str]:
 
 
 def columns_of(prepared: HasModel, recipe: Recipe) -> frozenset[str]:
-    """The tensors of tables `[rows, columns]` that matrix products read in float: those whose columns calibration should
-    keep apart (see `columns`)."""
+    """The tensors `[rows, columns]` whose columns calibration should keep apart (see `columns`)."""
     view = View(prepared.model)
     plan = planned(view, replace(recipe, kept_float=frozenset()))
-    return frozenset(
-        unit.reads[0]
-        for unit in plan.active.values()
-        if unit.kind in ("Gemm", "MatMul") and unit.reads[0] not in plan.written and view.rank(unit.reads[0]) == 2
-    )
+    return frozenset(unit.reads[0] for unit in plan.active.values() if is_table(view, unit))

@@ -8,9 +8,9 @@ import numpy as np
 import onnx
 from onnx import helper
 
-from mlpack_edge.converters.quantization.static.columns import Columns, normalized, unlike_columns
+from mlpack_edge.converters.quantization.static.columns import Columns, is_table, normalized, unlike_columns
 from mlpack_edge.converters.quantization.static.grids import Grid, grid_of
-from mlpack_edge.converters.quantization.static.guards import guarded
+from mlpack_edge.converters.quantization.static.guards import Guards
 from mlpack_edge.converters.quantization.static.names import Constants, Names
 from mlpack_edge.converters.quantization.static.operators import FIXED
 from mlpack_edge.converters.quantization.static.plan import Plan, planned
@@ -35,7 +35,7 @@ def static_model(prepared: HasModel, ranges: Ranges, recipe: Recipe) -> onnx.Mod
         )
     writer = _Writer(view, planned(view, recipe), ranges, recipe)
     graph = onnx.GraphProto(name=prepared.model.graph.name, input=view.graph.input, output=view.graph.output)
-    graph.node.extend(guarded(writer.nodes(), set(writer.codes), writer.names))
+    graph.node.extend(Guards(writer.nodes(), writer.names, writer.constants).applied(view.constant))
     graph.initializer.extend(_used([*view.graph.initializer, *writer.constants.tensors], graph))
     graph.sparse_initializer.extend(view.graph.sparse_initializer)
     made = onnx.ModelProto()
@@ -186,11 +186,11 @@ class _Writer:
         name = unit.reads[0]
         columns = self._columns(name, unit, weights)
         if columns is None:
-            source, scale = self._read(name), self._grid(name).scale
+            source, grid = self._read(name), self._grid(name)
         else:
             weights = normalized(weights, columns)
-            source, scale = self._read_normal(name, columns)
-        made = coded(weights, unit.kind, scale, self._recipe.exact_sums)
+            source, grid = self._read_normal(name, columns)
+        made = coded(weights, unit.kind, grid, self._recipe.exact_sums)
         joined = self._is_joined(unit)
         is_gemm = unit.kind == "Gemm" or joined
         # ONNX Runtime's rule for Gemm wants a zero point of the weights; that for the others does not.
@@ -207,7 +207,7 @@ class _Writer:
             node.attribute.extend(kept)
         adding = unit.adding
         if weights.bias is not None and (is_gemm or unit.kind != "MatMul"):
-            node.input.append(self._bias(unit, weights.bias, np.float32(scale) * made.scale))
+            node.input.append(self._bias(unit, weights.bias, np.float32(grid.scale) * made.scale))
         given = {node.output[0]: adding.output[0]} if joined and adding is not None else None
         self._finish(node, given)
 
@@ -227,14 +227,13 @@ class _Writer:
         return self._dequantized([self.constants.add(codes, "b"), self.constants.add(scale, "s")], 0)
 
     def _columns(self, name: str, unit: Unit, weights: Weights) -> Columns | None:
-        """Columns kept apart: only of a float tensor that a matrix product alone reads as codes."""
-        matrix = unit.kind == "Gemm" or self._is_joined(unit) or (unit.kind == "MatMul" and self._view.rank(name) == 2)
-        if not matrix or name in self._plan.written or self._recipe.integer_only:
+        """Columns kept apart: only of features that one matrix product alone reads as codes."""
+        if self._recipe.integer_only or not is_table(self._view, unit):
             return None
         readers = [other for other in self._plan.active.values() if name in other.reads]
         return unlike_columns(self._range(name), weights) if len(readers) == 1 else None
 
-    def _read_normal(self, name: str, columns: Columns) -> tuple[str, float]:
+    def _read_normal(self, name: str, columns: Columns) -> tuple[str, Grid]:
         shifted, normal, real = (self.names.fresh(letter) for letter in "rrd")
         middle, factor = (self.constants.add(array, "c") for array in (columns.middle, columns.factor))
         self._nodes.append(helper.make_node("Sub", [name, middle], [shifted]))
@@ -243,4 +242,4 @@ class _Writer:
         self._grids[normal] = grid
         self._plan.sources[normal] = normal
         self._quantize(normal, normal, real)
-        return real, grid.scale
+        return real, grid

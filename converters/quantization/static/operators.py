@@ -5,8 +5,8 @@ from __future__ import annotations
 
 from types import MappingProxyType
 
-#: Operators with a constant operand of weights.
-WEIGHTED = frozenset({"Conv", "ConvTranspose", "Gemm", "MatMul"})
+#: Operators with a constant operand of weights. DepthwiseConv: a Conv with a channel in and a channel out a group.
+WEIGHTED = frozenset({"Conv", "ConvTranspose", "DepthwiseConv", "Gemm", "MatMul"})
 #: Operators that ONNX Runtime has a kernel on codes for, each with its own grids before and behind.
 ELEMENTWISE = frozenset({"Add", "Mul", "LeakyRelu"})
 POOLS = frozenset({"AveragePool", "GlobalAveragePool"})

@@ -1,67 +1,83 @@
 """Weights whose sums of two products fit 16 bits, so that x86 processors without VNNI add what all others do.
 
-ONNX Runtime's kernels for AVX2 (MLAS: QgemmU8S8KernelAvx2, ConvSymKernelAvx2) multiply unsigned activations with signed
-weights by `vpmaddubsw`: the products of neighbours along the inner dimension are added in int16 and saturate. With
-activations up to 255, weights of one sign whose codes add up to at most 128 never do: 255 * 128 = 32640 <= 32767. Other
-processors (VNNI, ARM) add in int32.
+ONNX Runtime's kernels for SSE4.1, AVX2 and AVX-512BW (MLAS: QgemmU8S8KernelAvx2, QgemvU8S8KernelAvx2, ConvSymKernelAvx2)
+multiply unsigned activations with signed weights by `vpmaddubsw`: the products of neighbours along the inner dimension,
+0 with 1, 2 with 3, are added in int16 and saturate. With activations up to 255, weights of one sign whose codes add up
+to at most 128 never do: 255 * 128 = 32640 <= 32767. Other processors (VNNI, ARM) add in int32.
 """
 
 from __future__ import annotations
 
 import numpy as np
 
+from mlpack_edge.converters.quantization.static.rounding import MOST, balanced, loss, nearest
 from mlpack_edge.converters.quantization.static.units import Weights
 from mlpack_edge.converters.quantization.static.view import Array
 
-#: The largest sum of two codes of one sign.
+#: The largest sum of two neighbours of one sign.
 MOST_OF_PAIR = 128
+#: Scales that are tried for a row between the one that its largest weight and the one that its largest pair asks for.
+_TRIED = 9
 
 
-def orders(weights: Weights, kind: str) -> list[Array]:
-    """The weights as `[outputs, inner]` in every order in which kernels add products.
+def in_kernel_order(content: Array, weights: Weights) -> Array:
+    """`[outputs, inner]`, the inner dimension as kernels add along it: of convolutions by place of the window, then by
+    channel (QLinearConv brings all data to channels last)."""
+    outputs_first = np.moveaxis(content, weights.axis, 0)
+    ordered = np.moveaxis(outputs_first, 1, -1)
+    matrix: Array = ordered.reshape(ordered.shape[0], -1)
+    return matrix
 
-    Convolutions: by place of the window, then channel (channels last), and by channel, then place. A depthwise one has no
-    pairs: its kernel adds in int32. A transposed one is computed in float.
+
+def from_kernel_order(matrix: Array, weights: Weights) -> Array:
+    outputs_first = np.moveaxis(np.empty(weights.content.shape, np.bool_), weights.axis, 0)
+    ordered = matrix.reshape(np.moveaxis(outputs_first, 1, -1).shape)
+    return np.ascontiguousarray(np.moveaxis(np.moveaxis(ordered, -1, 1), 0, weights.axis))
+
+
+def fitted(real: Array, scale: Array, lean: float) -> tuple[Array, Array]:
+    """Codes without pairs above `MOST_OF_PAIR`, and their scales, at least `scale`.
+
+    A row that has such a pair takes the scale, of some up to the smallest at which it has none, at which its loss is
+    least, its pairs brought to the nearest that fit. real: float64 `[rows, inner]`. scale: float32 `[rows]`. lean: see
+    `rounding.loss`.
     """
-    content = weights.content
-    if kind in ("Gemm", "MatMul"):
-        return [np.moveaxis(content, weights.axis, 0)]
-    if kind != "Conv" or (content.shape[1] == 1 and content.shape[0] == weights.groups):
-        return []
-    outputs = content.shape[0]
-    places_first = np.moveaxis(content, 1, -1).reshape(outputs, -1)
-    channels_first = content.reshape(outputs, -1)
-    same = content.shape[1] == 1 or channels_first.shape[1] == content.shape[1]
-    return [places_first] if same else [places_first, channels_first]
+    codes, raised = balanced(nearest(real, scale), real, scale, lean, MOST_OF_PAIR), scale.copy()
+    largest = np.abs(_pairs(real)).max(axis=1, initial=0.0)
+    tight = np.flatnonzero(largest / scale > MOST_OF_PAIR - 1)
+    if tight.size:
+        codes[tight], raised[tight] = _best(real[tight], scale[tight], largest[tight], lean)
+    return codes, raised
 
 
-def fitted(matrix: Array, scale: Array) -> Array:
-    """The scales, raised for the rows whose codes would have pairs above `MOST_OF_PAIR`, to the smallest that has none."""
-    raised = scale.copy()
-    pairs = np.abs(_pairs(matrix)).max(axis=1, initial=0.0)
-    tight = np.flatnonzero(pairs / raised > MOST_OF_PAIR - 1)
-    for row in tight:
-        raised[row] = _smallest(matrix[row : row + 1], float(scale[row]), float(pairs[row]))
-    return raised
+def _best(real: Array, scale: Array, largest: Array, lean: float) -> tuple[Array, Array]:
+    best_codes, best_scale = np.zeros(real.shape), scale.copy()
+    least = np.full(scale.shape, np.inf)
+    for share in np.linspace(0.0, 1.0, _TRIED):
+        tried = np.maximum(scale, scale + (largest / MOST_OF_PAIR - scale) * share).astype(np.float32)
+        codes = balanced(_within_pairs(real, tried), real, tried, lean, MOST_OF_PAIR)
+        lost = loss(codes, real, tried, lean)
+        better = lost < least
+        best_codes[better], best_scale[better], least[better] = codes[better], tried[better], lost[better]
+    return best_codes, best_scale
 
 
-def _smallest(row: Array, scale: float, pair: float) -> np.float32:
-    """Scales at which some code changes are too many to try all: steps of 1/2048, from where rounding alone could help."""
-    tried = np.float32(max(scale, pair / (MOST_OF_PAIR + 1)))
-    while _largest_pair(row, tried) > MOST_OF_PAIR:
-        tried = np.float32(tried * np.float32(1 + 2**-11))
-    return tried
-
-
-def _largest_pair(row: Array, scale: np.float32) -> float:
-    return float(np.abs(_pairs(np.rint(row.astype(np.float64) / float(scale)))).max(initial=0.0))
+def _within_pairs(real: Array, scale: Array) -> Array:
+    """The nearest codes of which no neighbours of one sign add up to more than `MOST_OF_PAIR`."""
+    codes = nearest(real, scale)
+    width = codes.shape[1] // 2 * 2
+    left, right = codes[:, 0:width:2], codes[:, 1:width:2]
+    above = (np.sign(left) == np.sign(right)) & (np.abs(left) + np.abs(right) > MOST_OF_PAIR)
+    a, b = (np.abs(real[:, start:width:2] / scale.astype(np.float64)[:, None]) for start in (0, 1))
+    taken = np.clip(np.rint((a - b + MOST_OF_PAIR) / 2), 1, MOST)
+    codes[:, 0:width:2] = np.where(above, np.sign(left) * taken, left)
+    codes[:, 1:width:2] = np.where(above, np.sign(right) * (MOST_OF_PAIR - taken), right)
+    return codes
 
 
 def _pairs(matrix: Array) -> Array:
-    """Sums of neighbours of one sign (of the larger one where the signs differ): `[rows, pairs * 2]`."""
-    if matrix.shape[1] % 2:
-        matrix = np.pad(matrix, ((0, 0), (0, 1)))
-    left, right = matrix[:, 0::2], matrix[:, 1::2]
-    above = np.maximum(left, 0) + np.maximum(right, 0)
-    below = np.minimum(left, 0) + np.minimum(right, 0)
-    return np.concatenate([above, below], axis=1)
+    """Sums of neighbours of one sign, 0 where the signs differ and beside a last one: `[rows, pairs]`."""
+    width = matrix.shape[1] // 2 * 2
+    left, right = matrix[:, 0:width:2], matrix[:, 1:width:2]
+    sums: Array = np.where(np.sign(left) == np.sign(right), left + right, 0.0)
+    return sums

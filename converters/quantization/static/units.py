@@ -26,6 +26,10 @@ class Weights:
     def outputs(self) -> int:
         return int(self.content.shape[self.axis])
 
+    @property
+    def is_depthwise(self) -> bool:
+        return self.axis == 0 and 1 < self.groups == self.outputs and self.content.shape[1] == 1
+
 
 @dataclass(frozen=True, slots=True)
 class Unit:
@@ -49,7 +53,8 @@ class Unit:
 
     @property
     def kind(self) -> str:
-        return str(self.node.op_type)
+        """The operator as recipes name it."""
+        return "DepthwiseConv" if self.weights is not None and self.weights.is_depthwise else str(self.node.op_type)
 
 
 def units(view: View) -> dict[str, Unit]:
@@ -68,7 +73,7 @@ def units(view: View) -> dict[str, Unit]:
 
 def _weighted(view: View, node: onnx.NodeProto) -> Unit | None:
     source, output = node.input[0], node.output[0]
-    weights = _READING[node.op_type](view, node) if view.is_float(source) and view.constant(source) is None else None
+    weights = _READING[node.op_type](view, node) if view.constant(source) is None else None
     if weights is None:
         return None
     adding = None
@@ -109,8 +114,7 @@ def _gemm(view: View, node: onnx.NodeProto) -> Weights | None:
 
 def _matmul(view: View, node: onnx.NodeProto) -> Weights | None:
     content = view.constant(node.input[1])
-    rank = view.rank(node.input[0])
-    if content is None or content.ndim != 2 or content.dtype != np.float32 or rank is None or rank < 2:
+    if content is None or content.ndim != 2 or content.dtype != np.float32 or view.rank(node.input[0]) == 1:
         return None
     return Weights(content, 1, 1, None)
 
@@ -129,8 +133,7 @@ def _added(view: View, output: str, outputs: int) -> tuple[onnx.NodeProto | None
     if reader is None or reader.op_type != "Add" or not is_standard(reader):
         return None, None
     bias = view.constant(next(name for name in reader.input if name != output))
-    rank = view.rank(output)
-    if bias is None or rank is None or bias.ndim > rank or not _is_row(bias, outputs):
+    if bias is None or bias.ndim > (view.rank(output) or 2) or not _is_row(bias, outputs):
         return None, None
     return reader, np.broadcast_to(bias.reshape(-1), outputs)
 

@@ -6,13 +6,20 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from mlpack_edge.converters.quantization.static.sums import fitted, orders
+from mlpack_edge.converters.quantization.static.grids import Grid
+from mlpack_edge.converters.quantization.static.rounding import MOST, balanced, nearest
+from mlpack_edge.converters.quantization.static.sums import fitted, from_kernel_order, in_kernel_order
 from mlpack_edge.converters.quantization.static.units import Weights
 from mlpack_edge.converters.quantization.static.view import Array
 
-_MOST = 127
 #: Codes of a bias stay below this, which leaves the products as much room in int32.
 _MOST_BIAS = 1 << 30
+#: The narrowest channel beside the widest one: what is far below adds nothing, and kernels want factors in a span.
+_NARROWEST = 2.0**-24
+#: mean ** 2 / variance of what Relu makes of a normal distribution around 0.
+_LEAN = 0.47
+#: Weights that are rounded at a time.
+_AT_ONCE = 1 << 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,37 +30,42 @@ class Coded:
     scale: Array
 
 
-def coded(weights: Weights, kind: str, source_scale: float, exact: bool) -> Coded:
-    """The weights of an operator `kind` that reads activations in steps of `source_scale`.
+def coded(weights: Weights, kind: str, source: Grid, exact: bool) -> Coded:
+    """The weights of an operator `kind` (see `Unit.kind`) that reads activations on the grid `source`.
 
     The scale of a channel is that of its largest weight, larger where its bias would not fit 30 bits in steps of
-    `source_scale * scale` (what is lost is nothing beside that bias), or, with `exact`, where sums of two products would
-    not fit 16 (see `sums`). Channels without any weight take the smallest scale of the others, so that their bias keeps its
-    precision.
+    both scales' product (what the weights lose is nothing beside that bias), or, with `exact`, where sums of two products
+    would not fit 16 (see `sums`; kernels of depthwise convolutions add in 32, transposed ones compute in float). Channels
+    without any weight take the smallest scale of the others, so that their bias keeps its precision.
     """
-    matrix = _by_channel(weights.content, weights.axis)
+    matrix = in_kernel_order(weights.content, weights)
     largest = np.abs(matrix).max(axis=1, initial=0.0).astype(np.float64)
     alive = largest > 0
     least = largest[alive].min() if alive.any() else 1.0
-    scale = np.maximum(np.where(alive, largest, least) / _MOST, (largest.max(initial=0.0) or 1.0) * 2.0**-31)
+    scale = np.maximum(np.where(alive, largest, least), largest.max(initial=0.0) * _NARROWEST) / MOST
     if weights.bias is not None:
-        scale = np.maximum(scale, _per_axis(np.abs(weights.bias), weights) / (source_scale * _MOST_BIAS))
-    rows = scale.astype(np.float32)
-    rows = np.where(rows.astype(np.float64) * (_MOST + 0.5) < largest, np.nextafter(rows, np.float32(np.inf)), rows)
-    if exact:
-        for order in orders(weights, kind):
-            rows = fitted(order, rows)
-    along = [-1 if axis == weights.axis else 1 for axis in range(weights.content.ndim)]
-    codes = np.rint(weights.content.astype(np.float64) / rows.astype(np.float64).reshape(along))
-    return Coded(np.clip(codes, -_MOST, _MOST).astype(np.int8), rows)
+        scale = np.maximum(scale, _per_scale(np.abs(weights.bias), weights) / (source.scale * _MOST_BIAS))
+    lean = _LEAN * _one_sidedness(source) ** 2
+    pairs = exact and kind in ("Conv", "Gemm", "MatMul")
+    codes, rows = np.empty(matrix.shape, np.int8), scale.astype(np.float32)
+    step = max(_AT_ONCE // max(matrix.shape[1], 1), 1)
+    for start in range(0, rows.size, step):
+        part = slice(start, start + step)
+        real = matrix[part].astype(np.float64)
+        if pairs:
+            codes[part], rows[part] = fitted(real, rows[part], lean)
+        else:
+            codes[part] = balanced(nearest(real, rows[part]), real, rows[part], lean)
+    return Coded(from_kernel_order(codes, weights), rows)
 
 
-def _by_channel(content: Array, axis: int) -> Array:
-    matrix: Array = np.moveaxis(content, axis, 0).reshape(content.shape[axis], -1)
-    return matrix
-
-
-def _per_axis(bias: Array, weights: Weights) -> Array:
-    """The largest of a bias a scale: a transposed convolution in groups has a scale for the same place of all groups."""
+def _per_scale(bias: Array, weights: Weights) -> Array:
+    """The largest of a bias a scale: a transposed convolution in groups has one for the same place of all groups."""
     largest: Array = np.asarray(bias, np.float64).reshape(-1, weights.outputs).max(axis=0)
     return largest
+
+
+def _one_sidedness(grid: Grid) -> float:
+    """1 where activations have one sign, 0 where a grid reaches as far to both sides."""
+    low, high = -(grid.zero - grid.lowest), 255 - (grid.zero - grid.lowest)
+    return (high + low) / (high - low)
