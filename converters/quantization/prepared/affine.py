@@ -52,7 +52,7 @@ class Head:
 
     @property
     def channels(self) -> int:
-        return self.weight.shape[self.over] * self.groups
+        return int(self.weight.shape[self.over]) * self.groups
 
     @property
     def is_last(self) -> bool:
