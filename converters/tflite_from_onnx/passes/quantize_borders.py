@@ -15,10 +15,11 @@ from mlpack_edge.converters.tflite_from_onnx.passes.codes import (
     zero_of,
 )
 from mlpack_edge.converters.tflite_from_onnx.passes.dead import drop_dead
+from mlpack_edge.converters.tflite_from_onnx.passes.intervals import Intervals
 from mlpack_edge.converters.tflite_graph.model import Graph, Op, Tensor
 
-#: Operators whose float result never passes what int32 holds in steps of a sane scale.
-_BOUNDED = frozenset({"DEQUANTIZE", "LOGISTIC", "SOFTMAX", "TANH", "RELU6", "RELU_0_TO_1", "MINIMUM"})
+#: So many steps are far from overflowing an int32, whatever the roundings on the way.
+_SAFE_STEPS = float(1 << 30)
 
 
 def name_grids(graph: Graph) -> bool:
@@ -55,6 +56,7 @@ def make_exact(graph: Graph, real: AbstractSet[Tensor] = frozenset()) -> None:
     overflows at 2**31 steps, and would give the lowest code for the largest numbers.
     """
     edges = CodedEdges(graph)
+    intervals = Intervals(edges)
     for op in list(graph.ops):
         maker = edges.maker(op.inputs[0]) if op.kind == "DEQUANTIZE" else None
         if maker is not None and is_shift(maker):
@@ -64,7 +66,7 @@ def make_exact(graph: Graph, real: AbstractSet[Tensor] = frozenset()) -> None:
             continue
         if _is_answer(edges, op.output, set(), real):
             _compute(edges, op, source)
-        else:
+        elif max(map(abs, intervals.of(source))) > _SAFE_STEPS * scale_of(op.output):
             _bound(edges, op, source)
     edges.sweep()
     drop_dead(graph)
@@ -76,9 +78,7 @@ def _bound(edges: CodedEdges, op: Op, source: Tensor) -> None:
     The conversion overflows to the lowest int32 (x86-64), or saturates (Arm); then the zero point is added. Far below the
     codes that gives the lowest code, as it should, unless the sum with a zero point below 0 wraps around.
     """
-    maker, codes = edges.maker(source), op.output
-    if maker is not None and maker.kind in _BOUNDED:
-        return
+    codes = op.output
     zero, (least, most) = zero_of(codes), LIMITS[codes.dtype]
     bounds = [("MINIMUM", most - zero + 1), ("MAXIMUM", least - zero - 1)]
     for kind, steps in bounds if zero < 0 else bounds[:1]:
