@@ -72,7 +72,11 @@ class Guards:
             adding.input[place] = reals
         else:
             adding.input.append(reals)
-        return [helper.make_node("DequantizeLinear", [self._constants.add(codes, "b"), self._constants.add(scale, "s")], [reals])]
+        return [
+            helper.make_node(
+                "DequantizeLinear", [self._constants.add(codes, "b"), self._constants.add(scale, "s")], [reals]
+            )
+        ]
 
     def _kind(self, name: str) -> str:
         return str(self._makers[name].op_type) if name in self._makers else ""

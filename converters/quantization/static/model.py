@@ -14,6 +14,7 @@ from mlpack_edge.converters.quantization.static.guards import Guards
 from mlpack_edge.converters.quantization.static.names import Constants, Names
 from mlpack_edge.converters.quantization.static.operators import FIXED
 from mlpack_edge.converters.quantization.static.plan import Plan, planned
+from mlpack_edge.converters.quantization.static.rewriting import graph_of
 from mlpack_edge.converters.quantization.static.units import Unit, Weights
 from mlpack_edge.converters.quantization.static.view import Array, HasModel, View
 from mlpack_edge.converters.quantization.static.weights import coded
@@ -28,7 +29,7 @@ def static_model(prepared: HasModel, ranges: Ranges, recipe: Recipe) -> onnx.Mod
     `recipe.activations` with one grid a tensor. The same arguments give the same bytes. Raises Unsupported below opset
     13, BadInput where a range is missing or not finite.
     """
-    view = View(prepared.model)
+    view = graph_of(prepared)
     if view.opset < 13:
         raise Unsupported(
             f"scales for each channel need opset 13, the model has {view.opset}", "convert it to a newer opset"
@@ -55,13 +56,13 @@ class _Writer:
 
     def __init__(self, view: View, plan: Plan, ranges: Ranges, recipe: Recipe) -> None:
         self._view, self._plan, self._ranges, self._recipe = view, plan, ranges, recipe
-        taken = {*view.makers, *view.readers, *view.inputs, *view.outputs, *view.read_inside}
-        self.names = Names({*taken, *(tensor.name for tensor in view.graph.initializer)})
+        self.names = Names(view.names)
         self.constants = Constants(self.names)
         self.codes: dict[str, str] = {}
         self._reals: dict[str, str] = {}
         self._shared: dict[bytes, str] = {}
         self._grids: dict[str, Grid] = {}
+        self._loose: dict[str, str] = {}  # Add of a bias -> the bias in the steps of the sums
         self._nodes: list[onnx.NodeProto] = []
         self._ends = {unit.output: unit for unit in plan.active.values()}
         self._absorbed = {
@@ -90,6 +91,8 @@ class _Writer:
             return
         kept = onnx.NodeProto()
         kept.CopyFrom(node)
+        if node.name in self._loose:
+            kept.input[int(self._view.constant(kept.input[1]) is not None)] = self._loose[node.name]
         self._finish(kept)
 
     def _finish(self, node: onnx.NodeProto, given: dict[str, str] | None = None) -> None:
@@ -193,8 +196,9 @@ class _Writer:
         made = coded(weights, unit.kind, grid, self._recipe.exact_sums)
         joined = self._is_joined(unit)
         is_gemm = unit.kind == "Gemm" or joined
-        # ONNX Runtime's rule for Gemm wants a zero point of the weights; that for the others does not.
-        zeros = [self.constants.add(np.zeros(made.scale.size, np.int8), "z")] if is_gemm else []
+        loose = unit.adding is not None and self._view.rank(name) is None
+        # ONNX Runtime's rule for Gemm, which it may make of a MatMul, wants a zero point of the weights; others do not.
+        zeros = [self.constants.add(np.zeros(made.scale.size, np.int8), "z")] if is_gemm or loose else []
         coded_weights = [self.constants.add(made.codes, "w"), self.constants.add(made.scale, "s"), *zeros]
         node = onnx.NodeProto()
         node.CopyFrom(unit.node)
@@ -208,6 +212,8 @@ class _Writer:
         adding = unit.adding
         if weights.bias is not None and (is_gemm or unit.kind != "MatMul"):
             node.input.append(self._bias(unit, weights.bias, np.float32(grid.scale) * made.scale))
+        elif loose and weights.bias is not None and adding is not None:
+            self._loose[adding.name] = self._bias(unit, weights.bias, np.float32(grid.scale) * made.scale)
         given = {node.output[0]: adding.output[0]} if joined and adding is not None else None
         self._finish(node, given)
 

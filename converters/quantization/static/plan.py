@@ -55,7 +55,7 @@ def _drop_lonely(view: View, active: dict[str, Unit]) -> None:
         for name, unit in list(active.items()):
             if unit.kind in WEIGHTED:
                 continue
-            fed = any(root(view, source) in made for source in unit.reads)
+            fed = all(root(view, source) in made for source in unit.reads)
             if not fed or not _is_wanted(view, unit.output, active):
                 del active[name]
                 changed = True

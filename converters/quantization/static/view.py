@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any, Protocol
 
 import numpy as np
@@ -24,10 +24,11 @@ class HasModel(Protocol):
 class View:
     """The main graph of a model. Graphs inside its nodes are not entered, what they read counts as read."""
 
-    def __init__(self, model: onnx.ModelProto) -> None:
+    def __init__(self, model: onnx.ModelProto, nodes: Sequence[onnx.NodeProto] | None = None) -> None:
+        """nodes: in place of those of the model."""
         graph = model.graph
         self.graph = graph
-        self.nodes = list(graph.node)
+        self.nodes = list(graph.node if nodes is None else nodes)
         self.opset = next((entry.version for entry in model.opset_import if entry.domain in ("", "ai.onnx")), 0)
         self.inputs = {info.name for info in graph.input}
         self.outputs = {info.name for info in graph.output}
@@ -44,6 +45,12 @@ class View:
         infos = [*graph.input, *graph.output, *graph.value_info]
         self._types = {info.name: info.type.tensor_type for info in infos if info.type.HasField("tensor_type")}
 
+    @property
+    def names(self) -> set[str]:
+        """All names of tensors that the graph uses."""
+        initializers = {tensor.name for tensor in self.graph.initializer}
+        return {*self.makers, *self.readers, *self.inputs, *self.outputs, *self.read_inside, *initializers}
+
     def constant(self, name: str) -> Array | None:
         """The content of an initializer that no caller can replace."""
         if name not in self._constants:
@@ -56,7 +63,10 @@ class View:
         """Whether a tensor is known to be of float32."""
         if name in self._constants:
             return bool(self._constants[name].data_type == onnx.TensorProto.FLOAT)
-        return name in self._types and self._types[name].elem_type == onnx.TensorProto.FLOAT
+        if name in self._types:
+            return bool(self._types[name].elem_type == onnx.TensorProto.FLOAT)
+        maker = self.makers.get(name)  # of a shape that inference does not know, or put in by a rewriting
+        return maker is not None and maker.op_type in _OF_FIRST and self.is_float(maker.input[0])
 
     def shape(self, name: str) -> tuple[int | None, ...] | None:
         """Known sizes, None for each that is not; None where not even the rank is known."""
@@ -67,8 +77,13 @@ class View:
         return tuple(dim.dim_value if dim.HasField("dim_value") else None for dim in self._types[name].shape.dim)
 
     def rank(self, name: str) -> int | None:
-        shape = self.shape(name)
-        return None if shape is None else len(shape)
+        shape, maker = self.shape(name), self.makers.get(name)
+        if shape is not None or maker is None:
+            return None if shape is None else len(shape)
+        if maker.op_type == "Reshape":  # to sizes that are computed: how many they are may still be known
+            sizes = self.shape(maker.input[1])
+            return sizes[0] if sizes is not None and len(sizes) == 1 else None
+        return self.rank(maker.input[0]) if maker.op_type in _OF_RANK else None
 
     def sole_reader(self, name: str) -> onnx.NodeProto | None:
         """The node that alone reads a tensor, once; None where another one or the caller does."""
@@ -80,6 +95,17 @@ class View:
     def is_seen(self, name: str) -> bool:
         """Whether the caller, or a graph inside a node, reads a tensor."""
         return name in self.outputs or name in self.read_inside
+
+
+#: Operators whose result has the type of their first operand.
+_OF_FIRST = frozenset({
+    "Add", "AveragePool", "Clip", "Concat", "Conv", "ConvTranspose", "Div", "Flatten", "Gemm", "GlobalAveragePool",
+    "HardSigmoid", "MatMul", "MaxPool", "Mul", "Relu", "Reshape", "Sigmoid", "Sub", "Transpose",
+})  # fmt: skip
+
+
+#: Operators whose result has the rank of their first operand.
+_OF_RANK = frozenset({"BatchNormalization", "Clip", "Concat", "Identity", "LeakyRelu", "Relu", "Sigmoid", "Tanh"})
 
 
 def attribute(node: onnx.NodeProto, name: str, default: Any) -> Any:
