@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mlpack_edge.converters.quantization.judging import noise
-from mlpack_edge.converters.quantization.judging.axes import slice_axes
+from mlpack_edge.converters.quantization.judging.axes import MOST_SLICES, slice_axes
 from mlpack_edge.converters.quantization.judging.outputs import Naming, Seen, are_classes, namings
 from mlpack_edge.converters.quantization.values import SliceFacts
 from mlpack_edge.core.errors import CheckFailed
@@ -46,7 +46,7 @@ def reference_of(signature: Signature, seen: Mapping[str, Seen], answers: Iterab
         (name, axis)
         for name, one in seen.items()
         if not one.labels and one.spec.role != "label"
-        for axis in _axes(one) or (None,)
+        for axis in _axes(one, are_classes(signature, seen, name)) or (None,)
     ]
     moments: dict[tuple[str, int | None], noise.Moments] = {}
     for batch in answers:
@@ -63,9 +63,12 @@ def reference_of(signature: Signature, seen: Mapping[str, Seen], answers: Iterab
     return Reference(cuts, tuple(namings(signature, seen)))
 
 
-def _axes(one: Seen) -> tuple[int, ...]:
+def _axes(one: Seen, classes: bool) -> tuple[int, ...]:
     if one.sizes is None:
         return ()
+    if classes and one.class_axis is not None:
+        size = one.sizes[one.class_axis]
+        return (one.class_axis,) if size is not None and size <= MOST_SLICES else ()
     shape = one.spec.shape
     named = [isinstance(shape[axis], str) if axis < len(shape) else False for axis in range(len(one.sizes))]
     return slice_axes(one.sizes, named)

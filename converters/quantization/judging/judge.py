@@ -109,7 +109,7 @@ class Judge:
         worst = slices[0].noise if slices else 0.0
         drop = max(agreement.flips or 0.0, worst)
         if self._prediction is None or after is None:
-            return Quality(AGREEMENT, 1.0, 1.0 - drop, drop, rows, agreement.flips, slices)
+            return Quality(AGREEMENT, 1.0, max(0.0, 1.0 - drop), drop, rows, agreement.flips, slices)
         name, before = self._prediction.metric, self._metric_before(batches)
         if math.isinf(worst):
             return Quality(name, before, math.nan, math.inf, rows, agreement.flips, slices)

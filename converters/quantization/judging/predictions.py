@@ -56,7 +56,11 @@ def default_metric(signature: Signature, seen: Mapping[str, Seen]) -> str:
     roles = {one.spec.role for one in seen.values()}
     if "value" in roles:
         return "rmse"
-    if "label" in roles or any(are_classes(signature, seen, name) for name in seen) or _named_integers(seen):
+    if (
+        "label" in roles
+        or any(are_classes(signature, seen, name) for name in seen if seen[name].columns)
+        or _named_integers(seen)
+    ):
         return "accuracy"
     if any(_single(one) and one.spec.role in ("probabilities", "proportions", "scores") for one in seen.values()):
         return "accuracy"
@@ -109,7 +113,10 @@ def _ranked(signature: Signature, one: Seen, metric: str) -> Prediction:
     classes = labels.Classes(known)
     if metrics.OF[metric] == "classes":
         share = one.spec.role in ("probabilities", "proportions") or (one.spec.role != "scores" and _within(one))
-        naming = Naming(name, "largest") if columns > 1 else Naming(name, "above", 0.5 if share else 0.0)
+        largest = one.class_axis if columns > 1 else None
+        naming = (
+            Naming(name, "above", 0.5 if share else 0.0) if largest is None else Naming(name, "largest", axis=largest)
+        )
         return Prediction(metric, name, naming, columns, classes)
     softmax = False
     if metric == "logloss" and not (one.shares if columns > 1 else _within(one)):
@@ -154,7 +161,7 @@ def _is_ranked(signature: Signature, seen: Mapping[str, Seen], name: str) -> boo
         return False
     if one.columns == 1:
         return True
-    known = any(are_classes(signature, seen, other) for other in seen)
+    known = any(are_classes(signature, seen, other) for other in seen if seen[other].columns)
     return are_classes(signature, seen, name) if known else one.spec.role in ("", "probabilities", "scores")
 
 

@@ -37,6 +37,7 @@ def test_agreement_is_flips_and_noise_and_the_larger_counts() -> None:
     assert quality.drop == max(flips, quality.slices[0].noise)
     assert [one.noise for one in quality.slices] == pytest.approx(sorted(expected, reverse=True), rel=1e-5)
     assert (quality.before, quality.after) == (1.0, 1.0 - quality.drop)
+    assert Judge(of("y", LOGITS), numbered(3000)).judge(of("y", LOGITS * -1)).after == 0.0
     assert {(one.output, one.axis) for one in quality.slices} == {("logits", 1)}
 
 
@@ -140,6 +141,27 @@ def test_labels_of_the_model_are_counted_not_measured() -> None:
         quality = judge.judge(answers[1])
     assert quality.flips == 0.25
     assert {one.output for one in quality.slices} == {"p"}
+
+
+@pytest.mark.parametrize("axis", [1, 2])
+def test_distributions_at_every_position_are_classes_there(axis: int) -> None:
+    """Characters along a line: that one of them, which occurs once, became another must not drown all else."""
+    reference = np.full((20, 40, 300), 1e-5)
+    reference[:, :, 0] = 1 - 299e-5
+    reference[3, 7] = np.eye(300)[123] * 0.9 + 0.1 / 300
+    moved = reference.copy()
+    moved[3, 7] = np.eye(300)[124] * 0.9 + 0.1 / 300
+    one, other = (np.moveaxis(array, 2, axis).astype(np.float32) for array in (reference, moved))
+    with Judge(of("y", one, role="probabilities"), numbered(20)) as judge:
+        quality = judge.judge(of("y", other, role="probabilities"))
+    assert quality.flips == 1 / 800
+    assert {fact.axis for fact in quality.slices} == {axis}
+    assert quality.slices[0].noise == pytest.approx(0.9, rel=0.15)  # one event is all that this output says
+    for place in range(60):
+        reference[place % 20, place // 20] = moved[place % 20, place // 20] = np.eye(300)[5]
+    one, other = (np.moveaxis(array, 2, axis).astype(np.float32) for array in (reference, moved))
+    with Judge(of("y", one, role="probabilities"), numbered(20)) as judge:
+        assert judge.judge(of("y", other, role="probabilities")).slices[0].noise < 0.02
 
 
 def test_pixels_of_a_class_map_are_labels_each() -> None:
