@@ -1,4 +1,4 @@
-"""Rows of Parquet, Arrow and CSV files, read by Polars' streaming engine."""
+"""Rows of Parquet, Arrow and CSV files, a few at a time."""
 
 from __future__ import annotations
 
@@ -9,22 +9,26 @@ from typing import Any
 
 from mlpack_edge.core.errors import BadInput
 from mlpack_edge.runtimes.data import HINT, Table, column_array, damaged
+from mlpack_edge.runtimes.row_streams.column_files import ArrowFile, ColumnFile, CsvFile, ParquetFile
+
+#: Cells that are read together, and the most rows.
+_CELLS, _MOST_ROWS = 1 << 18, 1 << 16
 
 
 class StoredColumns:
     """A file of columns as `Source`.
 
-    What is true of a column only as a whole is found by one pass at opening: the types of a CSV file, and whether whole
-    numbers or truth values are missing anywhere, which makes floats or objects of all of them (see data.read_table).
+    What is true of a column only as a whole is found at opening: the types of a CSV file, and whether whole numbers or
+    truth values are missing anywhere, which makes floats or objects of all of them (see data.read_table).
     """
 
     def __init__(self, path: Path, head: bytes) -> None:
         self.path = path
         with _faults(path):
-            self._scan = _scanned(path, head)
-            self.names: tuple[str, ...] = tuple(self._scan.collect_schema())
-        self._wanted: tuple[str, ...] = ()
+            self._file = _opened(path, head)
+        self.names = self._file.names
         self.rows, self.head = 0, Table(path, {}, {})
+        self._wanted: tuple[str, ...] = ()
         self._holes: Mapping[str, bool] = {}
 
     def choose(self, wanted: Sequence[str]) -> None:
@@ -32,22 +36,21 @@ class StoredColumns:
         import polars
 
         self._wanted = tuple(wanted)
-        schema = self._scan.collect_schema()
-        counted = [name for name in wanted if schema[name].is_integer() or schema[name] == polars.Boolean]
         with _faults(self.path):
-            missing = [polars.col(name).null_count().alias(f"{place}") for place, name in enumerate(counted)]
-            facts = self._scan.select(polars.len().alias("rows"), *missing).collect(engine="streaming").row(0)
-        self.rows = int(facts[0])
-        self._holes = {name: count > 0 for name, count in zip(counted, facts[1:], strict=True)}
-        self.head = self._table(polars.DataFrame(schema={name: schema[name] for name in wanted}), 0)
+            empty = self._file.empty(self._wanted)
+            whole = [name for name in wanted if empty[name].dtype.is_integer() or empty[name].dtype == polars.Boolean]
+            self.rows, missing = self._file.missing(whole)
+        self._holes = {name: missing[name] > 0 for name in whole}
+        self.head = self._table(empty, 0)
 
     def pieces(self, rows: int) -> Iterator[Table]:
-        """Tables of about `rows` rows."""
+        """Tables of as many rows as are read together, whatever `rows` is."""
         start = 0
-        batches = self._scan.select(self._wanted).collect_batches(chunk_size=rows, maintain_order=True, lazy=True)
+        size = max(1, min(_MOST_ROWS, _CELLS // max(len(self._wanted), 1)))
+        frames = self._file.frames(self._wanted, size)
         while True:
             with _faults(self.path):
-                frame = next(batches, None)
+                frame = next(frames, None)
             if frame is None:
                 return
             if frame.height:
@@ -55,31 +58,28 @@ class StoredColumns:
             start += frame.height
 
     def _table(self, frame: Any, start: int) -> Table:
-        columns = {
-            name: column_array(self.path, frame[name], self._holes.get(name))
-            for name in self._wanted
-        }  # fmt: skip
-        return Table(self.path, columns, {}, start)
+        made = {name: column_array(self.path, frame[name], self._holes.get(name)) for name in self._wanted}
+        return Table(self.path, made, {}, start)
 
 
-def _scanned(path: Path, head: bytes) -> Any:
-    import polars
-
+def _opened(path: Path, head: bytes) -> ColumnFile:
     if head.startswith(b"PAR1"):
-        return polars.scan_parquet(path, glob=False, hive_partitioning=False)
+        return ParquetFile(path)
     if head.startswith(b"ARROW1"):
-        return polars.scan_ipc(path, glob=False, hive_partitioning=False)
+        return ArrowFile(path)
     if b"\0" in head:
         raise BadInput(f"{path} is no data file that mlpack reads", HINT)
-    schema = polars.scan_csv(path, infer_schema_length=None, glob=False).collect_schema()
-    return polars.scan_csv(path, schema=schema, glob=False)
+    return CsvFile(path)
 
 
 @contextmanager
 def _faults(path: Path) -> Iterator[None]:
     import polars
+    import pyarrow as pa
 
     try:
         yield
-    except (polars.exceptions.PolarsError, polars.exceptions.PanicException, OSError) as fault:
+    except (
+        polars.exceptions.PolarsError, polars.exceptions.PanicException, pa.ArrowException, OSError, NotImplementedError,
+    ) as fault:  # fmt: skip
         raise damaged(path, fault) from fault

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import polars
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -62,6 +65,21 @@ def test_a_table_in_batches_is_the_table_read_whole(kind: str, size: int | None,
         labels = [batch.labels for batch in batches if batch.labels is not None]
         assert np.concatenate(labels).tolist() == FRAME["truth"].to_list()
     assert stream.rows == ROWS
+
+
+@pytest.mark.parametrize("statistics", [True, False])
+def test_parquet_of_other_writers(statistics: bool, tmp_path: Path) -> None:
+    """Dictionaries, names with dots, several row groups, footers that do not count what is missing."""
+    table = FRAME.to_arrow()
+    table = table.set_column(2, "text", table.column("text").cast(pa.string()).dictionary_encode())
+    table = table.rename_columns(["whole", "number", "text", "flag.of", "holed", "truth"])
+    columns = tuple(replace(c, name="flag.of") if c.name == "flag" else c for c in SIGNATURE.columns)
+    pq.write_table(table, tmp_path / "rows", row_group_size=9, write_statistics=statistics)
+    signature = replace(SIGNATURE, columns=columns)
+    whole = feeds_from_table(read_table(tmp_path / "rows"), signature)
+    batches = list(open_rows(tmp_path / "rows", signature).batches(4))
+    for name, array in whole.items():
+        np.testing.assert_array_equal(joined(batches, name), array)
 
 
 @pytest.mark.parametrize("kind", ["parquet", "csv", "ipc"])
