@@ -84,6 +84,7 @@ class Apt:
             "Dir::State": self.folder / "state",
             "Dir::State::status": self.folder / "status",
             "Dir::Cache": self.folder / "cache",
+            "Dir::Cache::pkgcache": "pkgcache.bin",  # Debian's images for containers switch it off: half of the time
             "APT::Sandbox::User": "root",
             "Acquire::Languages": "none",
             "Acquire::Retries": "2",
