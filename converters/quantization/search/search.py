@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from itertools import product
 
 from mlpack_edge.converters.quantization.search.sensitivity import Noises, measure
 from mlpack_edge.converters.quantization.search.trials import OutOfTime, Trial, Trials
@@ -13,6 +14,8 @@ from mlpack_edge.converters.quantization.values import Layer, LayerFacts, Method
 
 #: The operators whose weights are most of a model; what lies between them then computes in float.
 WEIGHTED = frozenset({"Conv", "ConvTranspose", "Gemm", "MatMul"})
+#: Of the time that is left, what trying other operator sets and methods may take.
+SHARE = 0.3
 #: The share of the weights that may stay float before another order of giving layers back is tried.
 SMALL = 0.02
 
@@ -54,7 +57,7 @@ def search(
     base = start
     complete = True
     try:
-        base, fits = _configure(trials, start, methods, max_drop, on_step)
+        base, fits = _configure(bench, trials, start, methods, max_drop, on_step)
         layers = [layer for layer in bench.layers(base) if layer.name not in base.kept_float]
         if not fits or measured:
             alone, bounds = measure(trials, base, layers, on_step)
@@ -74,19 +77,28 @@ def search(
 
 
 def _configure(
-    trials: Trials, start: Recipe, methods: Sequence[Method], max_drop: float, on_step: Callable[[str], None]
+    bench: Workbench,
+    trials: Trials,
+    start: Recipe,
+    methods: Sequence[Method],
+    max_drop: float,
+    on_step: Callable[[str], None],
 ) -> tuple[Recipe, bool]:
     """The recipe without further layers kept float that loses least, and whether it keeps the budget."""
     on_step(f"judging {start.name}")
     first = trials.whole(start)
     if first.quality.drop <= max_drop or start.scheme != "static":
         return start, first.quality.drop <= max_drop
-    sets = [start.operators] if start.operators else [frozenset[str](), WEIGHTED]
-    for method in dict.fromkeys((start.method, *methods)):
-        for operators in sets:
-            recipe = replace(start, method=method, operators=operators)
-            on_step(f"judging {label_of(recipe, start)}")
-            trials.whole(recipe)
+    weighted = replace(start, operators=WEIGHTED)
+    fewer = 0 < len(bench.layers(weighted)) < len(bench.layers(start)) and not start.operators
+    sets = [start.operators, WEIGHTED] if fewer else [start.operators]
+    until = trials.now() + SHARE * trials.left
+    for method, operators in product(dict.fromkeys((start.method, *methods)), sets):
+        recipe = replace(start, method=method, operators=operators)
+        if recipe != start and trials.now() + trials.longest > until:
+            break
+        on_step(f"judging {label_of(recipe, start)}")
+        trials.whole(recipe)
     best = min(trials.done, key=_drop)  # the first of equals
     return best.recipe, best.quality.drop <= max_drop
 

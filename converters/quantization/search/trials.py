@@ -21,7 +21,7 @@ class Trial:
 
 
 class Trials:
-    """clock: seconds. on_draft: is given every candidate that was judged on all rows, with its file."""
+    """clock: seconds. longest: what a candidate took so far, at most. on_draft: is given every candidate that was judged on all rows, with its file."""
 
     def __init__(
         self, bench: Workbench, judge: Judging, clock: Callable[[], float], deadline: float,
@@ -29,7 +29,7 @@ class Trials:
     ) -> None:  # fmt: skip
         self._bench, self._judge, self._on_draft = bench, judge, on_draft
         self._clock, self._deadline = clock, deadline
-        self._longest = 0.0
+        self.longest = 0.0
         self._done: dict[Recipe, Trial] = {}
 
     @property
@@ -41,13 +41,13 @@ class Trials:
         """Judged on all rows. The first is, whatever the clock says; raises OutOfTime for any other that does not fit."""
         if recipe not in self._done:
             start = self._clock()
-            if self._done and start + self._longest > self._deadline:
+            if self._done and start + self.longest > self._deadline:
                 raise OutOfTime
             file = self._bench.build(recipe)
             quality = self._judge.judge(self._bench.runner(file))
             self._done[recipe] = Trial(recipe, len(file), quality)
             self._on_draft(recipe, file)
-            self._longest = max(self._longest, self._clock() - start)
+            self.longest = max(self.longest, self._clock() - start)
         return self._done[recipe]
 
     def noise(self, recipe: Recipe, rows: int) -> float:

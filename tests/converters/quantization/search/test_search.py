@@ -105,6 +105,21 @@ def test_the_method_that_loses_least_is_gone_on_with() -> None:
     assert "entropy, 1 layer float" in result.best.label
 
 
+def test_operator_sets_that_come_to_the_same_layers_are_one() -> None:
+    bench = ScriptedBench(layers(6), sums({"layer1": 0.1}))
+    found(bench, STATIC, methods=("minmax", "mse"))
+    assert {recipe.operators for recipe in bench.files} == {frozenset()}
+
+
+def test_trying_methods_leaves_time_for_layers() -> None:
+    """A hundred seconds, ten a candidate: not all eight of operators and methods are tried, and the layer is still found."""
+    mixed = layers(8, kind=lambda at: "Add" if at == 5 else "Conv")
+    bench = ScriptedBench(mixed, sums({"layer2": 0.5}), seconds=10.0, few=1.0)
+    result = found(bench, STATIC, methods=("minmax", "percentile", "entropy", "mse"), deadline=100.0)
+    assert kept(result) == {"layer2"}
+    assert bench.now <= 100
+
+
 def test_what_the_user_keeps_float_stays_and_sums_stay_exact() -> None:
     bench = ScriptedBench(layers(12), sums({"layer4": 0.5, "layer9": 0.002}))
     start = Recipe("static", kept_float=frozenset({"layer0"}), exact_sums=True)
