@@ -43,8 +43,20 @@ def document_of(
         "parity": None,
         "signature": made["signature"],
         "lineage": None,
-        "notes": [*made["notes"], *(measured.notes if measured else ()), *(point.notes if point else ())],
+        "notes": [*made["notes"], *_named(measured, paths), *(point.notes if point else ())],
     }
+
+
+def _named(measured: Measured | None, paths: Mapping[Point, Path]) -> list[str]:
+    """What measuring had to say, of candidates by their names."""
+    found = dict.fromkeys(measured.notes if measured else ())
+    labels = {str(path): point.label for point, path in paths.items()}
+    named = []
+    for text in found:
+        for path, label in labels.items():
+            text = text.replace(path, label)
+        named.append(text)
+    return named
 
 
 def _metric(quality: Quality) -> Json:

@@ -87,7 +87,8 @@ def measure(
     against = {item["b"]: item for item in document["comparison"] if item["a"] == str(float_file)}
     found = {path: _latency(results.get(str(path)), against.get(str(path)), refused.get(str(path))) for path in drafts}
     views = {path: against[str(path)]["view"] for path in drafts if str(path) in against}
-    return Measured(_median(results.get(str(float_file))), found, views, tuple(document["notes"]))
+    notes = tuple(text.replace(str(float_file), "the float model") for text in document["notes"])
+    return Measured(_median(results.get(str(float_file))), found, views, notes)
 
 
 def _latency(result: Json | None, compared: Json | None, refusal: MlpackError | None) -> Latency:

@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Literal
 
 from mlpack_edge.converters.opening import Stage
 from mlpack_edge.converters.quantization.calibration.calibrate import Calibration, calibrate
@@ -68,7 +69,12 @@ def attempt(subject: Subject, rows: Rows, payload: Json, deadline: float, stage:
         for place, recipe in enumerate(recipes):
             until = _until(deadline, recipe, len(recipes) - place)
             try:
-                points += _searched(bench, judge, recipe, payload, until, bar.step)
+                made, complete = _searched(bench, judge, recipe, payload, until, bar.step)
+                points += made
+                if not complete:
+                    notes.append(
+                        f"the search of {recipe.name} ended at --time-limit: with more time it may find a smaller model"
+                    )
             except (Unsupported, CheckFailed) as fault:
                 if len(recipes) == 1:
                     raise
@@ -90,8 +96,8 @@ def recipes_of(payload: Json, calibrated: bool) -> list[Recipe]:
     """What is tried, in its order. calibrated: whether there are rows to calibrate on."""
     scheme, bits = payload["scheme"], payload["bits"]
     kept = frozenset(payload["keep_float"])
-    codes = "int8" if payload["arm"] or payload["to"] == "tflite" else "uint8"
-    method = "minmax" if payload["method"] == "auto" else payload["method"]
+    codes: Literal["uint8", "int8"] = "int8" if payload["arm"] or payload["to"] == "tflite" else "uint8"
+    method: Method = "minmax" if payload["method"] == "auto" else payload["method"]
     # LiteRT's kernels widen before they multiply: nothing saturates there.
     found = [
         Recipe(
@@ -110,8 +116,8 @@ def recipes_of(payload: Json, calibrated: bool) -> list[Recipe]:
 
 def _searched(
     bench: Workbench, judge: Judge, recipe: Recipe, payload: Json, until: float, step: Callable[[str], None]
-) -> list[tuple[Point, Path | None]]:
-    """The points of one scheme; files only of those that could be taken."""
+) -> tuple[list[tuple[Point, Path | None]], bool]:
+    """The points of one scheme, with files only of those that could be taken; and whether the search came to its end."""
     methods = METHODS if recipe.scheme == "static" and payload["method"] == "auto" else ()
     files: dict[Recipe, Path] = {}
     stem = recipe.name.replace(" ", "-")
@@ -130,12 +136,8 @@ def _searched(
         if not point.quality.drop <= payload["max_drop"]:
             files[point.recipe].unlink()
             file = None
-        told = point if found.complete else replace(point, notes=(*point.notes, _UNFINISHED))
-        points.append((told, file))
-    return points
-
-
-_UNFINISHED = "the search ended at --time-limit: with more time it may find a smaller model"
+        points.append((point, file))
+    return points, found.complete
 
 
 def _calibrated(prepared: Prepared, stream: RowStream, payload: Json, stage: Stage) -> Calibration:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zipfile
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -69,9 +70,13 @@ class Rows:
         count = rows_of(batch.feeds)
         each = max(1, sum(array.nbytes for array in batch.feeds.values()) // count)
         feeds = rows_between(batch.feeds, 0, min(count, max(1, _SAMPLE_BYTES // each)))
-        arrays = {name: array.astype(np.str_) if array.dtype == object else array for name, array in feeds.items()}
-        with path.open("wb") as stream:
-            np.savez(stream, **arrays)
+        arrays: dict[str, Array] = {
+            name: array.astype(np.str_) if array.dtype == object else array for name, array in feeds.items()
+        }
+        with zipfile.ZipFile(path, "w") as archive:  # numpy.savez takes no array called "file"
+            for name, array in arrays.items():
+                with archive.open(f"{name}.npy", "w", force_zip64=True) as member:
+                    np.lib.format.write_array(member, array, allow_pickle=False)
         return {"path": str(path), "shapes": _sizes(signature, arrays)}
 
 
