@@ -10,11 +10,12 @@ from typing import Any
 
 from ai_edge_litert import schema_py_generated as generated
 
-#: numpy name -> TensorType
+#: numpy name -> TensorType; "int4" holds int8 numbers from -8 to 7, two in a byte of the file
 TENSOR_TYPES: dict[str, int] = {
     "float32": generated.TensorType.FLOAT32,
     "float16": generated.TensorType.FLOAT16,
     "float64": generated.TensorType.FLOAT64,
+    "int4": generated.TensorType.INT4,
     "int8": generated.TensorType.INT8,
     "int16": generated.TensorType.INT16,
     "int32": generated.TensorType.INT32,

@@ -105,7 +105,7 @@ class _Buffers:
     def take(self, tensor: Tensor) -> int:
         """The buffer of a constant, whose content leaves `tensor`; 0 for what is computed. Graphs may share a tensor."""
         if tensor.data is not None:
-            raw = np.ascontiguousarray(tensor.data, dtype=tensor.dtype)
+            raw = _pairs(tensor.data) if tensor.dtype == "int4" else np.ascontiguousarray(tensor.data, tensor.dtype)
             tensor.data = None
             self._taken[tensor] = self.add(raw.reshape(-1).view(np.uint8))
         return self._taken.get(tensor, 0)
@@ -121,6 +121,13 @@ class _Buffers:
             self.all.append(_AlignedBuffer())
             self.all[-1].data = raw
         return self._known[digest]
+
+
+def _pairs(codes: NDArray[np.generic]) -> NDArray[np.uint8]:
+    """int4 numbers, the first of two in the lower half of a byte (LiteRT's kernels/internal/portable_tensor_utils.h)."""
+    flat = codes.reshape(-1).astype(np.int8).view(np.uint8) & 15
+    even = np.concatenate([flat, np.zeros(flat.size % 2, np.uint8)])
+    return even[0::2] | even[1::2] << 4
 
 
 def write_tflite(graph: Graph, metadata: Mapping[str, bytes], description: str = "mlpack") -> bytes:

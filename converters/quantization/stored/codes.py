@@ -43,15 +43,18 @@ def eight_bits(array: Array, over: tuple[int, ...]) -> Codes:
     return Codes(codes.astype(np.int8), scale)
 
 
-def four_bits(array: Array, axis: int) -> Codes:
+def four_bits(array: Array, axis: int, positive: bool = False) -> Codes:
     """int4 codes -8 .. 7 with one scale for all numbers along `axis`.
 
     The largest number by magnitude gets the code -8 (the scale may be negative), or is clipped by the candidate of least
-    squared error: what few large numbers lose, the many others gain.
+    squared error: what few large numbers lose, the many others gain. positive: scales above 0 alone, as LiteRT wants them;
+    the largest number gets 7 where it is above 0.
     """
     wide = array.astype(np.float32)
     place = np.abs(wide).argmax(axis=axis, keepdims=True)
     largest = np.take_along_axis(wide, place, axis=axis)
+    if positive:
+        largest = -np.where(largest > 0, largest * np.float32(8 / 7), -largest)
     best = np.ones_like(largest)
     least = np.full(largest.shape, np.inf, np.float32)
     for clip in _CLIPS:
