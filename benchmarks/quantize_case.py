@@ -46,9 +46,7 @@ class Case:
         return np.load(path) if path.exists() else None
 
 
-def write(
-    home: Path, model: bytes, parts: dict[str, Rows], truth: dict[str, Array], about: Json
-) -> None:
+def write(home: Path, model: bytes, parts: dict[str, Rows], truth: dict[str, Array], about: Json) -> None:
     """Write a case; `about.json` comes last and makes it complete.
 
     about: `kind` (trained or package), `source` (a line), `outputs` (by output what it means, quantize_judge.py), and

@@ -109,7 +109,10 @@ NETS = {
         sets.digit_rows, lambda x, y: edge_nets.Recurrent(nn.LSTM(8, 96, batch_first=True), 10), 120, rate=5e-3
     ),
     "digits_gru": Net(
-        sets.digit_rows, lambda x, y: edge_nets.Recurrent(nn.GRU(8, 64, batch_first=True, bidirectional=True), 10), 120, rate=5e-3
+        sets.digit_rows,
+        lambda x, y: edge_nets.Recurrent(nn.GRU(8, 64, batch_first=True, bidirectional=True), 10),
+        120,
+        rate=5e-3,
     ),
     "cancer_raw_batchnorm": Net(
         sets.cancer, lambda x, y: nn.Sequential(nn.BatchNorm1d(30), *dense(30, 128, 128, 2)), 60, rate=1e-3

@@ -65,7 +65,10 @@ def file_bytes(folder: Path, part: str, count: int) -> tuple[Rows, None]:
         if path.stat().st_size >= 64:
             by_kind.setdefault(path.suffix.lower(), []).append(path)
     rng = np.random.default_rng(0)
-    mine = {kind: [paths[at] for at in rng.permutation(len(paths))][THIRDS[part] :: 3] for kind, paths in sorted(by_kind.items())}
+    mine = {
+        kind: [paths[at] for at in rng.permutation(len(paths))][THIRDS[part] :: 3]
+        for kind, paths in sorted(by_kind.items())
+    }
     chosen: list[Path] = []
     while len(chosen) < count and any(mine.values()):
         chosen += [paths.pop() for paths in mine.values() if paths]

@@ -17,7 +17,15 @@ from sklearn.datasets import load_sample_images
 #: calib, eval and test, by what they draw on.
 THIRDS = {"calib": 0, "eval": 1, "test": 2}
 #: In `skimage/data` of the package scikit-image.
-PHOTOGRAPHS = ("astronaut.png", "chelsea.png", "coffee.png", "motorcycle_left.png", "rocket.jpg", "retina.jpg", "ihc.png")
+PHOTOGRAPHS = (
+    "astronaut.png",
+    "chelsea.png",
+    "coffee.png",
+    "motorcycle_left.png",
+    "rocket.jpg",
+    "retina.jpg",
+    "ihc.png",
+)
 LETTERS = "abcdefghijklmnopqrstuvwxyz0123456789"
 
 
@@ -40,7 +48,9 @@ class Pictures:
         scale = self.rng.uniform(0.4, 1) * min(image.shape[0] / height, image.shape[1] / width)
         tall, wide = int(height * scale), int(width * scale)
         top, left = self.rng.integers(image.shape[0] - tall + 1), self.rng.integers(image.shape[1] - wide + 1)
-        piece = Image.fromarray(image[top : top + tall, left : left + wide]).resize((width, height), Image.Resampling.BILINEAR)
+        piece = Image.fromarray(image[top : top + tall, left : left + wide]).resize(
+            (width, height), Image.Resampling.BILINEAR
+        )
         made = np.asarray(piece)
         return made[:, ::-1] if self.rng.random() < 0.5 else made
 
@@ -130,7 +140,9 @@ class Pictures:
         """Turned by a degree or two, out of focus, with noise."""
         image = image.rotate(self.rng.uniform(-1.5, 1.5), Image.Resampling.BILINEAR, fillcolor=paper)
         image = image.filter(ImageFilter.GaussianBlur(self.rng.uniform(0, 1.2)))
-        noisy = np.asarray(image, np.float32) + self.rng.normal(0, self.rng.uniform(0, 12), (image.height, image.width, 3))
+        noisy = np.asarray(image, np.float32) + self.rng.normal(
+            0, self.rng.uniform(0, 12), (image.height, image.width, 3)
+        )
         return Image.fromarray(np.clip(noisy, 0, 255).astype(np.uint8))
 
 

@@ -52,7 +52,9 @@ def recordings(part: str, package: Path, count: int) -> Iterator[Array]:
     for _ in range(count):
         start = rng.integers(len(words) - 8)
         text = " ".join(words[start : start + rng.integers(3, 8)])
-        spoken = voice.say(text, VOICES[rng.integers(len(VOICES))], int(rng.integers(120, 220)), int(rng.integers(20, 80)))
+        spoken = voice.say(
+            text, VOICES[rng.integers(len(VOICES))], int(rng.integers(120, 220)), int(rng.integers(20, 80))
+        )
         pauses = [np.zeros(int(RATE * rng.uniform(0.3, 1.5)), np.float32) for _ in range(2)]
         whole = np.concatenate([pauses[0], spoken * rng.uniform(0.2, 1), pauses[1]])
         whole += coloured(len(whole), rng) * 10 ** rng.uniform(-4, -1.3)
@@ -61,7 +63,9 @@ def recordings(part: str, package: Path, count: int) -> Iterator[Array]:
 
 def coloured(count: int, rng: np.random.Generator) -> Array:
     """Noise whose power falls with the frequency to a power from 0 (white) to 2, of deviation 1."""
-    spectrum = np.fft.rfft(rng.standard_normal(count)) / np.maximum(np.arange(count // 2 + 1), 1) ** (rng.uniform(0, 2) / 2)
+    spectrum = np.fft.rfft(rng.standard_normal(count)) / np.maximum(np.arange(count // 2 + 1), 1) ** (
+        rng.uniform(0, 2) / 2
+    )
     noise = np.fft.irfft(spectrum, count)
     return noise / noise.std()
 
