@@ -26,7 +26,7 @@ WARM_UP = 0.08
 
 def ready(path: Path, row: Rows) -> Callable[[], object]:
     if path.suffix == ".tflite":
-        interpreter, _, _, set_row = tflite(path)
+        interpreter, _, set_row = tflite(path)
         set_row(row)
         invoke: Callable[[], object] = interpreter.invoke
         return invoke

@@ -6,6 +6,7 @@ columns of the input loses the small ones.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -83,7 +84,7 @@ class Number(nn.Module):
 def dense(*widths: int) -> list[nn.Module]:
     """Linear layers with ReLU between them."""
     layers: list[nn.Module] = []
-    for wide, wider in zip(widths, widths[1:], strict=False):
+    for wide, wider in itertools.pairwise(widths):
         layers += [nn.Linear(wide, wider), nn.ReLU()]
     return layers[:-1]
 

@@ -36,7 +36,7 @@ def opened_onnx(path: Path | bytes) -> Runner:
 
 
 def opened_tflite(path: Path) -> Runner:
-    interpreter, inputs, outputs, set_row = tflite(path)
+    interpreter, outputs, set_row = tflite(path)
 
     def run(row: Rows) -> Rows:
         set_row(row)
@@ -46,8 +46,8 @@ def opened_tflite(path: Path) -> Runner:
     return run
 
 
-def tflite(path: Path) -> tuple[Any, dict[str, Any], dict[str, Any], Callable[[Rows], None]]:
-    """The interpreter, its inputs and outputs by the names of its signature, and what sets a row."""
+def tflite(path: Path) -> tuple[Any, dict[str, Any], Callable[[Rows], None]]:
+    """The interpreter, its outputs by the names of its signature, and what sets a row."""
     from ai_edge_litert.interpreter import Interpreter
 
     interpreter = Interpreter(str(path), num_threads=1)
@@ -66,7 +66,7 @@ def tflite(path: Path) -> tuple[Any, dict[str, Any], dict[str, Any], Callable[[R
         for name, entry in inputs.items():
             interpreter.set_tensor(entry["index"], _coded(row[name], entry))
 
-    return interpreter, inputs, outputs, set_row
+    return interpreter, outputs, set_row
 
 
 def _coded(array: Array, entry: Any) -> Array:
