@@ -68,7 +68,8 @@ class Histogram:
         rows = values.reshape(-1, len(self.zeros))
         if rows.dtype not in (np.float32, np.float64):
             rows = rows.astype(np.float32)
-        self.zeros += np.count_nonzero(rows == 0, axis=0)
+        zero = rows == 0
+        self.zeros += np.count_nonzero(zero) if rows.shape[1] == 1 else np.count_nonzero(zero, axis=0)
         flat = self.counts.reshape(-1)
         for bins in _places(rows, self.exponent, self.bins):
             flat += np.bincount(bins, minlength=len(flat))
@@ -100,7 +101,8 @@ class Histogram:
     def _needed(self, magnitude: Floats) -> NDArray[np.int64]:
         """The exponent at which numbers up to `magnitude` have a bin: magnitude < bins * 2 ** exponent."""
         _, exponents = np.frexp(magnitude)
-        return np.maximum(exponents.astype(np.int64) - int(math.log2(self.bins)), FINEST)
+        least = np.maximum(exponents.astype(np.int64) - int(math.log2(self.bins)), FINEST)
+        return np.where(magnitude > 0, least, FINEST)
 
     def _widen(self, exponents: NDArray[np.int64]) -> None:
         wider = np.maximum(self.exponent, exponents)

@@ -24,7 +24,9 @@ def squared_error(bins: Bins, levels: int = LEVELS) -> tuple[float, float]:
     if not bins.counts.sum():
         return bins.low, bins.high
     widest = max(-bins.low, bins.high)
-    bounds = widest * np.exp2(-np.arange(0, -np.log2(_NARROWEST) * _PER_DOUBLING) / _PER_DOUBLING)
+    bounds: list[float] = (
+        widest * np.exp2(-np.arange(0, -np.log2(_NARROWEST) * _PER_DOUBLING) / _PER_DOUBLING)
+    ).tolist()
     best = (expected_error(bins, bins.low, bins.high, levels), bins.low, bins.high)
     for bound in bounds[1:]:
         low, high = max(bins.low, -bound), min(bins.high, bound)
@@ -49,12 +51,13 @@ def expected_error(bins: Bins, low: float, high: float, levels: int = LEVELS) ->
     """
     step = (high - low) / (levels - 1)
     if not step:
-        at = bins.edges**3 / 3
+        at = bins.edges * bins.edges * bins.edges / 3
     else:
         zero = np.rint(-low / step)
         places = bins.edges / step
         nearest = np.clip(np.rint(places), -zero, levels - 1 - zero)
         # The integral of the squared error from 0 on: each whole step has step ** 3 / 12, and the rest is a cubic.
-        at = step**3 * (nearest / 12 + (places - nearest) ** 3 / 3)
+        rest = places - nearest
+        at = step**3 * (nearest / 12 + rest * rest * rest / 3)  # `** 3` takes five times as long
     width = bins.edges[1] - bins.edges[0]
     return float(np.dot(bins.counts, np.diff(at)) / width / (bins.counts.sum() + bins.zeros))
