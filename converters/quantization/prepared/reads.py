@@ -13,7 +13,7 @@ from mlpack_edge.converters.quantization.values import Layer
 from mlpack_edge.runtimes.onnx_files.tensors import elements, sub_graphs
 
 #: Below this, what a storage form adds to the file and to the time of loading is not worth what it saves.
-LEAST_ELEMENTS = 512
+LEAST_ELEMENTS = 256
 _FLOATS = (TensorProto.FLOAT, TensorProto.DOUBLE)
 
 

@@ -45,9 +45,14 @@ _JOINED = frozenset({
 })  # fmt: skip
 
 
-def is_storable(weight: Weight) -> bool:
-    """Whether every reader of a constant takes it as weights: small errors in it are small errors of the result."""
-    return all(_takes(read) for read in weight.reads)
+def is_storable(weight: Weight, as_codes: bool) -> bool:
+    """Whether every reader of a constant takes it as weights: small errors in it are small errors of the result.
+
+    as_codes: on a grid, whose errors are small beside the largest of the numbers that share a scale; a vector of biases or
+    factors would have one scale for all, so that only float16 is for it.
+    """
+    vector = sum(size > 1 for size in weight.tensor.dims) < 2
+    return not (as_codes and vector) and all(_takes(read) for read in weight.reads)
 
 
 def _takes(read: Read) -> bool:

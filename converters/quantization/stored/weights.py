@@ -44,7 +44,7 @@ def chosen(prepared: Prepared, recipe: Recipe) -> list[Weight]:
     return [
         weight
         for weight in weights_in(prepared.model)
-        if is_storable(weight)
+        if is_storable(weight, recipe.scheme != "fp16")
         and not any(read.layer in recipe.kept_float for read in weight.reads)
         and bool(np.isfinite(numpy_helper.to_array(weight.tensor)).all())
     ]
@@ -69,7 +69,7 @@ def _store_portable(writer: Writer, weight: Weight, four: bool) -> None:
         return  # DequantizeLinear gives float32
     if four:
         turned = np.moveaxis(array, axis, 0)
-        made = four_bits(turned.reshape(len(turned), -1), 1)
+        made = four_bits(turned.reshape(len(turned), -1), 1, positive=True)
         codes, scale = np.moveaxis(made.codes.reshape(turned.shape), 0, axis), made.scale.reshape(-1)
     else:
         eight = eight_bits(array, (axis,))

@@ -11,22 +11,20 @@ from onnx import NodeProto, TensorProto, helper, numpy_helper
 from mlpack_edge.converters.onnx_from_onnx.clean import all_nodes, clamp_ir, drop_dead, tidy_domains
 from mlpack_edge.converters.quantization.prepared.edges import names_of, replace_nodes
 from mlpack_edge.converters.quantization.stored.codes import Array
+from mlpack_edge.converters.quantization.stored.names import Names, shorten
 from mlpack_edge.core.errors import Unsupported
 from mlpack_edge.runtimes.onnxruntime import loads
 
-_LETTERS = "abcdefghijklmnopqrstuvwxyz0123456789"
-
 
 class Writer:
-    """Collects what replaces constants and nodes. Names are short, as each is written two or three times in the file.
+    """Collects what replaces constants and nodes.
 
     front: nodes that stand before all others, as they need constants alone.
     """
 
     def __init__(self, model: onnx.ModelProto) -> None:
         self._source = model
-        self._taken = names_of(model.graph)
-        self._count = 0
+        self._names = Names(names_of(model.graph))
         self._front: list[NodeProto] = []
         self._tensors: dict[str, TensorProto] = {}
         self._same: dict[tuple[str, tuple[int, ...], bytes], str] = {}
@@ -34,16 +32,8 @@ class Writer:
         self._gone: set[str] = set()
 
     def fresh(self) -> str:
-        """A short name that nothing has: a, b, ..., ba, bb, ..."""
-        while True:
-            number, name = self._count, ""
-            self._count += 1
-            while number or not name:
-                number, digit = divmod(number, len(_LETTERS))
-                name = _LETTERS[digit] + name
-            if name not in self._taken:
-                self._taken.add(name)
-                return name
+        """A short name that nothing has."""
+        return self._names.fresh()
 
     def constant(self, array: Array) -> str:
         """An initializer; equal ones are stored once."""
@@ -97,7 +87,8 @@ _CAST_BYTES = 48
 
 
 def finished(model: onnx.ModelProto) -> onnx.ModelProto:
-    """`model` (changed) as it is written: nothing that no output needs, no shapes of inner tensors, no documentation.
+    """`model` (changed) as it is written: nothing that no output needs, no shapes of inner tensors, no documentation, no
+    long names inside.
 
     Raises Unsupported, with ONNX Runtime's reason, where ONNX Runtime does not open it: onnx's checker passes models that
     no session takes.
@@ -113,6 +104,7 @@ def finished(model: onnx.ModelProto) -> onnx.ModelProto:
     for tensor in model.graph.initializer:
         tensor.ClearField("doc_string")
         _pack(tensor)
+    shorten(model)
     why = loads(model.SerializeToString())
     if why is not None:
         raise Unsupported("ONNX Runtime does not open the quantized model", "try another scheme", why=why)
