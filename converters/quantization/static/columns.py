@@ -5,13 +5,16 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+import onnx
 
+from mlpack_edge.converters.quantization.static.names import Constants
 from mlpack_edge.converters.quantization.static.units import Unit, Weights
-from mlpack_edge.converters.quantization.static.view import Array, View
+from mlpack_edge.converters.quantization.static.view import Array, View, attribute, is_standard
 from mlpack_edge.converters.quantization.values import Range
 
-#: How many times the noise of columns kept apart the noise of one grid may be: 6 dB, one bit.
-_TOLERABLE = 4.0
+#: How many times the noise of columns kept apart the noise of one grid may be: 6 dB, one bit; where it costs nothing
+#: to keep them apart, 0.4 dB.
+_TOLERABLE, _TOLERABLE_FREE = 4.0, 1.1
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,11 +47,11 @@ def is_table(view: View, unit: Unit) -> bool:
 _LAYERS = frozenset({"Conv", "ConvTranspose", "Gemm", "MatMul", "LSTM", "GRU", "RNN", "Einsum"})
 
 
-def unlike_columns(found: Range, weights: Weights) -> Columns | None:
+def unlike_columns(found: Range, weights: Weights, free: bool = False) -> Columns | None:
     """The columns of the input of a matrix product that has `weights`; None where one grid does for all of them.
 
     Noise of a grid with steps d is `d ** 2 / 12` in each column, and counts by the squares of the weights that read it:
-    what one grid adds is held against what a grid a column would add.
+    what one grid adds is held against what a grid a column would add. free: no operator is needed for it.
     """
     low, high = np.asarray(found.low, np.float64), np.asarray(found.high, np.float64)
     inner = weights.content.shape[1 - weights.axis]
@@ -59,14 +62,69 @@ def unlike_columns(found: Range, weights: Weights) -> Columns | None:
     matrix = np.moveaxis(weights.content, weights.axis, 1).astype(np.float64)
     power = np.square(matrix).sum(axis=1)
     whole = (max(float(high.max()), 0.0) - min(float(low.min()), 0.0)) / 2
+    tolerable = _TOLERABLE_FREE if free else _TOLERABLE
     apart = float((np.square(half) * power)[varying].sum())
-    if apart == 0 or float(np.square(whole) * power[varying].sum()) <= _TOLERABLE * apart:
+    if apart == 0 or float(np.square(whole) * power[varying].sum()) <= tolerable * apart:
         return None
     # A constant column may vary as much as it takes to matter like the others: more is not known of it.
     usual = float(np.sqrt(np.mean((np.square(half) * power)[varying])))
     half = np.where(varying, half, usual / np.sqrt(np.where(power > 0, power, np.inf)))
     factor = 1 / np.where(half > 0, half, 1.0)
     return Columns(middle.astype(np.float32), factor.astype(np.float32))
+
+
+def can_absorb(view: View, name: str) -> bool:
+    """Whether a BatchNormalization or the Sub and Div (or Mul) of a scaler give a tensor, for one reader: they can give
+    normal columns instead."""
+    return view.sole_reader(name) is not None and _scaler(view, name) is not None
+
+
+def absorbed(nodes: list[onnx.NodeProto], view: View, name: str, columns: Columns, constants: Constants) -> str:
+    """Let the scaler that gives `name`, already among `nodes`, give normal columns. The name of its result."""
+    found = _scaler(view, name)
+    assert found is not None
+    middle, factor = columns.middle.astype(np.float64), columns.factor.astype(np.float64)
+    written = {output: node for node in nodes for output in node.output}
+
+    def put(node: onnx.NodeProto, place: int, content: Array) -> None:
+        written[node.output[0]].input[place] = constants.add(content.astype(np.float32), "c")
+
+    if len(found) == 1:
+        scale, shift = (np.asarray(view.constant(found[0].input[place]), np.float64) for place in (1, 2))
+        put(found[0], 1, scale * factor)
+        put(found[0], 2, (shift - middle) * factor)
+        return name
+    shifting, scaling = found
+    size = np.asarray(view.constant(scaling.input[1]), np.float64)
+    divides = scaling.op_type == "Div"
+    start = np.asarray(view.constant(shifting.input[1]), np.float64)
+    put(shifting, 1, start + (middle * size if divides else middle / size))
+    put(scaling, 1, size / factor if divides else size * factor)
+    return name
+
+
+def _scaler(view: View, name: str) -> tuple[onnx.NodeProto, ...] | None:
+    last = view.makers.get(name)
+    if last is None or not is_standard(last):
+        return None
+    if last.op_type == "BatchNormalization":
+        known = all(view.constant(given) is not None for given in last.input[1:])
+        return (last,) if known and not attribute(last, "training_mode", 0) else None
+    if last.op_type not in ("Div", "Mul") or not _of_columns(view, last):
+        return None
+    first = view.makers.get(last.input[0])
+    alone = first is not None and view.sole_reader(last.input[0]) is last
+    if first is None or not alone or first.op_type != "Sub" or not _of_columns(view, first):
+        return None
+    return (first, last)
+
+
+def _of_columns(view: View, node: onnx.NodeProto) -> bool:
+    """Whether a node reads an activation, and a constant that is not 0 where it is divided by."""
+    content = view.constant(node.input[1])
+    if content is None or content.dtype != np.float32 or view.constant(node.input[0]) is not None:
+        return False
+    return node.op_type == "Sub" or bool((content != 0).all())
 
 
 def normalized(weights: Weights, columns: Columns) -> Weights:

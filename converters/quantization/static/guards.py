@@ -9,6 +9,7 @@ import onnx
 from onnx import helper
 
 from mlpack_edge.converters.quantization.static.names import Constants, Names
+from mlpack_edge.converters.quantization.static.operators import CLIPPING, MOVES
 from mlpack_edge.converters.quantization.static.view import Array, attribute
 
 #: Operator -> where its weights are, and which of their axes the outputs lie on, by the node.
@@ -46,7 +47,7 @@ class Guards:
         return done
 
     def _bias(self, node: onnx.NodeProto, constant: Callable[[str], Array | None]) -> list[onnx.NodeProto] | None:
-        if node.op_type not in _WEIGHTS or self._kind(node.input[0]) != "DequantizeLinear":
+        if node.op_type not in _WEIGHTS or not self._is_dequantized(node.input[0]):
             return None
         weights = constant(node.input[1])
         if weights is None or weights.dtype != np.float32:
@@ -78,13 +79,17 @@ class Guards:
             )
         ]
 
-    def _kind(self, name: str) -> str:
-        return str(self._makers[name].op_type) if name in self._makers else ""
+    def _is_dequantized(self, name: str) -> bool:
+        """Whether a tensor is the real numbers of codes, maybe moved: ONNX Runtime moves codes where it can."""
+        maker = self._makers.get(name)
+        while maker is not None and maker.op_type in MOVES:
+            maker = self._makers.get(maker.input[0])
+        return maker is not None and maker.op_type == "DequantizeLinear"
 
     def _is_quantized(self, name: str) -> bool:
-        """Whether QuantizeLinear alone reads a tensor, at once or behind Relu and Clip."""
+        """Whether QuantizeLinear alone reads a tensor, at once or behind Relu, Clip and what moves it."""
         found = self._readers.get(name, [])
-        while len(found) == 1 and found[0].op_type in ("Relu", "Clip"):
+        while len(found) == 1 and found[0].op_type in MOVES | CLIPPING:
             found = self._readers.get(found[0].output[0], [])
         return len(found) == 1 and found[0].op_type == "QuantizeLinear"
 

@@ -36,8 +36,8 @@ def tensors_of(prepared: HasModel, recipe: Recipe) -> list[str]:
             found.setdefault(root(view, name))
         if unit.kind not in FIXED:
             found.setdefault(unit.output)
-    constant = {name for name in found if view.constant(name) is not None}
-    return [name for name in found if name not in constant]
+    known = dict.fromkeys(view.same.get(name, name) for name in found)
+    return [name for name in known if view.constant(name) is None]
 
 
 def columns_of(prepared: HasModel, recipe: Recipe) -> frozenset[str]:

@@ -14,26 +14,32 @@ from mlpack_edge.converters.quantization.static.view import HasModel, View, attr
 def graph_of(prepared: HasModel) -> View:
     """The graph that is quantized: the prepared one, rewritten."""
     view = View(prepared.model)
-    return View(prepared.model, rewritten(view))
+    nodes, same = rewritten(view)
+    return View(prepared.model, nodes, same)
 
 
-def rewritten(view: View) -> list[onnx.NodeProto]:
-    """The nodes of a graph with those rewritten that a rule knows. Results differ by float32 rounding at most.
+def rewritten(view: View) -> tuple[list[onnx.NodeProto], dict[str, str]]:
+    """The nodes of a graph with those rewritten that a rule knows, and the tensors that came with them, each with one of
+    the graph that holds the same numbers. Results differ by float32 rounding at most.
 
     - `x * clip(x + 3, 0, 6) / 6`, four passes over a tensor: `x * HardSigmoid(x)`, two.
     - ReduceMean over all places of an image: GlobalAveragePool (and Flatten), which ONNX Runtime has on codes.
     A node that is rewritten keeps its name.
     """
     changed: dict[str, list[onnx.NodeProto]] = {}
-    names = Names(view.names)
+    names, same = Names(view.names), _Same()
     for node in view.nodes:
         rule = _RULES.get(node.op_type)
         if rule is not None and is_standard(node):
-            changed.update(rule(view, node, names))
-    return [made for node in view.nodes for made in changed.get(node.name, [node])]
+            changed.update(rule(view, node, names, same))
+    return [made for node in view.nodes for made in changed.get(node.name, [node])], same
 
 
-def _hard_swish(view: View, clip: onnx.NodeProto, names: Names) -> dict[str, list[onnx.NodeProto]]:
+class _Same(dict[str, str]):
+    """Tensor that was added -> tensor of the graph with the same numbers."""
+
+
+def _hard_swish(view: View, clip: onnx.NodeProto, names: Names, same: _Same) -> dict[str, list[onnx.NodeProto]]:
     limits = [scalar(view.constant(name)) if name else None for name in clip.input[1:]]
     adding = view.makers.get(clip.input[0])
     if limits != [0.0, 6.0] or adding is None or not _is(adding, "Add") or view.sole_reader(clip.input[0]) is not clip:
@@ -54,7 +60,7 @@ def _hard_swish(view: View, clip: onnx.NodeProto, names: Names) -> dict[str, lis
     return {adding.name: [], clip.name: [gate], product.name: [last], scaled.name: []}
 
 
-def _mean(view: View, node: onnx.NodeProto, names: Names) -> dict[str, list[onnx.NodeProto]]:
+def _mean(view: View, node: onnx.NodeProto, names: Names, same: _Same) -> dict[str, list[onnx.NodeProto]]:
     axes = attribute(node, "axes", None)
     if axes is None and len(node.input) > 1:
         given = view.constant(node.input[1])
@@ -64,6 +70,7 @@ def _mean(view: View, node: onnx.NodeProto, names: Names) -> dict[str, list[onnx
     if attribute(node, "keepdims", 1):
         return {node.name: [helper.make_node("GlobalAveragePool", node.input[:1], list(node.output), name=node.name)]}
     pooled = names.fresh("m")
+    same[pooled] = node.output[0]
     return {
         node.name: [
             helper.make_node("GlobalAveragePool", node.input[:1], [pooled], name=node.name),
@@ -72,7 +79,7 @@ def _mean(view: View, node: onnx.NodeProto, names: Names) -> dict[str, list[onnx
     }
 
 
-_RULES: dict[str, Callable[[View, onnx.NodeProto, Names], dict[str, list[onnx.NodeProto]]]] = {
+_RULES: dict[str, Callable[[View, onnx.NodeProto, Names, _Same], dict[str, list[onnx.NodeProto]]]] = {
     "Clip": _hard_swish,
     "ReduceMean": _mean,
 }

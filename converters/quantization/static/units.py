@@ -11,6 +11,10 @@ import onnx
 from mlpack_edge.converters.quantization.static.operators import ALL, CLIPPING, FIXED, WEIGHTED
 from mlpack_edge.converters.quantization.static.view import Array, View, attribute, is_standard, scalar
 
+#: Operators that read activations and constants alike, in any place.
+VARIADIC = frozenset({"Add", "Mul", "Sub", "Concat", "Max", "Min"})
+NO_LIMITS = (-np.inf, np.inf)
+
 
 @dataclass(frozen=True, slots=True)
 class Weights:
@@ -45,7 +49,7 @@ class Unit:
     weights: Weights | None = None
     adding: onnx.NodeProto | None = None
     clipping: onnx.NodeProto | None = None
-    clip: tuple[float, float] = (-np.inf, np.inf)
+    clip: tuple[float, float] = NO_LIMITS
 
     @property
     def name(self) -> str:
@@ -140,7 +144,7 @@ def _added(view: View, output: str, outputs: int) -> tuple[onnx.NodeProto | None
 
 def _clipped(view: View, output: str) -> tuple[onnx.NodeProto | None, tuple[float, float]]:
     """The activation that alone reads `output` and only limits it, and its limits."""
-    none = None, (-np.inf, np.inf)
+    none = None, NO_LIMITS
     reader = view.sole_reader(output)
     if reader is None or not is_standard(reader) or reader.op_type not in CLIPPING or reader.input[0] != output:
         return none
@@ -159,18 +163,15 @@ def _plain(view: View, node: onnx.NodeProto) -> Unit | None:
     """An operator without weights; its constant operands get grids of their own."""
     if len(node.output) != 1 or not view.is_float(node.output[0]) or not _takes(node):
         return None
-    operands = [name for name in node.input if name] if node.op_type in _VARIADIC else list(node.input[:1])
+    operands = [name for name in node.input if name] if node.op_type in VARIADIC else list(node.input[:1])
     reads = tuple(name for name in operands if view.constant(name) is None)
     if not reads or not all(view.is_float(name) for name in operands):
         return None
     if node.op_type in CLIPPING:
         clipping, clip = _clipped(view, node.input[0])
         return Unit(node, reads, node.output[0], clip=clip) if clipping is node else None
-    clipping, clip = (None, (-np.inf, np.inf)) if node.op_type in FIXED else _clipped(view, node.output[0])
+    clipping, clip = (None, NO_LIMITS) if node.op_type in FIXED else _clipped(view, node.output[0])
     return Unit(node, reads, clipping.output[0] if clipping else node.output[0], None, None, clipping, clip)
-
-
-_VARIADIC = frozenset({"Add", "Mul", "Sub", "Concat", "Max", "Min"})
 
 
 def _takes(node: onnx.NodeProto) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Protocol
 
 import numpy as np
@@ -24,8 +24,11 @@ class HasModel(Protocol):
 class View:
     """The main graph of a model. Graphs inside its nodes are not entered, what they read counts as read."""
 
-    def __init__(self, model: onnx.ModelProto, nodes: Sequence[onnx.NodeProto] | None = None) -> None:
-        """nodes: in place of those of the model."""
+    def __init__(
+        self, model: onnx.ModelProto, nodes: Sequence[onnx.NodeProto] | None = None, same: Mapping[str, str] = {}
+    ) -> None:
+        """nodes: in place of those of the model. same: tensors of theirs -> one of the model that holds the same numbers."""
+        self.same = same
         graph = model.graph
         self.graph = graph
         self.nodes = list(graph.node if nodes is None else nodes)

@@ -1,0 +1,134 @@
+"""Operators with weights, in the forms that ONNX Runtime has kernels on codes for."""
+
+from __future__ import annotations
+
+import numpy as np
+import onnx
+from onnx import helper
+
+from mlpack_edge.converters.quantization.static.columns import (
+    Columns,
+    absorbed,
+    can_absorb,
+    is_table,
+    normalized,
+    unlike_columns,
+)
+from mlpack_edge.converters.quantization.static.grids import Grid, grid_of
+from mlpack_edge.converters.quantization.static.units import NO_LIMITS, Unit, Weights
+from mlpack_edge.converters.quantization.static.view import Array
+from mlpack_edge.converters.quantization.static.weights import Coded, coded
+from mlpack_edge.converters.quantization.static.writer import Writer
+from mlpack_edge.converters.quantization.values import Range
+
+#: Activations that ONNX Runtime merges with a Gemm in float, before it looks for codes (GemmActivationFusion).
+_MERGED = frozenset({"Elu", "HardSigmoid", "LeakyRelu", "Relu", "Selu", "Sigmoid", "Softplus", "Softsign", "Tanh", "ThresholdedRelu"})  # fmt: skip
+
+
+def write_weighted(writer: Writer, unit: Unit, weights: Weights) -> None:
+    """A unit with weights, its bias included."""
+    name = unit.reads[0]
+    columns = _columns(writer, unit, weights)
+    if columns is None:
+        source, grid = writer.read(name), writer.grid(name)
+    else:
+        weights = normalized(weights, columns)
+        source, grid = _read_normal(writer, name, columns)
+    made = coded(weights, unit.kind, grid, writer.recipe.exact_sums)
+    if unit.node.op_type in ("Gemm", "MatMul"):
+        write = _write_gemm if _is_gemm(writer, unit) else _write_product
+        write(writer, unit, weights, made, source, grid)
+        return
+    inputs = [source, _weights(writer, made, weights.axis)]
+    if weights.bias is not None:
+        inputs.append(_bias(writer, unit, weights.bias, made, grid))
+    _finish(writer, unit, "", inputs, unit.node.output[0], list(unit.node.attribute))
+
+
+def _is_gemm(writer: Writer, unit: Unit) -> bool:
+    """Whether a product of rows is written as Gemm, whose kernel adds the bias in int32: all but those that give float to
+    an activation, with which they would be merged in float, weights dequantized."""
+    if unit.kind == "MatMul" and (unit.adding is None or writer.view.rank(unit.reads[0]) != 2):
+        return False
+    if unit.output in writer.plan.written:
+        return True
+    product = unit.node if unit.adding is None else unit.adding
+    reader = writer.view.sole_reader(product.output[0])
+    return reader is None or reader.op_type not in _MERGED
+
+
+def _write_gemm(writer: Writer, unit: Unit, weights: Weights, made: Coded, source: str, grid: Grid) -> None:
+    # The rule of ONNX Runtime for Gemm wants a zero point of the weights; those for the others do not.
+    zeros = writer.constants.add(np.zeros(made.scale.size, np.int8), "z")
+    inputs = [source, _weights(writer, made, weights.axis, zeros)]
+    if weights.bias is not None:
+        inputs.append(_bias(writer, unit, weights.bias, made, grid))
+    output = unit.node.output[0] if unit.adding is None else unit.adding.output[0]
+    transposed = [helper.make_attribute("transB", 1)] if weights.axis == 0 else []
+    _finish(writer, unit, "Gemm", inputs, output, transposed)
+
+
+def _write_product(writer: Writer, unit: Unit, weights: Weights, made: Coded, source: str, grid: Grid) -> None:
+    """MatMul, and a Sub of the negative bias: of an Add ONNX Runtime would make a Gemm."""
+    if weights.axis == 0:
+        made = Coded(np.ascontiguousarray(made.codes.T), made.scale)
+    inputs = [source, _weights(writer, made, 1)]
+    if weights.bias is None:
+        _finish(writer, unit, "MatMul", inputs, unit.node.output[0], [])
+        return
+    output = unit.node.output[0] if unit.adding is None else unit.adding.output[0]
+    product = writer.names.fresh("r")
+    writer.nodes.append(helper.make_node("MatMul", inputs, [product], name=unit.name))
+    name = "" if unit.adding is None else unit.adding.name
+    negative = writer.constants.add(np.ascontiguousarray(-weights.bias, np.float32), "b")
+    writer.finish(helper.make_node("Sub", [product, negative], [output], name=name))
+
+
+def _finish(
+    writer: Writer, unit: Unit, kind: str, inputs: list[str], output: str, attributes: list[onnx.AttributeProto]
+) -> None:
+    node = helper.make_node(kind or unit.node.op_type, inputs, [output], name=unit.name)
+    node.attribute.extend(attributes)
+    writer.finish(node)
+
+
+def _weights(writer: Writer, made: Coded, axis: int, *zeros: str) -> str:
+    return writer.dequantized(
+        [writer.constants.add(made.codes, "w"), writer.constants.add(made.scale, "s"), *zeros], axis
+    )
+
+
+def _bias(writer: Writer, unit: Unit, bias: Array, made: Coded, grid: Grid) -> str:
+    """float32 where ONNX Runtime makes int32 of it by itself, which is 4 bytes an output less; else int32.
+
+    It does where the operator's result is quantized (WeightBiasQuantization, 1.22 and newer), by the same rule:
+    `rint(bias / (scale of the input * scale of the weights))`.
+    """
+    if unit.output in writer.plan.written:
+        return writer.constants.add(np.ascontiguousarray(bias, np.float32), "b")
+    scale = np.float32(grid.scale) * made.scale
+    codes = np.rint(bias.astype(np.float64) / scale.astype(np.float64)).astype(np.int32)
+    return writer.dequantized([writer.constants.add(codes, "b"), writer.constants.add(scale, "s")], 0)
+
+
+def _columns(writer: Writer, unit: Unit, weights: Weights) -> Columns | None:
+    """Columns kept apart: only of features that one matrix product alone reads as codes."""
+    name = unit.reads[0]
+    if writer.recipe.integer_only or not is_table(writer.view, unit):
+        return None
+    if sum(name in other.reads for other in writer.plan.active.values()) > 1:
+        return None
+    return unlike_columns(writer.range(name), weights, free=can_absorb(writer.view, name))
+
+
+def _read_normal(writer: Writer, name: str, columns: Columns) -> tuple[str, Grid]:
+    """Normal columns as codes: by the scaler that makes them, or by two operators of their own."""
+    if can_absorb(writer.view, name):
+        normal = absorbed(writer.nodes, writer.view, name, columns, writer.constants)
+    else:
+        shifted, normal = writer.names.fresh("r"), writer.names.fresh("r")
+        middle, factor = (writer.constants.add(array, "c") for array in (columns.middle, columns.factor))
+        writer.nodes.append(helper.make_node("Sub", [name, middle], [shifted]))
+        writer.nodes.append(helper.make_node("Mul", [shifted, factor], [normal]))
+    grid = grid_of(normal, Range(np.array(-1.0), np.array(1.0)), NO_LIMITS, writer.recipe.activations)
+    return writer.read_on(grid, normal), grid
