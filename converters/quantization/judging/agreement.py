@@ -25,19 +25,23 @@ WORST = 20
 
 @dataclass(frozen=True, slots=True)
 class Cut:
-    """An output cut along `axis` (None: the whole is one slice). signals: float64 `[slices]`, see `noise.signals`."""
+    """An output cut along `axis` (None: the whole is one slice). signals: float64 `[slices]`, see `noise.signals`. counts:
+    numbers of each slice over all rows, float64 `[slices]`."""
 
     output: str
     axis: int | None
     signals: Floats
+    counts: Floats
 
 
 @dataclass(frozen=True, slots=True)
 class Reference:
-    """What candidates are held against, but for the answers themselves."""
+    """What candidates are held against, but for the answers themselves. named: labels that each of `namings` gives over all
+    rows."""
 
     cuts: tuple[Cut, ...]
     namings: tuple[Naming, ...]
+    named: tuple[int, ...]
 
 
 def reference_of(signature: Signature, seen: Mapping[str, Seen], answers: Iterable[Mapping[str, Array]]) -> Reference:
@@ -48,8 +52,12 @@ def reference_of(signature: Signature, seen: Mapping[str, Seen], answers: Iterab
         if not one.labels and one.spec.role != "label"
         for axis in _axes(one, are_classes(signature, seen, name)) or (None,)
     ]
+    named = namings(signature, seen)
+    labels = [0] * len(named)
     moments: dict[tuple[str, int | None], noise.Moments] = {}
     for batch in answers:
+        for place, naming in enumerate(named):
+            labels[place] += naming.labels(batch[naming.output]).size
         for name, axis in places:
             values = sliced(batch[name], axis)
             moments.setdefault((name, axis), noise.Moments.of(len(values))).add(values)
@@ -57,10 +65,11 @@ def reference_of(signature: Signature, seen: Mapping[str, Seen], answers: Iterab
         Cut(
             name, axis,
             noise.signals(found, role=seen[name].spec.role, classes=are_classes(signature, seen, name)),
+            found.count,
         )
         for (name, axis), found in moments.items()
     )  # fmt: skip
-    return Reference(cuts, tuple(namings(signature, seen)))
+    return Reference(cuts, tuple(named), tuple(labels))
 
 
 def _axes(one: Seen, classes: bool) -> tuple[int, ...]:
@@ -123,6 +132,18 @@ class Agreement:
         if self._apart:
             shares.append(self._apart / self._rows)
         return max(shares) if shares else 0.0 if self._reference.namings else None
+
+    def surely_above(self, limit: float, rows: int) -> bool:
+        """Whether flips or noise of all `rows` rows will be above `limit`, whatever is still to come."""
+        if self._apart > limit * rows:
+            return True
+        named = zip(self._changed, self._reference.named, strict=True)
+        if any(changed > limit * total for changed, total in named):
+            return True
+        return any(
+            bool((squares > limit * cut.counts * cut.signals).any())
+            for cut, squares in zip(self._reference.cuts, self._squares, strict=True)
+        )
 
     def slices(self) -> tuple[SliceFacts, ...]:
         """The noisiest first."""

@@ -82,8 +82,9 @@ class Judge:
         self._ready()
         return self._prediction.metric if self._prediction else AGREEMENT
 
-    def judge(self, candidate: Runner, most_rows: int | None = None) -> Quality:
-        """Facts about `candidate`. most_rows: stop after the batch that reaches so many.
+    def judge(self, candidate: Runner, most_rows: int | None = None, enough: float | None = None) -> Quality:
+        """Facts about `candidate`. most_rows: stop after the batch that reaches so many. enough: of agreement, stop where the
+        drop over all rows is sure to be above it; the facts are then those of the rows so far.
 
         `drop` is infinite where the candidate gives NaN or infinity and the float model a number. Raises BadInput for
         labels that do not fit the model, CheckFailed where the candidate stops or lacks an output.
@@ -101,6 +102,8 @@ class Judge:
             batches += 1
             self._on_rows(rows)
             if most_rows is not None and rows >= most_rows:
+                break
+            if enough is not None and after is None and agreement.surely_above(enough, sum(self._counts)):
                 break
         return self._quality(agreement, after, batches, rows)
 

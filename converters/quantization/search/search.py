@@ -22,7 +22,7 @@ SMALL = 0.02
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """points: whatever was judged on all rows, in that order. best: the smallest within the budget (then the one that loses
+    """points: whatever was judged as a whole, in that order; those that lose too much perhaps on fewer rows. best: the smallest within the budget (then the one that loses
     least), None where there is none. complete: whether the search came to its end before the deadline."""
 
     points: tuple[Point, ...]
@@ -130,10 +130,10 @@ def _least_kept(
 
     def fits(count: int) -> bool:
         on_step(f"judging {base.name} with {count} of {len(ordered)} layers float")
-        trial = trials.whole(_keeping(base, ordered[:count]))
+        trial = trials.whole(_keeping(base, ordered[:count]), max_drop)
         return trial.quality.drop <= max_drop
 
-    failed, good = 0, 1
+    failed, good = 0, max(1, len(ordered) >> max(1, trials.affordable - 1))  # steps as small as there is time for
     while good < len(ordered) and not fits(good):
         failed, good = good, min(2 * good, len(ordered))
     while good - failed > 1:
@@ -152,7 +152,7 @@ def _give_back(
         if not hopeless:
             rest = [layer for layer in remaining.values() if layer not in group]
             on_step(f"judging {base.name} with {len(rest)} layers float")
-            if trials.whole(_keeping(base, rest)).quality.drop <= max_drop:
+            if trials.whole(_keeping(base, rest), max_drop).quality.drop <= max_drop:
                 for layer in group:
                     del remaining[layer.name]
                 return

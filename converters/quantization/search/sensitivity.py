@@ -13,8 +13,8 @@ from itertools import pairwise
 from mlpack_edge.converters.quantization.search.trials import Trials
 from mlpack_edge.converters.quantization.values import Layer, Recipe
 
-#: Measurements at most, and rows of each.
-MOST, ROWS = 60, 64
+#: Measurements at most; rows of each, at most and at least.
+MOST, ROWS, FEWEST = 60, 64, 4
 #: Of the time that is left, what measuring may take; the joint verification needs the rest.
 SHARE = 0.4
 #: Groups that many layers are measured in at first.
@@ -35,6 +35,7 @@ def measure(
     names = [layer.name for layer in layers]
     until = trials.now() + SHARE * trials.left
     longest = 0.0
+    rows = _rows(SHARE * trials.left, min(len(layers), 2 * GROUPS), trials.row_seconds)
     count = 0
 
     def noise(group: list[str]) -> float | None:
@@ -45,7 +46,7 @@ def measure(
             return None
         on_step(f"measuring {group[0]}" + (f" and {len(group) - 1} more" if len(group) > 1 else ""))
         kept = recipe.kept_float | (frozenset(names) - frozenset(group))
-        found = trials.noise(replace(recipe, kept_float=kept), ROWS)
+        found = trials.noise(replace(recipe, kept_float=kept), rows)
         count += 1
         longest = max(longest, trials.now() - start)
         return math.inf if math.isnan(found) else found
@@ -76,6 +77,13 @@ def measure(
         groups.remove(worst)
         middle = len(worst[1]) // 2
         waiting = [worst[1][:middle], worst[1][middle:]]
+
+
+def _rows(seconds: float, measurements: int, each: float) -> int:
+    """So few that there is time for so many measurements, a row of one taking `each` seconds."""
+    if each <= 0 or math.isinf(seconds):
+        return ROWS
+    return min(ROWS, max(FEWEST, int(seconds / max(1, measurements) / each)))
 
 
 def _parts(length: int, parts: int) -> list[tuple[int, int]]:

@@ -29,7 +29,7 @@ class Trials:
     ) -> None:  # fmt: skip
         self._bench, self._judge, self._on_draft = bench, judge, on_draft
         self._clock, self._deadline = clock, deadline
-        self.longest = 0.0
+        self.longest = self._row_seconds = 0.0
         self._done: dict[Recipe, Trial] = {}
 
     @property
@@ -37,18 +37,31 @@ class Trials:
         """In the order in which they were made."""
         return list(self._done.values())
 
-    def whole(self, recipe: Recipe) -> Trial:
-        """Judged on all rows. The first is, whatever the clock says; raises OutOfTime for any other that does not fit."""
+    def whole(self, recipe: Recipe, enough: float | None = None) -> Trial:
+        """Judged on all rows, but for candidates that are sure to lose more than `enough`. The first is judged whatever the
+        clock says; raises OutOfTime for any other that would pass the deadline."""
         if recipe not in self._done:
             start = self._clock()
             if self._done and start + self.longest > self._deadline:
                 raise OutOfTime
             file = self._bench.build(recipe)
-            quality = self._judge.judge(self._bench.runner(file))
+            quality = self._judge.judge(self._bench.runner(file), None, enough)
             self._done[recipe] = Trial(recipe, len(file), quality)
             self._on_draft(recipe, file)
-            self.longest = max(self.longest, self._clock() - start)
+            taken = self._clock() - start
+            self.longest = max(self.longest, taken)
+            self._row_seconds = max(self._row_seconds, taken / max(1, quality.rows))
         return self._done[recipe]
+
+    @property
+    def affordable(self) -> int:
+        """Candidates that the time that is left is enough for, at most 64."""
+        return int(min(64.0, self.left / self.longest)) if self.longest > 0 else 64
+
+    @property
+    def row_seconds(self) -> float:
+        """What a row of a candidate took so far, at most."""
+        return self._row_seconds
 
     def noise(self, recipe: Recipe, rows: int) -> float:
         """Of the worst output slice, on the first `rows` rows; the share of flips where no output has numbers."""

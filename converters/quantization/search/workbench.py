@@ -22,4 +22,7 @@ class Workbench(Protocol):
 
 
 class Judging(Protocol):
-    def judge(self, candidate: Runner, most_rows: int | None = None) -> Quality: ...
+    def judge(self, candidate: Runner, most_rows: int | None = None, enough: float | None = None) -> Quality:
+        """Facts on all rows. most_rows: on so many of the first, about. enough: it may stop where the drop is sure to be
+        above it."""
+        ...

@@ -80,6 +80,29 @@ def test_few_rows_are_the_first_ones() -> None:
         assert judge.judge(of("logits", ruined)).flips == pytest.approx(0.4, abs=0.05)
 
 
+@pytest.mark.parametrize("kind", ["flips", "noise", "sizes"])
+def test_a_candidate_that_is_sure_to_lose_too_much_is_not_run_to_the_end(kind: str) -> None:
+    ruined = LOGITS.copy()
+    ruined[1100:1400] = 0 if kind == "noise" else -LOGITS[1100:1400]
+    role = "value" if kind == "noise" else ""
+    reference, candidate = of("y", LOGITS, role=role), of("y", ruined, role=role)
+    if kind == "sizes":
+        candidate.function = lambda feeds: {"y": LOGITS[: len(feeds["x"]) - (feeds["x"][0, 0] == 1024)]}
+        reference.function = lambda feeds: {"y": LOGITS[: len(feeds["x"])]}
+    with Judge(reference, numbered(3000)) as judge:
+        whole = judge.judge(candidate)
+        assert whole.drop > 0.08
+        assert judge.judge(candidate, enough=0.01).rows == 2048
+        assert judge.judge(candidate, enough=0.01).drop > 0.01
+        assert judge.judge(candidate, enough=whole.drop + 1e-9) == whole
+        assert judge.judge(reference, enough=0.0).rows == 3000
+
+
+def test_labels_of_the_user_are_always_judged_on_all_rows() -> None:
+    with Judge(of("y", LOGITS), numbered(3000, LOGITS.argmax(axis=1))) as judge:
+        assert judge.judge(of("y", -LOGITS), enough=0.01).rows == 3000
+
+
 def test_labels_are_judged_by_the_metric_and_agreement_is_told_beside_it() -> None:
     """Scores may be far off while accuracy is the same: the facts show it."""
     labels = LOGITS.argmax(axis=1)

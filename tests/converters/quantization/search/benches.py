@@ -56,7 +56,7 @@ class ScriptedBench:
     def runner(self, file: bytes) -> Written:
         return Written(self.files[int.from_bytes(file[:4], "big") - 1])
 
-    def judge(self, candidate: Any, most_rows: int | None = None) -> Quality:
+    def judge(self, candidate: Any, most_rows: int | None = None, enough: float | None = None) -> Quality:
         recipe = candidate.recipe
         self.now += self.seconds if most_rows is None else self.few
         if most_rows is None:

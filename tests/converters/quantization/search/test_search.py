@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mlpack_edge.converters.quantization.search.search import WEIGHTED, Found, search
-from mlpack_edge.converters.quantization.values import Recipe
+from mlpack_edge.converters.quantization.values import Quality, Recipe
 from tests.converters.quantization.search.benches import Losing, ScriptedBench, layers, sums
 
 STATIC, STORED = Recipe("static"), Recipe("weights")
@@ -159,14 +160,15 @@ def test_the_search_never_runs_into_a_candidate_that_it_knows_not_to_fit(deadlin
         assert bench.now + 2.0 > deadline
 
 
-def test_more_time_never_ends_with_a_larger_model() -> None:
+def test_little_time_ends_with_a_model_and_more_time_with_a_smaller_one() -> None:
+    """Where there is time for five candidates, layers go back in large steps; later in small ones."""
     sizes = []
-    for deadline in (10.0, 20.0, 40.0, 80.0, 1e9):
+    for deadline in (10.0, 40.0, 80.0, 1e9):
         bench = ScriptedBench(layers(30), sums({f"layer{at}": 0.001 for at in range(30)}), seconds=2.0, few=0.1)
         best = found(bench, deadline=deadline).best
         sizes.append(best.bytes if best else math.inf)
     assert sizes == sorted(sizes, reverse=True)
-    assert sizes[-1] < math.inf
+    assert sizes[-1] < sizes[0] < math.inf
 
 
 def test_many_layers_are_measured_in_groups_and_the_noisiest_are_split() -> None:
@@ -186,6 +188,19 @@ def test_measuring_takes_less_than_half_of_the_time() -> None:
     result = found(bench, deadline=41.0)
     assert len(bench.measured) <= 16
     assert kept(result) == {"layer3", "layer30"}
+
+
+def test_slow_models_are_measured_on_fewer_rows() -> None:
+    asked = []
+
+    class Slow(ScriptedBench):
+        def judge(self, candidate: Any, most_rows: int | None = None, enough: float | None = None) -> Quality:
+            asked.append(most_rows)
+            self.now += (1000 if most_rows is None else most_rows) * 0.1
+            return super().judge(candidate, most_rows, enough)
+
+    found(Slow(layers(40), sums({"layer3": 0.5})), deadline=200.0)
+    assert {rows for rows in asked if rows is not None} == {12}  # of the 100 seconds left 40, for 32 measurements
 
 
 def test_what_layers_cost_can_be_asked_for_where_none_goes_back() -> None:
