@@ -36,10 +36,10 @@ def named(job: Job) -> Path:
     """The model with a name for every tensor: the quantizer keeps its statistics by name, and a file may leave them out."""
     model = schema.ModelT.InitFromPackedBuf(job.model.read_bytes(), 0)
     seen: set[bytes] = set()
-    for graph in model.subgraphs:
+    for number, graph in enumerate(model.subgraphs):
         for place, tensor in enumerate(graph.tensors):
             if tensor.name is None or tensor.name in seen:
-                tensor.name = b"tensor %d" % place
+                tensor.name = b"graph %d tensor %d" % (number, place)
             seen.add(tensor.name)
     builder = flatbuffers.Builder(1 << 20)
     builder.Finish(model.Pack(builder), b"TFL3")

@@ -29,7 +29,7 @@ def run(job: Job, mode: str) -> None:
         try:
             quant_pre_process(str(job.model), str(source))
         except Exception as fault:  # noqa: BLE001 - whatever it is, it is the finding
-            job.notes.append(f"quant_pre_process failed: {type(fault).__name__}: {str(fault).splitlines()[0][:160]}")
+            job.notes.append(f"quant_pre_process failed: {type(fault).__name__}: {str(fault)[:160]}")
             source = job.model
         if mode == "static":
             quantize_static(str(source), str(job.out), Rows(job))
