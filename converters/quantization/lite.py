@@ -16,6 +16,7 @@ from mlpack_edge.converters.quantization.lite_hybrid import (
     has_nibbles,
 )
 from mlpack_edge.converters.quantization.lite_notes import FloatOperators
+from mlpack_edge.converters.quantization.lite_slow import compute_slow_in_float
 from mlpack_edge.converters.quantization.values import Recipe
 from mlpack_edge.converters.tflite_from_onnx.convert import Lowered, tflite_from_onnx
 from mlpack_edge.converters.tflite_from_onnx.passes.run import Pass
@@ -59,6 +60,8 @@ def lite_from_model(
         last += [compute_with_nibbles, _refuse_without_nibbles]
     if io == "int8":
         last.append(codes_at_borders)
+    if recipe.scheme == "static" and not recipe.integer_only:
+        last.append(compute_slow_in_float)
     left = FloatOperators()
     if recipe.integer_only:
         last.append(left.look)

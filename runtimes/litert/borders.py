@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import numpy as np
@@ -97,6 +97,15 @@ def spec_of(border: Border, values: Values) -> TensorSpec:
         for place, size in enumerate(border.shape)
     ]
     return TensorSpec(border.name, "float32" if border.is_real(values) else border.dtype.name, tuple(shape))
+
+
+def real_numbers(signature: Signature) -> Signature:
+    """`signature` as callers see it who feed and get real numbers: codes that have a grid are float32."""
+
+    def of(spec: TensorSpec) -> TensorSpec:
+        return spec if spec.grid is None else replace(spec, dtype="float32", grid=None)
+
+    return replace(signature, inputs=tuple(map(of, signature.inputs)), outputs=tuple(map(of, signature.outputs)))
 
 
 def fitting(specs: Sequence[TensorSpec], borders: Mapping[str, Border], what: str) -> None:

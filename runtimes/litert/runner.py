@@ -21,6 +21,7 @@ from mlpack_edge.runtimes.litert.borders import (
     feed_from_tensor,
     fitting,
     quantization_of,
+    real_numbers,
     spec_of,
     tensor_from_feed,
 )
@@ -57,7 +58,7 @@ class LitertRunner:
     """A TFLite file or model as a `parity.Runner`.
 
     signature: the one the model was converted with; without one, the one that travels in the file, else what its
-    tensors say. Inputs and outputs go by the names of the file's signature definition, else of its tensors.
+    tensors say; codes with a grid are float32 in it where `options.io` is "real". Inputs and outputs go by the names of the file's signature definition, else of its tensors.
     Raises BadInput where the file is damaged or contradicts the signature, CheckFailed where LiteRT refuses it,
     MissingExtra where nothing here runs TFLite. A damaged file can kill the process: `isolated` is for those.
     """
@@ -80,7 +81,8 @@ class LitertRunner:
         details = {int(found["index"]): found for found in self._interpreter.get_tensor_details()}
         self._inputs = {name: border_of(name, details[index]) for name, index in self._file.inputs.items()}
         self._outputs = {name: border_of(name, details[index]) for name, index in self._file.outputs.items()}
-        self.signature = signature or stored_signature(self._file) or self._own_signature()
+        found = signature or stored_signature(self._file) or self._own_signature()
+        self.signature = real_numbers(found) if options.io == "real" else found
         fitting(self.signature.inputs, self._inputs, "input")
         fitting(self.signature.outputs, self._outputs, "output")
         self._batch = _fixed_batch(self._inputs)

@@ -19,7 +19,7 @@ ANYTHING: Interval = (-math.inf, math.inf)
 _MOVING = frozenset({
     "AVERAGE_POOL_2D", "BROADCAST_TO", "DEPTH_TO_SPACE", "EXPAND_DIMS", "GATHER", "MAX_POOL_2D", "MEAN", "MIRROR_PAD",
     "REDUCE_MAX", "REDUCE_MIN", "RESHAPE", "RESIZE_BILINEAR", "RESIZE_NEAREST_NEIGHBOR", "SLICE", "SPACE_TO_DEPTH",
-    "SQUEEZE", "STRIDED_SLICE", "TILE", "TRANSPOSE",
+    "SPLIT_V", "SQUEEZE", "STRIDED_SLICE", "TILE", "TRANSPOSE", "UNPACK",
 })  # fmt: skip
 _BETWEEN: dict[str, Interval] = {
     "LOGISTIC": (0.0, 1.0), "SOFTMAX": (0.0, 1.0), "TANH": (-1.0, 1.0), "RELU_0_TO_1": (0.0, 1.0), "RELU6": (0.0, 6.0),
@@ -85,6 +85,10 @@ def _of_codes(codes: Tensor | None) -> Interval:
 
 def _first(found: Intervals, op: Op) -> Interval:
     return found.known(op.inputs[0])
+
+
+def _second(found: Intervals, op: Op) -> Interval:
+    return found.known(op.inputs[1])
 
 
 def _hull(*intervals: Interval) -> Interval:
@@ -172,6 +176,7 @@ _RULES: dict[str, Callable[[Intervals, Op], Interval]] = {
     "PADV2": _joined,
     "PRELU": _parametric,
     "RSQRT": _inverse_root,
+    "SPLIT": _second,
     "SQUARE": _square,
     "SUB": _difference,
 }
