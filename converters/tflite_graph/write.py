@@ -127,7 +127,8 @@ def _pairs(codes: NDArray[np.generic]) -> NDArray[np.uint8]:
     """int4 numbers, the first of two in the lower half of a byte (LiteRT's kernels/internal/portable_tensor_utils.h)."""
     flat = codes.reshape(-1).astype(np.int8).view(np.uint8) & 15
     even = np.concatenate([flat, np.zeros(flat.size % 2, np.uint8)])
-    return even[0::2] | even[1::2] << 4
+    pairs: NDArray[np.uint8] = even[0::2] | even[1::2] << 4
+    return pairs
 
 
 def write_tflite(graph: Graph, metadata: Mapping[str, bytes], description: str = "mlpack") -> bytes:
