@@ -12,9 +12,11 @@ from mlpack_edge.converters.quantization.static.units import Unit, Weights
 from mlpack_edge.converters.quantization.static.view import Array, View, attribute, is_standard
 from mlpack_edge.converters.quantization.values import Range
 
-#: How many times the noise of columns kept apart the noise of one grid may be: 6 dB, one bit; where it costs nothing
-#: to keep them apart, 0.4 dB.
-_TOLERABLE, _TOLERABLE_FREE = 4.0, 1.1
+#: How many times the noise of columns kept apart the noise of one grid may be: 6 dB, one bit.
+_TOLERABLE = 4.0
+#: How far beyond what calibration saw of a column its codes reach, in its half span: each column has rarer values than the
+#: rows showed, where one grid over all has room.
+_ROOM = 0.25
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,11 +49,11 @@ def is_table(view: View, unit: Unit) -> bool:
 _LAYERS = frozenset({"Conv", "ConvTranspose", "Gemm", "MatMul", "LSTM", "GRU", "RNN", "Einsum"})
 
 
-def unlike_columns(found: Range, weights: Weights, free: bool = False) -> Columns | None:
+def unlike_columns(found: Range, weights: Weights) -> Columns | None:
     """The columns of the input of a matrix product that has `weights`; None where one grid does for all of them.
 
     Noise of a grid with steps d is `d ** 2 / 12` in each column, and counts by the squares of the weights that read it:
-    what one grid adds is held against what a grid a column would add. free: no operator is needed for it.
+    what one grid adds is held against what a grid a column would add.
     """
     low, high = np.asarray(found.low, np.float64), np.asarray(found.high, np.float64)
     inner = weights.content.shape[1 - weights.axis]
@@ -62,14 +64,13 @@ def unlike_columns(found: Range, weights: Weights, free: bool = False) -> Column
     matrix = np.moveaxis(weights.content, weights.axis, 1).astype(np.float64)
     power = np.square(matrix).sum(axis=1)
     whole = (max(float(high.max()), 0.0) - min(float(low.min()), 0.0)) / 2
-    tolerable = _TOLERABLE_FREE if free else _TOLERABLE
     apart = float((np.square(half) * power)[varying].sum())
-    if apart == 0 or float(np.square(whole) * power[varying].sum()) <= tolerable * apart:
+    if apart == 0 or float(np.square(whole) * power[varying].sum()) <= _TOLERABLE * apart:
         return None
     # A constant column may vary as much as it takes to matter like the others: more is not known of it.
     usual = float(np.sqrt(np.mean((np.square(half) * power)[varying])))
     half = np.where(varying, half, usual / np.sqrt(np.where(power > 0, power, np.inf)))
-    factor = 1 / np.where(half > 0, half, 1.0)
+    factor = 1 / (np.where(half > 0, half, 1.0) * (1 + _ROOM))
     return Columns(middle.astype(np.float32), factor.astype(np.float32))
 
 

@@ -113,7 +113,8 @@ def _gemm(view: View, node: onnx.NodeProto) -> Weights | None:
         if bias is None or not _is_row(bias, content.shape[axis]):
             return None
         bias = np.broadcast_to(bias.reshape(-1), content.shape[axis]) * np.float32(attribute(node, "beta", 1.0))
-    return Weights(content * np.float32(attribute(node, "alpha", 1.0)), axis, 1, bias)
+    alpha = attribute(node, "alpha", 1.0)
+    return Weights(content if alpha == 1 else content * np.float32(alpha), axis, 1, bias)
 
 
 def _matmul(view: View, node: onnx.NodeProto) -> Weights | None:

@@ -31,10 +31,11 @@ def write_weighted(writer: Writer, unit: Unit, weights: Weights) -> None:
     columns = _columns(writer, unit, weights)
     if columns is None:
         source, grid = writer.read(name), writer.grid(name)
+        made = _shared(writer, unit, weights)
     else:
         weights = normalized(weights, columns)
         source, grid = _read_normal(writer, name, columns)
-    made = coded(weights, unit.kind, grid, writer.recipe.exact_sums)
+        made = coded(weights, unit.kind, [grid], [weights.bias], writer.recipe.exact_sums)
     if unit.node.op_type in ("Gemm", "MatMul"):
         write = _write_gemm if _is_gemm(writer, unit) else _write_product
         write(writer, unit, weights, made, source, grid)
@@ -43,6 +44,26 @@ def write_weighted(writer: Writer, unit: Unit, weights: Weights) -> None:
     if weights.bias is not None:
         inputs.append(_bias(writer, unit, weights.bias, made, grid))
     _finish(writer, unit, "", inputs, unit.node.output[0], list(unit.node.attribute))
+
+
+def _shared(writer: Writer, unit: Unit, weights: Weights) -> Coded:
+    """Codes for all units that read the same weights in the same way: they are stored once."""
+    if unit.name not in writer.coded:
+        sharing = [other for other in writer.plan.active.values() if _read_alike(unit, other)]
+        grids = [writer.grid(other.reads[0]) for other in sharing]
+        biases = [other.weights.bias for other in sharing if other.weights is not None]
+        made = coded(weights, unit.kind, grids, biases, writer.recipe.exact_sums)
+        writer.coded.update((other.name, made) for other in sharing)
+    return writer.coded[unit.name]
+
+
+def _read_alike(unit: Unit, other: Unit) -> bool:
+    a, b = unit.weights, other.weights
+    if a is None or b is None or unit.node.input[1] != other.node.input[1] or unit.kind != other.kind:
+        return False
+    return (
+        a.axis == b.axis and a.groups == b.groups and (a.content is b.content or np.array_equal(a.content, b.content))
+    )
 
 
 def _is_gemm(writer: Writer, unit: Unit) -> bool:
@@ -118,7 +139,7 @@ def _columns(writer: Writer, unit: Unit, weights: Weights) -> Columns | None:
         return None
     if sum(name in other.reads for other in writer.plan.active.values()) > 1:
         return None
-    return unlike_columns(writer.range(name), weights, free=can_absorb(writer.view, name))
+    return unlike_columns(writer.range(name), weights)
 
 
 def _read_normal(writer: Writer, name: str, columns: Columns) -> tuple[str, Grid]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -30,22 +31,24 @@ class Coded:
     scale: Array
 
 
-def coded(weights: Weights, kind: str, source: Grid, exact: bool) -> Coded:
-    """The weights of an operator `kind` (see `Unit.kind`) that reads activations on the grid `source`.
+def coded(weights: Weights, kind: str, sources: Sequence[Grid], biases: Sequence[Array | None], exact: bool) -> Coded:
+    """The weights of an operator `kind` (see `Unit.kind`), or of several that share them.
 
-    The scale of a channel is that of its largest weight, larger where its bias would not fit 30 bits in steps of
-    both scales' product (what the weights lose is nothing beside that bias), or, with `exact`, where sums of two products
-    would not fit 16 (see `sums`; kernels of depthwise convolutions add in 32, transposed ones compute in float). Channels
-    without any weight take the smallest scale of the others, so that their bias keeps its precision.
+    sources, biases: the grids of the activations that each of them reads, and the bias it adds. The scale of a channel is
+    that of its largest weight, larger where a bias would not fit 30 bits in steps of the product of both scales (what the
+    weights lose is nothing beside that bias), or, with `exact`, where sums of two products would not fit 16 (see `sums`;
+    kernels of depthwise convolutions add in 32, transposed ones compute in float). Channels without any weight take the
+    smallest scale of the others, so that their bias keeps its precision.
     """
     matrix = in_kernel_order(weights.content, weights)
     largest = np.abs(matrix).max(axis=1, initial=0.0).astype(np.float64)
     alive = largest > 0
     least = largest[alive].min() if alive.any() else 1.0
     scale = np.maximum(np.where(alive, largest, least), largest.max(initial=0.0) * _NARROWEST) / MOST
-    if weights.bias is not None:
-        scale = np.maximum(scale, _per_scale(np.abs(weights.bias), weights) / (source.scale * _MOST_BIAS))
-    lean = _LEAN * _one_sidedness(source) ** 2
+    for source, bias in zip(sources, biases, strict=True):
+        if bias is not None:
+            scale = np.maximum(scale, _per_scale(np.abs(bias), weights) / (source.scale * _MOST_BIAS))
+    lean = _LEAN * min(_one_sidedness(source) ** 2 for source in sources)
     pairs = exact and kind in ("Conv", "Gemm", "MatMul")
     codes, rows = np.empty(matrix.shape, np.int8), scale.astype(np.float32)
     step = max(_AT_ONCE // max(matrix.shape[1], 1), 1)

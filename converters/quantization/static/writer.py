@@ -12,12 +12,13 @@ from mlpack_edge.converters.quantization.static.operators import FIXED
 from mlpack_edge.converters.quantization.static.plan import Plan
 from mlpack_edge.converters.quantization.static.units import NO_LIMITS, VARIADIC, Unit
 from mlpack_edge.converters.quantization.static.view import View
+from mlpack_edge.converters.quantization.static.weights import Coded
 from mlpack_edge.converters.quantization.values import Range, Ranges, Recipe
 from mlpack_edge.core.errors import BadInput
 
 
 class Writer:
-    """nodes: what is written so far. A tensor of the graph keeps its name for its real numbers; where an operator on codes
+    """nodes: what is written so far. coded: the weights of units, by name, as far as known. A tensor of the graph keeps its name for its real numbers; where an operator on codes
     gives it, those come from a DequantizeLinear."""
 
     def __init__(self, view: View, plan: Plan, ranges: Ranges, recipe: Recipe) -> None:
@@ -25,6 +26,7 @@ class Writer:
         self.names = Names(view.names)
         self.constants = Constants(self.names)
         self.nodes: list[onnx.NodeProto] = []
+        self.coded: dict[str, Coded] = {}
         self._ranges = ranges
         self._reals: dict[str, str] = {}
         self._shared: dict[bytes, str] = {}

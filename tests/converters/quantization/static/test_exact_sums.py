@@ -42,7 +42,7 @@ def _worst_pair(codes: np.ndarray) -> int:
     st.sampled_from([_POSITIVE, _BOTH]),
 )
 def test_no_pair_of_a_dense_layer_can_saturate(content: np.ndarray, grid: Grid) -> None:
-    made = coded(Weights(content, 0, 1, None), "Gemm", grid, exact=True)
+    made = coded(Weights(content, 0, 1, None), "Gemm", [grid], [None], exact=True)
     assert _worst_pair(made.codes) <= 32767
     assert np.abs(made.codes.astype(np.int64)).max(initial=0) <= 127
     # No more is lost than with a bit less for all weights, and a step of rounding towards an unleaning sum.
@@ -55,25 +55,25 @@ def test_pairs_of_a_convolution_are_neighbouring_channels_of_a_place(shape: tupl
     """All weights as large as can be: only the order in which kernels add decides about the pairs."""
     content = np.random.default_rng(0).choice([-1.0, 1.0], size=shape).astype(np.float32)
     weights = Weights(content, 0, 1, None)
-    exact = coded(weights, "Conv", _POSITIVE, exact=True)
+    exact = coded(weights, "Conv", [_POSITIVE], [None], exact=True)
     matrix = np.moveaxis(exact.codes, 1, -1).reshape(shape[0], -1)
     assert _worst_pair(matrix) <= 32767
     assert np.array_equal(matrix, in_kernel_order(exact.codes, weights))
     assert np.array_equal(np.sign(exact.codes), content)
-    loose = coded(weights, "Conv", _POSITIVE, exact=False)
+    loose = coded(weights, "Conv", [_POSITIVE], [None], exact=False)
     assert _worst_pair(np.moveaxis(loose.codes, 1, -1).reshape(shape[0], -1)) > 32767
 
 
 def test_depthwise_weights_keep_all_their_codes() -> None:
     """Their kernels add in 32 bits."""
     weights = Weights(np.ones((8, 1, 3, 3), np.float32), 0, 8, None)
-    assert (coded(weights, "DepthwiseConv", _BOTH, exact=True).codes == 127).all()
+    assert (coded(weights, "DepthwiseConv", [_BOTH], [None], exact=True).codes == 127).all()
 
 
 @settings(max_examples=100, deadline=None)
 @given(arrays.arrays(np.float32, (3, 40), elements=st.floats(-1, 1, width=32)))
 def test_errors_of_rounding_do_not_add_up_where_activations_are_positive(content: np.ndarray) -> None:
-    made = coded(Weights(content, 0, 1, None), "Gemm", _POSITIVE, exact=False)
+    made = coded(Weights(content, 0, 1, None), "Gemm", [_POSITIVE], [None], exact=False)
     off = made.codes.astype(np.float64) - content / made.scale.astype(np.float64)[:, None]
     nearest = (
         np.rint(content / made.scale.astype(np.float64)[:, None]) - content / made.scale.astype(np.float64)[:, None]
