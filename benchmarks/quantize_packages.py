@@ -27,6 +27,8 @@ PACKAGES = {
 }  # fmt: skip
 #: Magika's own: so many bytes from both ends of a file, out of blocks of so many, and what stands for none.
 ENDS, FILE_BLOCK, NO_BYTE = 1024, 4096, 256
+#: Packages that hold files of many kinds, for a model that tells kinds apart.
+OF_ALL_KINDS = ("magika", "skimage", "espeak", "silero", "openwakeword", "basic-pitch", "captcha-whisperer", "rapidocr")
 
 
 def package(folder: Path, name: str) -> Path:
@@ -59,7 +61,7 @@ def _pictures(folder: Path, part: str) -> Pictures:
 
 def file_bytes(folder: Path, part: str, count: int) -> tuple[Rows, None]:
     """Files of this Python's library and of the packages, as many kinds as there are; a file is one part's alone."""
-    roots = [Path(sysconfig.get_path("stdlib")), folder / "packages", Path(__file__).parent.parent / "docs"]
+    roots = [Path(sysconfig.get_path("stdlib")), *(package(folder, name) for name in OF_ALL_KINDS)]
     by_kind: dict[str, list[Path]] = {}
     for path in sorted(path for root in roots for path in root.rglob("*") if path.is_file() and not path.is_symlink()):
         if path.stat().st_size >= 64:
@@ -165,7 +167,7 @@ NOTES = {f"StatefulPartitionedCall:{place}": {"meaning": "map", "threshold": 0.3
 MODELS = {
     "magika": Model(
         "magika", "magika/models/standard_v3_3/model.onnx", file_bytes, (300, 400, 400),
-        {"target_label": {"meaning": "classes"}}, needs=(),
+        {"target_label": {"meaning": "classes"}}, needs=OF_ALL_KINDS,
     ),
     "ocr_detector": Model(
         "rapidocr", "rapidocr_onnxruntime/models/ch_PP-OCRv4_det_infer.onnx", pages, (100, 48, 48),
