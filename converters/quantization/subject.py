@@ -29,6 +29,7 @@ from mlpack_edge.runtimes.rows import Hints
 Array = NDArray[Any]
 #: Operators that only a quantized file has, beside those that compute with codes.
 _STORED = ("DequantizeLinear", "MatMulNBits", "MatMulBnb4", "GatherBlockQuantized")
+_FOUR_BITS = (onnx.TensorProto.INT4, onnx.TensorProto.UINT4)
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,13 +136,32 @@ def reference_of(payload: Json, signature: Signature, candidate: Runner, stage: 
 
 def refuse_quantized(name: str, model: onnx.ModelProto) -> None:
     """Codes of codes lose twice, and nobody could say of which model (Unsupported)."""
-    found = next((node.op_type for node in model.graph.node if node.op_type in _STORED), None)
-    if found is None and not is_quantized(model):
+    why = _quantized_by(model)
+    if why is None:
         return
     raise Unsupported(
-        f"{name} is quantized already" + (f": it holds {found}" if found else ""),
-        "quantize the float model that it was made of; mlpack convert lowers this one to TFLite as it is",
-    )
+        f"{name} is quantized already",
+        "quantize the float model that it was made of; mlpack convert lowers this one to TFLite as it is", why=why,
+    )  # fmt: skip
+
+
+def _quantized_by(model: onnx.ModelProto) -> str | None:
+    """What says that a model is quantized: its own lineage, its operators, or constants of 4 bits."""
+    for entry in model.metadata_props:
+        if entry.key == LINEAGE_KEY and (recipe := _recipe_in(entry.value)):
+            return f"mlpack quantize wrote it: {recipe}"
+    found = sorted({node.op_type for node in model.graph.node if node.op_type in _STORED})
+    if found or is_quantized(model):
+        return f"it holds {', '.join(found)}" if found else "its operators compute with codes"
+    coded = next((tensor.name for tensor in model.graph.initializer if tensor.data_type in _FOUR_BITS), None)
+    return f"its constant {coded} has 4 bits a number" if coded else None
+
+
+def _recipe_in(lineage: str) -> str:
+    try:
+        return str(json.loads(lineage)["options"]["recipe"])
+    except (ValueError, KeyError, TypeError, RecursionError):
+        return ""  # a conversion, or an entry that mlpack did not write
 
 
 def metadata_of(lineage: Lineage) -> Mapping[str, str]:

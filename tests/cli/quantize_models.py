@@ -13,6 +13,10 @@ from onnx import helper, numpy_helper
 from tests.cli.mlpack import mlpack
 
 
+#: Stops after 40 epochs in any case, and without the warning of max_iter.
+_EPOCHS: dict[str, Any] = {"tol": 1e9, "n_iter_no_change": 40}
+
+
 def make_digits(folder: Path) -> None:
     """digits.skops (a scaler and a net of 64-160-80-10 on images of 8x8), digits.onnx of it; rows.npy without labels, and
     holdout.npz with the truth as `truth`."""
@@ -26,7 +30,7 @@ def make_digits(folder: Path) -> None:
     rows = rows.astype(np.float32)
     order = np.random.default_rng(7).permutation(len(rows))
     learned, held = order[:1200], order[1200:]
-    net = MLPClassifier((160, 80), max_iter=40, tol=0, n_iter_no_change=99, random_state=3)
+    net = MLPClassifier((160, 80), **_EPOCHS, random_state=3)
     pipeline = make_pipeline(MinMaxScaler(), net).fit(rows[learned], truth[learned])
     skops.io.dump(pipeline, folder / "digits.skops")
     np.save(folder / "rows.npy", rows[learned])
@@ -47,7 +51,7 @@ def make_raw(folder: Path) -> None:
     order = np.random.default_rng(7).permutation(len(rows))
     learned, held = order[:400], order[400:]
     scaler = StandardScaler().fit(rows[learned])
-    net = MLPClassifier((64, 64), max_iter=200, random_state=3).fit(scaler.transform(rows[learned]), truth[learned])
+    net = MLPClassifier((64, 64), **_EPOCHS, random_state=3).fit(scaler.transform(rows[learned]), truth[learned])
     first = net.coefs_[0] / scaler.scale_[:, None]
     layers = [
         (first, net.intercepts_[0] - scaler.mean_ @ first),

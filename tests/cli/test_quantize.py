@@ -120,28 +120,30 @@ def test_a_size_that_nothing_meets_is_exit_3_with_what_came_nearest(folder: Path
     assert any(one["bytes"] == smallest for one in document["nearest"])
     assert not (folder / "tiny.onnx").exists()
     done = mlpack("quantize", *words, cwd=folder)
-    assert "candidate" in done.stdout and done.stderr.startswith("error: ") and "next:" in done.stderr
+    assert "candidate" in done.stdout and "\nerror: " in done.stderr and "next:" in done.stderr
 
 
 def test_a_file_that_is_slower_is_not_written(folder: Path) -> None:
     """Codes made anew in each call cost such a net more than its products."""
     code, document = mlpack_json("quantize", "digits.onnx", "-o", "slow.onnx", "--scheme", "dynamic", cwd=folder)
     assert code == 3 and "slower" in document["error"]["message"] + document["error"]["why"]
-    assert document["candidates"][0]["latency"]["ratio"] > 1
+    assert any("slower" in one["broken"] and one["latency"]["ratio"] > 1.02 for one in document["candidates"])
     assert not (folder / "slow.onnx").exists()
 
 
 def test_a_file_that_is_not_smaller_is_not_written(folder: Path) -> None:
-    """What is written around four numbers is more than they are."""
+    """A scale for each of 256 outputs of a single weight takes more than their codes save."""
     from onnx import helper, numpy_helper
 
     from tests.cli.quantize_models import write_net
 
-    weights = numpy_helper.from_array(np.eye(2, dtype=np.float32), "w")
-    write_net(folder / "mini.onnx", [helper.make_node("MatMul", ["x", "w"], ["y"])], [weights], ["n", 2], ["n", 2], "y")
-    code, document = mlpack_json("quantize", "mini.onnx", "-o", "minimal.onnx", cwd=folder)
-    assert code in (1, 3) and not (folder / "minimal.onnx").exists()
-    assert "smaller" in document["error"]["message"] + document["error"]["why"]
+    weights = numpy_helper.from_array(np.linspace(-1, 1, 256, dtype=np.float32)[None], "w")
+    write_net(folder / "wide.onnx", [helper.make_node("MatMul", ["x", "w"], ["y"])], [weights], ["n", 1], ["n", 256], "y")
+    words = ("wide.onnx", "-o", "wider.onnx", "--scheme", "weights", "--bits", "8", "--max-size", "1MB")
+    code, document = mlpack_json("quantize", *words, cwd=folder)
+    assert code == 3 and "not smaller" in document["error"]["why"]
+    assert document["candidates"][0]["bytes"] >= document["size"]["before"]
+    assert not (folder / "wider.onnx").exists()
 
 
 def test_few_rows_of_calibration_are_warned_of(folder: Path) -> None:
@@ -162,7 +164,7 @@ def test_few_rows_of_calibration_are_warned_of(folder: Path) -> None:
     )
     done = mlpack("quantize", *words, cwd=folder)
     assert done.returncode == 0, done.stderr
-    assert "32 rows" in done.stderr and "note: " in done.stderr
+    assert "note: only 32 calibration rows" in done.stderr
 
 
 def test_trees_are_refused_with_the_reason(folder: Path) -> None:
