@@ -22,8 +22,9 @@ SMALL = 0.02
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """points: whatever was judged as a whole, in that order; those that lose too much perhaps on fewer rows. best: the smallest within the budget (then the one that loses
-    least), None where there is none. complete: whether the search came to its end before the deadline."""
+    """points: whatever was judged as a whole, in that order; what was sure to lose too much perhaps on fewer rows (see
+    `Quality.rows`). best: the smallest within the budget (then the one that loses least), None where there is none.
+    complete: whether the search came to its end before the deadline."""
 
     points: tuple[Point, ...]
     best: Point | None
@@ -95,7 +96,9 @@ def _configure(
     until = trials.now() + SHARE * trials.left
     for method, operators in product(dict.fromkeys((start.method, *methods)), sets):
         recipe = replace(start, method=method, operators=operators)
-        if recipe != start and trials.now() + trials.longest > until:
+        if recipe == start:
+            continue
+        if trials.now() + trials.longest > until:
             break
         on_step(f"judging {label_of(recipe, start)}")
         trials.whole(recipe)
