@@ -25,10 +25,16 @@ _MOVING = {
 _JOINING = frozenset({"CONCATENATION", "MAXIMUM", "MINIMUM", "PACK"})
 #: Operators that only tell where elements lie.
 _FINDING = frozenset({"ARG_MAX", "ARG_MIN"})
-#: QUANTIZE may go in front of these: one input, one output, each element where it was or somewhere else.
-_LIFTED = frozenset(
-    {"DEPTH_TO_SPACE", "EXPAND_DIMS", "RESHAPE", "SLICE", "SPACE_TO_DEPTH", "SQUEEZE", "STRIDED_SLICE", "TRANSPOSE"}
-)
+#: QUANTIZE may go in front of these: one input, one output, each element where it was or somewhere else (the largest of
+#: some has the largest code), and zeros, which have a code of their own.
+_LIFTED = frozenset({
+    "DEPTH_TO_SPACE", "EXPAND_DIMS", "MAX_POOL_2D", "MIRROR_PAD", "PAD", "RESHAPE", "SLICE", "SPACE_TO_DEPTH", "SQUEEZE",
+    "STRIDED_SLICE", "TRANSPOSE",
+})  # fmt: skip
+#: Of a step: numbers so near to a code have that code, whatever the rounding.
+_LESS_THAN_HALF = 0.499
+#: Operators that clip -> between which numbers.
+_CLIPPING = {"RELU": (0.0, np.inf), "RELU6": (0.0, 6.0), "RELU_0_TO_1": (0.0, 1.0), "RELU_N1_TO_1": (-1.0, 1.0)}
 
 
 def move_codes(graph: Graph) -> bool:
@@ -39,7 +45,7 @@ def move_codes(graph: Graph) -> bool:
         if edges.is_removed(op):
             continue
         if op.kind == "QUANTIZE":
-            edges.changed |= _meet(edges, op) or _lift(edges, op)
+            edges.changed |= _meet(edges, op) or _unclip(edges, op) or _lift(edges, op)
         elif op.kind == "SELECT_V2":
             edges.changed |= _without_nan(edges, op)
         elif op.kind in _MOVING or op.kind in _JOINING:
@@ -76,6 +82,8 @@ def _lift(edges: CodedEdges, op: Op) -> bool:
     if moved is None or mover is None or mover.kind not in _LIFTED or edges.quantizer(moved) is not op:
         return False
     source, after = mover.inputs[0], op.output
+    if mover.options.get("fused_activation_function", "NONE") != "NONE":
+        return False
     if source is None or source.dtype != "float32" or source.data is not None or edges.codes(source) is not None:
         return False
     codes = Tensor("", after.dtype, source.shape, None, after.quantization)
@@ -83,6 +91,41 @@ def _lift(edges: CodedEdges, op: Op) -> bool:
     edges.read(mover, 0, codes)
     edges.absorb(mover, op)
     return True
+
+
+def _unclip(edges: CodedEdges, op: Op) -> bool:
+    """QUANTIZE reads what is clipped where its codes end within the clip: they saturate there by themselves."""
+    clipped, after = op.inputs[0], op.output
+    clip = edges.maker(clipped)
+    if clipped is None or clip is None or edges.quantizer(clipped) is not op or after.dtype != "int8":
+        return False
+    bounds = _bounds(clip)
+    if bounds is None or clip.options.get("fused_activation_function", "NONE") != "NONE":
+        return False
+    least, most = ((limit - zero_of(after)) * scale_of(after) for limit in LIMITS[after.dtype])
+    half = scale_of(after) * _LESS_THAN_HALF
+    place, low, high = bounds
+    if low > least + half or high < most - half:
+        return False
+    edges.read(op, 0, clip.inputs[place])
+    return True
+
+
+def _bounds(clip: Op) -> tuple[int, float, float] | None:
+    """(place of the input that an operator clips, between which numbers); None where it does something else."""
+    if clip.kind in _CLIPPING:
+        return (0, *_CLIPPING[clip.kind])
+    if clip.kind not in ("MAXIMUM", "MINIMUM"):
+        return None
+    for place, bound in enumerate(clip.inputs):
+        given = clip.inputs[1 - place]
+        if bound is None or bound.data is None or bound.data.size != 1 or not np.isfinite(bound.data).all():
+            continue
+        if given is None or given.data is not None or given.shape != clip.output.shape:
+            continue
+        number = float(bound.data.reshape(-1)[0])
+        return (1 - place, number, np.inf) if clip.kind == "MAXIMUM" else (1 - place, -np.inf, number)
+    return None
 
 
 def _sink(edges: CodedEdges, op: Op) -> bool:
