@@ -13,10 +13,13 @@ POOLS = frozenset({"AveragePool", "GlobalAveragePool"})
 JOINS = frozenset({"Concat"})
 #: Operators whose result has a grid that TFLite's int8 kernels fix: (lowest, highest) of 256 steps.
 FIXED = MappingProxyType({"Sigmoid": (0.0, 255 / 256), "Softmax": (0.0, 255 / 256), "Tanh": (-1.0, 127 / 128)})
+#: The product of two activations (a MatMul without weights), as attention has it: its Softmax takes float, so codes are
+#: made for it alone, which costs what it gains.
+ATTENTION = frozenset({"BatchMatMul"})
 #: Operators that have int8 kernels in TFLite alone.
 MICRO = frozenset({"Sub", "Relu", "Clip", "ReduceMean", "HardSwish", "Elu", "Max", "Min"})
 
-ALL = WEIGHTED | ELEMENTWISE | POOLS | JOINS | frozenset(FIXED) | MICRO
+ALL = WEIGHTED | ELEMENTWISE | POOLS | JOINS | frozenset(FIXED) | ATTENTION | MICRO
 
 #: What `Recipe.operators` means where it names none.
 DEFAULT = WEIGHTED | ELEMENTWISE | POOLS | JOINS

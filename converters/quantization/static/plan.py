@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import onnx
 
-from mlpack_edge.converters.quantization.static.operators import DEFAULT, INTEGER_ONLY, MOVES, WEIGHTED
+from mlpack_edge.converters.quantization.static.operators import ATTENTION, DEFAULT, INTEGER_ONLY, MOVES, WEIGHTED
 from mlpack_edge.converters.quantization.static.units import Unit, is_move, reached, units
 from mlpack_edge.converters.quantization.static.view import View
 from mlpack_edge.converters.quantization.values import Recipe
@@ -53,7 +53,7 @@ def _drop_lonely(view: View, active: dict[str, Unit]) -> None:
         changed = False
         made = {unit.output for unit in active.values()}
         for name, unit in list(active.items()):
-            if unit.kind in WEIGHTED:
+            if unit.kind in WEIGHTED | ATTENTION:
                 continue
             fed = all(root(view, source) in made for source in unit.reads)
             if not fed or not _is_wanted(view, unit.output, active):
@@ -93,7 +93,7 @@ def _written(view: View, active: dict[str, Unit], recipe: Recipe) -> dict[str, s
 def _writes(view: View, unit: Unit, active: dict[str, Unit], recipe: Recipe) -> bool:
     """A convolution gives codes or has no kernel on codes; matrix products can give float, and do where nobody reads
     codes: nothing is rounded twice. TFLite's cannot."""
-    if unit.kind not in ("Gemm", "MatMul") or recipe.activations == "int8" or recipe.integer_only:
+    if unit.kind not in ("BatchMatMul", "Gemm", "MatMul") or recipe.activations == "int8" or recipe.integer_only:
         return True
     return any(node is not None and _reads(active, node, tensor) for tensor, node in reached(view, unit.output, MOVES))
 

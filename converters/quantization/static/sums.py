@@ -17,7 +17,7 @@ from mlpack_edge.converters.quantization.static.view import Array
 #: The largest sum of two neighbours of one sign.
 MOST_OF_PAIR = 128
 #: Scales that are tried for a row between the one that its largest weight and the one that its largest pair asks for.
-_TRIED = 9
+_TRIED = 5
 
 
 def in_kernel_order(content: Array, weights: Weights) -> Array:
@@ -38,25 +38,25 @@ def from_kernel_order(matrix: Array, weights: Weights) -> Array:
 def fitted(real: Array, scale: Array, lean: float) -> tuple[Array, Array]:
     """Codes without pairs above `MOST_OF_PAIR`, and their scales, at least `scale`.
 
-    A row that has such a pair takes the scale, of some up to the smallest at which it has none, at which its loss is
-    least, its pairs brought to the nearest that fit. real: float64 `[rows, inner]`. scale: float32 `[rows]`. lean: see
-    `rounding.loss`.
+    A row that has such a pair takes the scale, of some up to the smallest at which it has none, at which the squares of
+    its errors are least, its pairs brought to the nearest that fit. real: float64 `[rows, inner]`. scale: float32 `[rows]`.
+    lean: see `rounding.loss`.
     """
-    codes, raised = balanced(nearest(real, scale), real, scale, lean, MOST_OF_PAIR), scale.copy()
+    codes, raised = nearest(real, scale), scale.copy()
     largest = np.abs(_pairs(real)).max(axis=1, initial=0.0)
     tight = np.flatnonzero(largest / scale > MOST_OF_PAIR - 1)
     if tight.size:
-        codes[tight], raised[tight] = _best(real[tight], scale[tight], largest[tight], lean)
-    return codes, raised
+        codes[tight], raised[tight] = _best(real[tight], scale[tight], largest[tight])
+    return balanced(codes, real, raised, lean, MOST_OF_PAIR), raised
 
 
-def _best(real: Array, scale: Array, largest: Array, lean: float) -> tuple[Array, Array]:
+def _best(real: Array, scale: Array, largest: Array) -> tuple[Array, Array]:
     best_codes, best_scale = np.zeros(real.shape), scale.copy()
     least = np.full(scale.shape, np.inf)
     for share in np.linspace(0.0, 1.0, _TRIED):
         tried = np.maximum(scale, scale + (largest / MOST_OF_PAIR - scale) * share).astype(np.float32)
-        codes = balanced(_within_pairs(real, tried), real, tried, lean, MOST_OF_PAIR)
-        lost = loss(codes, real, tried, lean)
+        codes = _within_pairs(real, tried)
+        lost = loss(codes, real, tried, 0.0)
         better = lost < least
         best_codes[better], best_scale[better], least[better] = codes[better], tried[better], lost[better]
     return best_codes, best_scale

@@ -12,7 +12,7 @@ from mlpack_edge.converters.quantization.static.operators import ALL, CLIPPING, 
 from mlpack_edge.converters.quantization.static.view import Array, View, attribute, is_standard, scalar
 
 #: Operators that read activations and constants alike, in any place.
-VARIADIC = frozenset({"Add", "Mul", "Sub", "Concat", "Max", "Min"})
+VARIADIC = frozenset({"Add", "BatchMatMul", "MatMul", "Mul", "Sub", "Concat", "Max", "Min"})
 NO_LIMITS = (-np.inf, np.inf)
 
 
@@ -58,7 +58,9 @@ class Unit:
     @property
     def kind(self) -> str:
         """The operator as recipes name it."""
-        return "DepthwiseConv" if self.weights is not None and self.weights.is_depthwise else str(self.node.op_type)
+        if self.weights is not None and self.weights.is_depthwise:
+            return "DepthwiseConv"
+        return "BatchMatMul" if self.weights is None and self.node.op_type == "MatMul" else str(self.node.op_type)
 
 
 def units(view: View) -> dict[str, Unit]:
@@ -68,7 +70,9 @@ def units(view: View) -> dict[str, Unit]:
     for node in view.nodes:
         if not is_standard(node) or node.op_type not in ALL or node.name in within:
             continue
-        unit = _weighted(view, node) if node.op_type in WEIGHTED else _plain(view, node)
+        unit = _weighted(view, node) if node.op_type in WEIGHTED else None
+        if node.op_type not in WEIGHTED or (node.op_type == "MatMul" and unit is None):
+            unit = _plain(view, node)
         if unit is not None:
             found[unit.name] = unit
             within.update(part.name for part in (unit.adding, unit.clipping) if part is not None)
@@ -166,6 +170,8 @@ def _plain(view: View, node: onnx.NodeProto) -> Unit | None:
         return None
     operands = [name for name in node.input if name] if node.op_type in VARIADIC else list(node.input[:1])
     reads = tuple(name for name in operands if view.constant(name) is None)
+    if node.op_type == "MatMul" and len(reads) < 2:
+        return None
     if not reads or not all(view.is_float(name) for name in operands):
         return None
     if node.op_type in CLIPPING:

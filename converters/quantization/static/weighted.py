@@ -90,7 +90,8 @@ def _write_gemm(writer: Writer, unit: Unit, weights: Weights, made: Coded, sourc
 
 
 def _write_product(writer: Writer, unit: Unit, weights: Weights, made: Coded, source: str, grid: Grid) -> None:
-    """MatMul, and a Sub of the negative bias: of an Add ONNX Runtime would make a Gemm."""
+    """MatMul and its bias: an Add, or where rows may be of rank 2 a Sub of the negative bias, for of an Add ONNX Runtime
+    would make a Gemm then."""
     if weights.axis == 0:
         made = Coded(np.ascontiguousarray(made.codes.T), made.scale)
     inputs = [source, _weights(writer, made, 1)]
@@ -100,9 +101,10 @@ def _write_product(writer: Writer, unit: Unit, weights: Weights, made: Coded, so
     output = unit.node.output[0] if unit.adding is None else unit.adding.output[0]
     product = writer.names.fresh("r")
     writer.nodes.append(helper.make_node("MatMul", inputs, [product], name=unit.name))
+    kind, sign = ("Add", 1) if (writer.view.rank(unit.reads[0]) or 2) > 2 else ("Sub", -1)
+    bias = writer.constants.add(np.ascontiguousarray(sign * weights.bias, np.float32), "b")
     name = "" if unit.adding is None else unit.adding.name
-    negative = writer.constants.add(np.ascontiguousarray(-weights.bias, np.float32), "b")
-    writer.finish(helper.make_node("Sub", [product, negative], [output], name=name))
+    writer.finish(helper.make_node(kind, [product, bias], [output], name=name))
 
 
 def _finish(

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from mlpack_edge.converters.quantization.static.operators import ATTENTION, WEIGHTED
 from tests.converters.quantization.static.nets import S8S8, U8S8, Nodes, cnn, kinds, mlp, noise_db, quantized
 
 
@@ -166,6 +167,25 @@ def test_hard_swish_is_two_passes_instead_of_four(tmp_path: Path) -> None:
     found = kinds(model, tmp_path)
     assert (found["HardSigmoid"], found["Mul"], found["Add"], found["Clip"], found["Div"]) == (1, 1, 0, 0, 0)
     assert noise_db(net, model, rows) > 30
+
+
+def test_products_of_activations_are_on_codes_where_a_recipe_names_them(tmp_path: Path) -> None:
+    """By default they are not: their Softmax takes float, and codes made for it alone cost what they gain."""
+    nodes = Nodes()
+    q, k, v = (nodes.dense("x", 16, 16, "MatMul") for _ in range(3))
+    weights = nodes.add("Softmax", nodes.add("MatMul", q, nodes.add("Transpose", k, perm=[0, 2, 1])), axis=-1)
+    net = nodes.net(["batch", 5, 16], nodes.dense(nodes.add("MatMul", weights, v), 16, 8, "MatMul"))
+    rows = _rows(60, 5, 16)
+    default = quantized(net, rows)
+    assert kinds(default, tmp_path)["MatMulIntegerToFloat"] == 4 and noise_db(net, default, rows) > 30
+    model = quantized(net, rows, replace(U8S8, operators=WEIGHTED | ATTENTION))
+    found = kinds(model, tmp_path)
+    assert found["MatMulIntegerToFloat"] + found["QLinearMatMul"] == 6
+    assert noise_db(net, model, rows) > 25
+    whole = quantized(net, rows, replace(S8S8, integer_only=True))
+    kept = [node.op_type for node in whole.graph.node]
+    before = {node.op_type for node in whole.graph.node if node.op_type != "QuantizeLinear"}
+    assert before == {"DequantizeLinear", "MatMul", "Add", "Softmax", "Transpose"} and kept.count("QuantizeLinear") >= 8
 
 
 def test_operators_of_a_recipe_alone_are_on_codes(tmp_path: Path) -> None:
