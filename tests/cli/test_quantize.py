@@ -132,15 +132,16 @@ def test_a_file_that_is_slower_is_not_written(folder: Path) -> None:
 
 
 def test_a_file_that_is_not_smaller_is_not_written(folder: Path) -> None:
-    """A scale for each of 256 outputs of a single weight takes more than their codes save."""
+    """With its only layer kept float, all that is new is the recipe."""
     from onnx import helper, numpy_helper
 
     from tests.cli.quantize_models import write_net
 
-    weights = numpy_helper.from_array(np.linspace(-1, 1, 256, dtype=np.float32)[None], "w")
-    write_net(folder / "wide.onnx", [helper.make_node("MatMul", ["x", "w"], ["y"])], [weights], ["n", 1], ["n", 256], "y")
+    weights = numpy_helper.from_array(np.linspace(-1, 1, 1024, dtype=np.float32).reshape(8, 128), "w")
+    product = helper.make_node("MatMul", ["x", "w"], ["y"], name="product")
+    write_net(folder / "wide.onnx", [product], [weights], ["n", 8], ["n", 128], "y")
     words = ("wide.onnx", "-o", "wider.onnx", "--scheme", "weights", "--bits", "8", "--max-size", "1MB")
-    code, document = mlpack_json("quantize", *words, cwd=folder)
+    code, document = mlpack_json("quantize", *words, "--keep-float", "product", cwd=folder)
     assert code == 3 and "not smaller" in document["error"]["why"]
     assert document["candidates"][0]["bytes"] >= document["size"]["before"]
     assert not (folder / "wider.onnx").exists()
