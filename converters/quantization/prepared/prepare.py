@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import onnx
@@ -48,16 +48,14 @@ class Prepared:
 def prepare(built: BuiltModel) -> Prepared:
     """The model of `built` (left as it is), ready to be quantized, computing the same within float32 rounding.
 
-    Each step is proven on rows made from the signature; a step that changes an answer, or that fails, is left out and
-    noted. Nothing is raised for a model that ONNX Runtime opens.
+    What is done is proven on rows made from the signature; a step that changes an answer, or that fails, is left out and
+    noted. Raises CheckFailed for a model that ONNX Runtime does not open, and nothing else.
     """
     original = Original(built.model, built.signature)
     notes: list[str] = []
     if not original.feeds:
         notes.append("no rows could be made from the signature to prove the preparation on: it was kept to a minimum")
-    model = _copy(built.model)
-    for step in _STEPS if original.feeds else _SAFE:
-        model = _tried(model, step, original, notes)
+    model = _prepared(built.model, _STEPS if original.feeds else _SAFE, original, notes)
     _name_nodes(model)
     _infer_shapes(model)
     return Prepared(model, layers_in(model), tuple(notes))
@@ -75,6 +73,23 @@ def upgraded(prepared: Prepared, opset: int) -> Prepared:
 
 
 Step = tuple[str, Callable[[onnx.ModelProto], onnx.ModelProto]]
+
+
+def _prepared(model: onnx.ModelProto, steps: Sequence[Step], original: Original, notes: list[str]) -> onnx.ModelProto:
+    """The model after all steps that work; they are looked at one by one only where together they do not."""
+    made = _copy(model)
+    try:
+        for _, change in steps:
+            made = change(made)
+    except Unsupported:
+        made = _copy(model)
+    else:
+        if original.difference(made) is None:
+            return made
+        made = _copy(model)
+    for step in steps:
+        made = _tried(made, step, original, notes)
+    return made
 
 
 def _tried(model: onnx.ModelProto, step: Step, original: Original, notes: list[str]) -> onnx.ModelProto:

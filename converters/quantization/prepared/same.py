@@ -10,7 +10,7 @@ import numpy as np
 import onnx
 from numpy.typing import NDArray
 
-from mlpack_edge.core.errors import MlpackError
+from mlpack_edge.core.errors import CheckFailed, MlpackError
 from mlpack_edge.core.signature import Signature, TensorSpec
 from mlpack_edge.runtimes.onnxruntime import FAULTS, open_session, run
 from mlpack_edge.runtimes.rows import Hints, make_groups
@@ -34,7 +34,13 @@ class Original:
         self.feeds, self.answers = self._answers(model, signature)
 
     def _answers(self, model: onnx.ModelProto, signature: Signature) -> tuple[list[Feeds], list[Feeds]]:
-        session = open_session(model.SerializeToString(), prepack=False)
+        try:
+            session = open_session(model.SerializeToString(), prepack=False)
+        except FAULTS as fault:
+            raise CheckFailed(
+                "ONNX Runtime does not open the model", "mlpack inspect says what it holds; export it again",
+                why=" ".join(str(fault).split())[:400],
+            ) from fault  # fmt: skip
         for size in _SIZES:
             feeds, answers = [], []
             try:
@@ -70,7 +76,7 @@ def _made(signature: Signature, size: int) -> Iterator[Feeds]:
     for group in make_groups(replace(signature, outputs=()), hints, _ROWS):
         if group.rows and taken < 2:
             taken += 1
-            yield group.feeds
+            yield {name: np.asarray(array) for name, array in group.feeds.items()}
 
 
 def _numbers(spec: TensorSpec, size: int) -> int:

@@ -39,9 +39,11 @@ BLOCKWISE_FROM, WHOLE_FROM = 1 << 18, 1 << 12
 _LARGE_TABLE = 1 << 18
 #: An input `[rows, columns]` with more columns than this is an embedding or an image: its columns are alike.
 _MOST_COLUMNS = 256
+#: What is taken for the end of a product in codes, as it is where QuantizeLinear follows.
+_CLIPPING = frozenset({"Relu", "Clip"})
 #: What ONNX Runtime joins with a Gemm before it (GemmActivationFusion).
 _JOINED = frozenset({
-    "Relu", "LeakyRelu", "Sigmoid", "Tanh", "HardSigmoid", "Elu", "Selu", "Softplus", "Softsign", "ThresholdedRelu",
+    "LeakyRelu", "Sigmoid", "Tanh", "HardSigmoid", "Elu", "Selu", "Softplus", "Softsign", "ThresholdedRelu",
 })  # fmt: skip
 
 
@@ -107,14 +109,17 @@ class Forms:
         return node.op_type == "MatMul"
 
     def _is_joined(self, node: NodeProto) -> bool:
-        """Whether ONNX Runtime makes this product and the activation function behind it one operator."""
+        """Whether ONNX Runtime joins this product with what follows, and so leaves DequantizeLinear where it is."""
         follower = self._edges.sole_reader(node.output[0])
-        if node.op_type == "MatMul":
-            if self._ranks.get(node.output[0], 2) != 2:
-                return False
-            if follower is not None and follower.op_type == "Add":
-                follower = self._edges.sole_reader(follower.output[0])
-        return follower is not None and follower.op_type in _JOINED
+        if follower is None:
+            return False
+        if node.op_type == "MatMul" and self._ranks.get(node.output[0], 2) != 2:
+            return follower.op_type in _CLIPPING
+        if node.op_type == "MatMul" and follower.op_type == "Add":
+            constant = any(name in self._edges.constants for name in follower.input)
+            activation = self._edges.sole_reader(follower.output[0])
+            return not constant or (activation is not None and activation.op_type in _CLIPPING | _JOINED)
+        return follower.op_type in _CLIPPING | _JOINED
 
 
 def _is_table(value: ValueInfoProto) -> bool:
