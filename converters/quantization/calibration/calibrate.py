@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import chain
 from typing import Any
 
@@ -40,13 +40,16 @@ class Calibration:
     warnings: tuple[str, ...]
     refused: Mapping[str, str]
     histograms: Mapping[str, Histogram]
+    _found: dict[Method, Ranges] = field(default_factory=dict, compare=False, repr=False)
 
     def ranges(self, method: Method) -> Ranges:
         """Ranges by tensor name; each holds 0. Tensors that are constants, empty on all rows, no floats, or refused have
         none. Raises ValueError for a method that `calibrate` was not asked for."""
         if method not in self.methods:
             raise ValueError(f"calibration was asked for {', '.join(self.methods)}, not for {method}")
-        return {name: _range(histogram, method) for name, histogram in self.histograms.items()}
+        if method not in self._found:  # entropy takes some 10 ms a tensor
+            self._found[method] = {name: _range(histogram, method) for name, histogram in self.histograms.items()}
+        return self._found[method]
 
 
 def calibrate(

@@ -21,7 +21,7 @@ LEVELS = 256
 #: The share of the candidate that is spread evenly over all bins in use.
 SMOOTHING = 1e-4
 #: Thresholds tried for each doubling of the range.
-_PER_DOUBLING = 32
+_PER_DOUBLING = 16
 
 
 def entropy(bins: Bins, levels: int = LEVELS) -> tuple[float, float]:

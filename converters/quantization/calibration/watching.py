@@ -40,7 +40,9 @@ class Watch:
             self.refused[name] = self._where(values, first, rows)
             self.histograms.pop(name, None)
             return
-        histogram = self.histograms.setdefault(name, Histogram(columns, self._binned))
+        if name not in self.histograms:
+            self.histograms[name] = Histogram(columns, self._binned)
+        histogram = self.histograms[name]
         if histogram.columns != columns:
             raise BadInput(
                 f"tensor {name!r} has {columns} columns from row {self._place_of(first)} (counted from 0) on, and had "

@@ -251,7 +251,7 @@ def test_the_head_of_a_table_has_the_types_of_all_of_it(kind: str, tmp_path: Pat
 
 
 def test_the_head_of_arrays(tmp_path: Path) -> None:
-    np.savez(tmp_path / "x.npz", x=np.arange(30).reshape(10, 3), rate=np.float32(3))
+    np.savez(tmp_path / "x.npz", rate=np.float32(3), x=np.arange(30).reshape(10, 3))
     head = head_of(tmp_path / "x.npz", 2)
     assert head.arrays["x"].tolist() == [[0, 1, 2], [3, 4, 5]]
     assert head.arrays["rate"] == 3
