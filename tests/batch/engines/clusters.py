@@ -42,6 +42,12 @@ def rich_plan(folder: Path) -> Plan:
     return plan_of(linear(folder / "m.onnx"), files, **options)
 
 
+def small_plan(folder: Path) -> Plan:
+    """One shard of five rows, for runs that end before the first."""
+    rows = write_rows(folder / "in.parquet", {name: np.ones(5, np.float32) for name in ("a", "b")})
+    return plan_of(linear(folder / "m.onnx"), [rows])
+
+
 def crashing_plan(folder: Path) -> Plan:
     """One row of the second shard ends the process."""
     values = np.arange(ROWS)

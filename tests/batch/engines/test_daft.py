@@ -10,7 +10,15 @@ import pytest
 
 from mlpack_edge.batch.engines.daft import DaftEngine
 from mlpack_edge.core.errors import BadInput, MissingExtra
-from tests.batch.engines.clusters import crashing_plan, rich_plan, run, same_as_local, wait_until, with_scratch
+from tests.batch.engines.clusters import (
+    crashing_plan,
+    rich_plan,
+    run,
+    same_as_local,
+    small_plan,
+    wait_until,
+    with_scratch,
+)
 
 pytestmark = pytest.mark.long
 
@@ -52,5 +60,5 @@ def test_without_daft_the_line_that_installs_it_is_named(
 ) -> None:
     monkeypatch.setitem(sys.modules, "daft", None)
     with pytest.raises(MissingExtra, match="daft") as raised:
-        run(DaftEngine(), rich_plan(tmp_path), shards)
+        run(DaftEngine(), small_plan(tmp_path), shards)
     assert raised.value.hint == "pip install 'mlpack-edge[daft]'"

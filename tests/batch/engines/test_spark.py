@@ -19,6 +19,7 @@ from tests.batch.engines.clusters import (
     rich_plan,
     run,
     same_as_local,
+    small_plan,
     started_by,
     wait_until,
     with_scratch,
@@ -116,7 +117,7 @@ def test_a_spark_that_cannot_start_says_so(tmp_path: Path, shards: Path, monkeyp
     java.chmod(0o755)
     monkeypatch.setenv("JAVA_HOME", str(tmp_path))
     with pytest.raises(WorkerFault, match="Spark could not be started") as raised:
-        run(SparkEngine(), rich_plan(tmp_path), shards)
+        run(SparkEngine(), small_plan(tmp_path), shards)
     assert "java -version" in raised.value.hint
 
 
@@ -126,7 +127,7 @@ def test_the_master_of_the_users_own_settings_is_taken(
     (tmp_path / "spark-defaults.conf").write_text("spark.master nowhere\n")
     monkeypatch.setenv("SPARK_CONF_DIR", str(tmp_path))
     with pytest.raises(WorkerFault, match="Spark could not be started") as raised:
-        run(SparkEngine(), rich_plan(tmp_path), shards)
+        run(SparkEngine(), small_plan(tmp_path), shards)
     assert "Master must" in raised.value.why
 
 
@@ -136,7 +137,7 @@ def test_without_java_the_line_that_installs_it_is_named(
     monkeypatch.setenv("PATH", str(tmp_path))
     monkeypatch.delenv("JAVA_HOME", raising=False)
     with pytest.raises(MissingExtra, match="need Java") as raised:
-        run(SparkEngine(), rich_plan(tmp_path), shards)
+        run(SparkEngine(), small_plan(tmp_path), shards)
     assert "openjdk" in raised.value.hint
 
 
@@ -145,5 +146,5 @@ def test_without_pyspark_the_line_that_installs_it_is_named(
 ) -> None:
     monkeypatch.setitem(sys.modules, "pyspark", None)
     with pytest.raises(MissingExtra, match="pyspark") as raised:
-        run(SparkEngine(), rich_plan(tmp_path), shards)
+        run(SparkEngine(), small_plan(tmp_path), shards)
     assert raised.value.hint == "pip install 'mlpack-edge[spark]'"
