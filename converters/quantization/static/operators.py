@@ -26,10 +26,11 @@ DEFAULT = WEIGHTED | ELEMENTWISE | POOLS | JOINS
 #: Where no float operator is to be left.
 INTEGER_ONLY = ALL
 
-#: Operators that give elements of their first input as they are: their result has the grid of that input.
+#: Operators that give elements of their first input as they are (Resize where it takes the nearest): their result has the
+#: grid of that input.
 MOVES = frozenset({
     "DepthToSpace", "Dropout", "Expand", "Flatten", "Gather", "Identity", "MaxPool", "ReduceMax", "ReduceMin", "Reshape",
-    "Slice", "SpaceToDepth", "Split", "Squeeze", "Tile", "Transpose", "Unsqueeze",
+    "Resize", "Slice", "SpaceToDepth", "Split", "Squeeze", "Tile", "Transpose", "Unsqueeze",
 })  # fmt: skip
 #: Activations that a grid computes by where it ends, behind an operator that writes codes.
 CLIPPING = frozenset({"Relu", "Clip"})

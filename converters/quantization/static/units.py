@@ -205,4 +205,6 @@ def is_move(view: View, node: onnx.NodeProto | None, moves: frozenset[str]) -> b
         return False
     if node.op_type in ("MaxPool", "Dropout") and len([name for name in node.output if name]) > 1:
         return False
+    if node.op_type == "Resize" and attribute(node, "mode", b"nearest") != b"nearest":
+        return False
     return view.constant(node.input[0]) is None and view.is_float(node.output[0])

@@ -103,7 +103,7 @@ class View:
 #: Operators whose result has the type of their first operand.
 _OF_FIRST = frozenset({
     "Add", "AveragePool", "Clip", "Concat", "Conv", "ConvTranspose", "Div", "Flatten", "Gemm", "GlobalAveragePool",
-    "HardSigmoid", "MatMul", "MaxPool", "Mul", "Relu", "Reshape", "Sigmoid", "Sub", "Transpose",
+    "HardSigmoid", "MatMul", "MaxPool", "Mul", "Relu", "Reshape", "Resize", "Sigmoid", "Sub", "Transpose",
 })  # fmt: skip
 
 

@@ -79,6 +79,20 @@ def test_codes_are_moved_as_codes(tmp_path: Path) -> None:
     assert (found["QLinearConv"], found["QGemm"], found["DequantizeLinear"]) == (1, 1, 0)
 
 
+@pytest.mark.parametrize("mode", ["nearest", "linear"])
+def test_an_image_is_enlarged_as_codes_where_its_pixels_are_only_repeated(mode: str, tmp_path: Path) -> None:
+    nodes = Nodes()
+    x = nodes.add("Relu", nodes.conv("x", 3, 8))
+    x = nodes.add("Resize", x, "", nodes.constant([1, 1, 2, 2]), mode=mode)
+    net = nodes.net(["batch", 3, 8, 8], nodes.conv(x, 8, 4))
+    rows = _rows(30, 3, 8, 8)
+    model = quantized(net, rows)
+    assert noise_db(net, model, rows) > 30
+    found = kinds(model, tmp_path)
+    assert found["QLinearConv"] == 2
+    assert found["DequantizeLinear"] == (1 if mode == "nearest" else 2)
+
+
 def test_a_product_of_three_axes_is_on_codes_and_gives_float(tmp_path: Path) -> None:
     net_nodes = Nodes()
     x = net_nodes.add("Tanh", net_nodes.dense("x", 16, 32, "MatMul"))
