@@ -21,8 +21,8 @@ MICRO = frozenset({"Sub", "Relu", "Clip", "ReduceMean", "HardSwish", "Elu", "Max
 
 ALL = WEIGHTED | ELEMENTWISE | POOLS | JOINS | frozenset(FIXED) | ATTENTION | MICRO
 
-#: What `Recipe.operators` means where it names none.
-DEFAULT = WEIGHTED | ELEMENTWISE | POOLS | JOINS
+#: What `Recipe.operators` means where it names none. Sigmoid is a look-up there, which nets of x * sigmoid(x) gain by.
+DEFAULT = WEIGHTED | ELEMENTWISE | POOLS | JOINS | {"Sigmoid"}
 #: Where no float operator is to be left.
 INTEGER_ONLY = ALL
 

@@ -202,6 +202,19 @@ def test_products_of_activations_are_on_codes_where_a_recipe_names_them(tmp_path
     assert before == {"DequantizeLinear", "MatMul", "Add", "Softmax", "Transpose"} and kept.count("QuantizeLinear") >= 8
 
 
+def test_a_gate_between_layers_is_on_codes_and_an_answer_is_not(tmp_path: Path) -> None:
+    """x * sigmoid(x) between convolutions is a look-up and a product; the probabilities at the end stay float."""
+    nodes = Nodes()
+    x = nodes.conv("x", 3, 8)
+    x = nodes.conv(nodes.add("Mul", x, nodes.add("Sigmoid", x)), 8, 4)
+    net = nodes.net(["batch", 3, 8, 8], nodes.add("Sigmoid", x))
+    rows = _rows(30, 3, 8, 8)
+    model = quantized(net, rows)
+    found = kinds(model, tmp_path)
+    assert (found["QLinearSigmoid"], found["QLinearMul"], found["Sigmoid"]) == (1, 1, 1)
+    assert noise_db(net, model, rows) > 28
+
+
 def test_operators_of_a_recipe_alone_are_on_codes(tmp_path: Path) -> None:
     recipe = replace(U8S8, operators=frozenset({"Conv", "Gemm"}))
     found = kinds(quantized(cnn(), _rows(64, 3, 16, 16), recipe), tmp_path)
