@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 
 Array = NDArray[Any]
 
-#: Candidates for the step of an int4 block, of the step that just holds its largest number.
-_CLIPS = (1.0, 0.95, 0.9, 0.85, 0.8, 0.75, 0.7)
+#: Candidates for the step of an int4 block, of the one at which its largest number is 8 steps; 8 / 7 has it at 7.
+_CLIPS = (8 / 7, 1.0, 0.95, 0.9, 0.85, 0.8, 0.75, 0.7)
 #: float16 holds numbers above this with 11 bits.
 _LEAST_HALF, _MOST_HALF = 2.0**-14, 65504.0
 _HALF_ERROR = 2.0**-10
@@ -72,8 +72,8 @@ def _half_signed(scale: Array) -> Array:
 
 
 def _filled(scale: Array) -> Array:
-    """1 where a scale would be 0: all its codes are 0 then."""
-    return np.where(scale == 0, 1.0, scale)
+    """1 where a scale would be 0, or too small for float32: all its codes are 0 then."""
+    return np.where(np.abs(scale) < np.finfo(np.float32).tiny, 1.0, scale)
 
 
 def half(array: Array) -> tuple[Array, float] | None:

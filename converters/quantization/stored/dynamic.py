@@ -35,7 +35,7 @@ def dynamic_model(prepared: Prepared, recipe: Recipe) -> onnx.ModelProto:
         if forms.is_product(weight, WHOLE_FROM):
             maker.take(weight)
         else:
-            store(writer, weight, forms.of(weight), four=False)
+            store(writer, weight, forms, four=False)
     return writer.finish()
 
 

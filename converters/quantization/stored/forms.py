@@ -119,7 +119,19 @@ class Forms:
             constant = any(name in self._edges.constants for name in follower.input)
             activation = self._edges.sole_reader(follower.output[0])
             return not constant or (activation is not None and activation.op_type in _CLIPPING | _JOINED)
-        return follower.op_type in _CLIPPING | _JOINED
+        return follower.op_type in (_CLIPPING if node.op_type == "MatMul" else _CLIPPING | _JOINED)
+
+    def scaled_axis(self, weight: Weight) -> int:
+        """The axis of a constant on which it has a scale for each place: that of the outputs, or of the inputs where these
+        are columns of a table, as weights are the smaller the larger their column is."""
+        tables = [read for read in weight.reads if read.position == 1 and read.node.input[0] in self._tables]
+        axis = channels_axis(weight)
+        if tables and len(weight.tensor.dims) == 2 and tables[0].op_type in ("MatMul", "Gemm"):
+            return 1 - axis
+        return axis
+
+    def reads_table(self, weight: Weight) -> bool:
+        return self.scaled_axis(weight) != channels_axis(weight)
 
 
 def _is_table(value: ValueInfoProto) -> bool:

@@ -12,7 +12,7 @@ from mlpack_edge.converters.quantization.prepared import Prepared, upgraded
 from mlpack_edge.converters.quantization.prepared.prepare import BLOCK_OPSET
 from mlpack_edge.converters.quantization.prepared.reads import Weight, weights_in
 from mlpack_edge.converters.quantization.stored.codes import Array, eight_bits, four_bits
-from mlpack_edge.converters.quantization.stored.forms import Form, Forms, channels_axis, is_storable, is_transposed
+from mlpack_edge.converters.quantization.stored.forms import Forms, channels_axis, is_storable, is_transposed
 from mlpack_edge.converters.quantization.stored.writer import Writer
 from mlpack_edge.converters.quantization.values import Recipe
 
@@ -33,9 +33,9 @@ def weights_model(prepared: Prepared, recipe: Recipe, portable: bool = False) ->
     writer, forms = Writer(source.model), Forms(source.model)
     for weight in chosen(source, recipe):
         if portable:
-            _store_portable(writer, weight, four)
+            _store_portable(writer, weight, forms, four)
         else:
-            store(writer, weight, forms.of(weight), four)
+            store(writer, weight, forms, four)
     return writer.finish()
 
 
@@ -50,21 +50,21 @@ def chosen(prepared: Prepared, recipe: Recipe) -> list[Weight]:
     ]
 
 
-def store(writer: Writer, weight: Weight, form: Form, four: bool) -> None:
+def store(writer: Writer, weight: Weight, forms: Forms, four: bool) -> None:
     """Store one constant in the form that suits its readers."""
-    array = numpy_helper.to_array(weight.tensor)
+    array, form = numpy_helper.to_array(weight.tensor), forms.of(weight)
     if form == "product":
         _store_product(writer, weight, array, four)
     elif form == "rows" and not four:
         _store_rows(writer, weight, array)
-    elif four:
+    elif four and not forms.reads_table(weight):
         _store_loaded_blocks(writer, weight, array)
     else:
-        _store_loaded(writer, weight, array)
+        _store_loaded(writer, weight, array, forms.scaled_axis(weight))
 
 
-def _store_portable(writer: Writer, weight: Weight, four: bool) -> None:
-    array, axis = numpy_helper.to_array(weight.tensor), channels_axis(weight)
+def _store_portable(writer: Writer, weight: Weight, forms: Forms, four: bool) -> None:
+    array, axis = numpy_helper.to_array(weight.tensor), forms.scaled_axis(weight)
     if weight.tensor.data_type != TensorProto.FLOAT:
         return  # DequantizeLinear gives float32
     if four:
@@ -136,9 +136,9 @@ def _store_rows(writer: Writer, weight: Weight, array: Array) -> None:
         writer.replace_node(read.layer, [taken, cast, scaled])
 
 
-def _store_loaded(writer: Writer, weight: Weight, array: Array) -> None:
+def _store_loaded(writer: Writer, weight: Weight, array: Array, axis: int) -> None:
     """codes -> Cast -> Mul, which ONNX Runtime computes when it loads the model."""
-    made = eight_bits(array, (channels_axis(weight),))
+    made = eight_bits(array, (axis,))
     wide = writer.front("Cast", [writer.constant(made.codes)], to=weight.tensor.data_type)
     writer.replace_constant(weight.name)
     writer.front("Mul", [wide, _scale(writer, weight, made.scale)], weight.name)
@@ -148,7 +148,7 @@ def _store_loaded_blocks(writer: Writer, weight: Weight, array: Array) -> None:
     """int4 codes in blocks of neighbours -> Cast -> Mul -> Reshape; int8 where the sizes have no fitting block."""
     block = block_of(array.size // array.shape[0])
     if block is None:
-        _store_loaded(writer, weight, array)
+        _store_loaded(writer, weight, array, channels_axis(weight))
         return
     made = four_bits(array.reshape(-1, block), 1)
     wide = writer.front("Cast", [writer.constant(made.codes)], to=weight.tensor.data_type)

@@ -1,0 +1,69 @@
+"""Codes lose no more than half a step; float16 is refused where it would lose more than it says."""
+
+from __future__ import annotations
+
+import numpy as np
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as arrays
+
+from mlpack_edge.converters.quantization.stored.codes import eight_bits, four_bits, half
+
+_ANY = arrays.arrays(
+    np.float32, st.tuples(st.integers(1, 6), st.integers(1, 40)), elements=st.floats(-1e6, 1e6, width=32)
+)
+
+
+@settings(max_examples=80, deadline=None)
+@given(_ANY)
+def test_int8_is_within_half_a_step_of_the_largest_number_of_its_channel(array: np.ndarray) -> None:
+    made = eight_bits(array, (0,))
+    largest = np.abs(array).max(axis=1, keepdims=True).astype(np.float64)
+    assert made.codes.dtype == np.int8
+    assert np.abs(made.codes.astype(int)).max() <= 127
+    # Scales are rounded to float16: the largest number may be clipped by 2^-11 of itself.
+    assert (
+        np.abs(made.codes * made.scale.astype(np.float64) - array) <= 0.501 * largest / 127 + 2**-11 * largest
+    ).all()
+
+
+@settings(max_examples=80, deadline=None)
+@given(_ANY)
+def test_int4_has_no_larger_squared_error_than_steps_that_hold_the_largest_number(array: np.ndarray) -> None:
+    made = four_bits(array, 1)
+    real = array.astype(np.float64)
+    codes = made.codes.astype(np.float64)
+    assert codes.min() >= -8
+    assert codes.max() <= 7
+    plain = np.abs(real).max(axis=1, keepdims=True) / 7 + 1e-300
+    wanted = np.square(np.clip(np.rint(real / plain), -8, 7) * plain - real).sum()
+    found = np.square(codes * made.scale.astype(np.float64) - real).sum()
+    # Scales are rounded to float16 afterwards.
+    assert found <= 1.01 * wanted + 2**-16 * np.square(real).sum() + 1e-30
+
+
+@settings(max_examples=100, deadline=None)
+@given(
+    arrays.arrays(np.float32, st.integers(1, 30), elements=st.floats(-(2.0**20), 2.0**20, width=32)),
+    st.integers(-60, 60),
+)
+def test_float16_with_a_power_of_two_holds_numbers_within_what_it_says_or_is_refused(
+    array: np.ndarray, exponent: int
+) -> None:
+    shifted = np.ldexp(array, exponent).astype(np.float32)
+    made = half(shifted)
+    largest = float(np.abs(shifted).max())
+    if made is None:
+        return
+    numbers, factor = made
+    error = np.abs(numbers.astype(np.float64) * factor - shifted)
+    assert (error <= 2**-10 * np.maximum(np.abs(shifted), 2**-10 * largest)).all()
+
+
+def test_float16_holds_numbers_far_beside_its_range_and_refuses_what_is_not_finite() -> None:
+    for size in (1e-30, 1e-7, 1.0, 1e6, 1e30):
+        found = half(np.linspace(-size, size, 101, dtype=np.float32))
+        assert found is not None, size
+    assert half(np.array([1.0, -np.inf], np.float32)) is None
+    assert half(np.array([1.0, np.nan], np.float32)) is None
+    assert half(np.zeros(3, np.float32)) is not None
