@@ -111,6 +111,7 @@ def _latency(latency: Latency | None, measured: Measured | None, path: Path | No
     return {
         "after_ns": latency.ns, "ratio": latency.ratio, "ci95": list(latency.ci95) if latency.ci95 else None,
         "verdict": latency.verdict, "view": measured.views.get(path) if path else None, "refused": latency.refused or None,
+        "estimate": measured.estimates.get(path) if path else None,
     }  # fmt: skip
 
 

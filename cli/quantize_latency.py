@@ -15,6 +15,7 @@ from mlpack_edge.cli.outcome import show_stage
 from mlpack_edge.cli.quantize_request import QuantizeRequest
 from mlpack_edge.converters.quantization.choosing import Latency
 from mlpack_edge.core.errors import MlpackError, Unsupported, error_from_json
+from mlpack_edge.devices.emulation.boards import profile_named
 from mlpack_edge.devices.targets.target import TargetOptions, open_target
 
 Json = dict[str, Any]
@@ -45,6 +46,11 @@ def place_of(request: QuantizeRequest) -> Place:
                 "ONNX Runtime has no package for 32-bit ARM (armv7)",
                 f"quantize for it with --to tflite: {_again(request)}",
             )
+        if kind == "emulated" and (why := profile_named(target.name.partition(":")[2]).no_counts):
+            raise Unsupported(
+                f"{target.name} tells nothing of speed: {why}",
+                "quantize for local or the device itself, and run the file there: mlpack check FILE --arch x86-64-avx2",
+            )
         if kind == "local":
             return Place(platform.machine() in _ARM, gives, False)
         show_stage(f"asking {target.name} what it is")
@@ -54,12 +60,13 @@ def place_of(request: QuantizeRequest) -> Place:
 
 @dataclass(frozen=True, slots=True)
 class Measured:
-    """float_ns: of the float file, None where it was not timed. drafts: what each takes. view: what was compared ("isolated",
-    "experienced", "instructions", "cycles"), by draft, where the float file ran too."""
+    """float_ns: of the float file, None where it was not timed. drafts: what each takes. views: what was compared ("isolated",
+    "experienced", "instructions", "cycles"), by draft, where the float file ran too. estimates: of a simulator, by draft."""
 
     float_ns: float | None
     drafts: Mapping[Path, Latency]
     views: Mapping[Path, str]
+    estimates: Mapping[Path, Json]
     notes: tuple[str, ...]
 
 
@@ -87,8 +94,16 @@ def measure(
     against = {item["b"]: item for item in document["comparison"] if item["a"] == str(float_file)}
     found = {path: _latency(results.get(str(path)), against.get(str(path)), refused.get(str(path))) for path in drafts}
     views = {path: against[str(path)]["view"] for path in drafts if str(path) in against}
-    notes = tuple(text.replace(str(float_file), "the float model") for text in document["notes"])
-    return Measured(_median(results.get(str(float_file))), found, views, notes)
+    estimates = {path: results[str(path)]["estimate"] for path in drafts if results.get(str(path), {}).get("estimate")}
+    notes = [text.replace(str(float_file), "the float model") for text in document["notes"]]
+    if request.io == "int8":  # codes against numbers: they are the same rows
+        notes = [text for text in notes if not text.startswith("inputs differ")]
+    notes += [
+        f"{path} leaves {', '.join(sorted({one['op'] for one in told['left_on_cpu']}))} to the processor beside the NPU"
+        for path, told in estimates.items()
+        if told["left_on_cpu"]
+    ]
+    return Measured(_median(results.get(str(float_file))), found, views, estimates, tuple(notes))
 
 
 def _latency(result: Json | None, compared: Json | None, refusal: MlpackError | None) -> Latency:
@@ -99,7 +114,8 @@ def _latency(result: Json | None, compared: Json | None, refusal: MlpackError | 
         return Latency(_median(result))
     low, high = compared["ci95"]
     interval = None if low is None or high is None else (low, high)
-    return Latency(_median(result), compared["ratio"], interval, compared["verdict"])
+    counted = compared["view"] if compared["view"] in ("instructions", "cycles") else ""
+    return Latency(_median(result), compared["ratio"], interval, compared["verdict"], counted=counted)
 
 
 def _median(result: Json | None) -> float | None:

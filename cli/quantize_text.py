@@ -59,6 +59,8 @@ def _speed(latency: Json | None) -> str:
         return "-"
     if latency["refused"]:
         return "does not run"
+    if latency["estimate"]:
+        return f"{latency['estimate']['cycles']:,} cycles"
     ratio = "" if latency["ratio"] is None else f"{latency['ratio']:.2f} of float"
     if latency["after_ns"] is None:
         unit = {"instructions": " (instructions)", "cycles": " (cycles)"}.get(latency["view"] or "", "")

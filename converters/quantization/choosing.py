@@ -20,13 +20,15 @@ NEAREST = 3
 class Latency:
     """What a call takes on the target. ns: None where only counts are known. ratio: over the float model's (above 1: slower),
     None where the target does not run that; ci95: its interval. verdict: of the comparison (see
-    `runtimes.measuring.comparison`), which knows how the interval was taken. refused: why the target does not run it."""
+    `runtimes.measuring.comparison`), which knows how the interval was taken. refused: why the target does not run it. counted:
+    what the ratio is of where nothing was timed ("instructions", "cycles")."""
 
     ns: float | None
     ratio: float | None = None
     ci95: tuple[float, float] | None = None
     verdict: Difference | None = None
     refused: str = ""
+    counted: str = ""
 
     @property
     def slower(self) -> bool:
@@ -37,9 +39,12 @@ class Latency:
 
     @property
     def words(self) -> str:
-        """`1.6 times as fast`, `slower (0.83 times as fast)`, `as fast`; nothing where no ratio is known."""
+        """`1.6 times as fast`, `slower (0.83 times as fast)`, `as fast`, `1.24 times the instructions`; nothing where no ratio is
+        known."""
         if self.ratio is None or not self.ratio > 0:
             return ""
+        if self.counted:
+            return f"{self.ratio:.2f} times the {self.counted}"
         speed = f"{_figure(1 / self.ratio)} times as fast"
         if self.slower:
             return f"slower ({speed})"
@@ -214,7 +219,8 @@ def _rival_text(row: Row, baseline_bytes: int) -> str:
     point, latency = row.tried.point, row.tried.latency
     said = f"{point.label} would be {_share(point, baseline_bytes)}"
     if row.broken:
-        reasons = [{"slower": "slower", "smaller": "not smaller"}.get(rule.name) or rule.text for rule in row.broken]
+        brief = {"smaller": "not smaller"} | ({} if latency is None or latency.counted else {"slower": "slower"})
+        reasons = [brief.get(rule.name) or rule.text for rule in row.broken]
         return f"{said} and {reasons[0]}" if len(reasons) == 1 else f"{said}, and {', '.join(reasons)}"
     return f"{said} and {latency.words}" if latency is not None and latency.words else said
 

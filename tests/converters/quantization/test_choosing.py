@@ -59,6 +59,16 @@ def test_a_slower_model_is_taken_only_where_a_size_is_asked_for() -> None:
     assert choose(only, Budget(0.01, max_bytes=300), FLOAT).tried is only[0]
 
 
+def test_what_was_counted_is_never_told_as_time() -> None:
+    more = Latency(None, 1.24, (1.24, 1.24), "slower", counted="instructions")
+    refused = choose([tried(290, latency=more)], Budget(0.01), FLOAT)
+    assert refused.why == "nothing fits; the nearest is static U8S8: 0.29 of the size, 1.24 times the instructions"
+    same = Latency(None, 1.0, (1.0, 1.0), "no difference", counted="instructions")
+    choice = choose([tried(290, latency=same), tried(280, latency=more, recipe=DYNAMIC)], Budget(0.01), FLOAT)
+    assert "1.00 times the instructions" in choice.why
+    assert "fast" not in choice.why and "slower" not in choice.why
+
+
 @pytest.mark.parametrize(
     ("interval", "taken"),
     [((1.005, 1.3), True), ((0.9, 1.2), True), ((1.021, 1.3), False), ((1.4, 1.6), False)],
