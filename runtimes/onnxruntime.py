@@ -32,13 +32,14 @@ FAULTS: tuple[type[Exception], ...] = tuple(
 
 
 def open_session(
-    model: bytes | Path, threads: int = 1, prepack: bool = True, as_written: bool = False, arena: bool = True
+    model: bytes | Path, threads: int = 1, prepack: bool = True, as_written: bool = False, lean: bool = False
 ) -> onnxruntime.InferenceSession:
     """A CPU session with `threads` intra-op threads that do not spin.
 
     prepack: lay out the weights for fast runs, a second copy of them; a session that is never run needs none.
     as_written: each operator as the file has it. Optimized, a quantized model rounds elsewhere, and on x86 without VNNI
-    its sums saturate. arena: keep memory for the next run; without, each run gives back what it took.
+    its sums saturate. lean: each run gives its memory back, and shapes are taken as soon as they can be, so that
+    no tensor is kept for that.
     """
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
@@ -47,7 +48,9 @@ def open_session(
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     if as_written:
         options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
-    options.enable_cpu_mem_arena = options.enable_mem_pattern = arena
+    if lean:
+        options.enable_cpu_mem_arena = options.enable_mem_pattern = False
+        options.execution_order = onnxruntime.ExecutionOrder.PRIORITY_BASED
     if not prepack:
         options.add_session_config_entry("session.disable_prepacking", "1")
     source = model if isinstance(model, bytes) else str(model)

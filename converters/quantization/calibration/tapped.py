@@ -27,7 +27,8 @@ class Tapped:
     def __init__(self, model: onnx.ModelProto, tensors: Sequence[str], shapes: bool = False, threads: int = 1) -> None:
         """shapes: give the tensors' shapes instead, which are known without holding the tensors."""
         try:
-            self._session = open_session(_cut_out(model, tensors, shapes), threads, prepack=False, arena=False)
+            # Optimized for speed, convolutions change the layout, and what shapes are taken of would stay until the end.
+            self._session = open_session(_cut_out(model, tensors, shapes), threads, False, as_written=shapes, lean=True)
         except FAULTS as fault:
             raise CheckFailed(
                 "ONNX Runtime does not load the model that is calibrated",

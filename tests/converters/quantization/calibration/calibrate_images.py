@@ -1,4 +1,4 @@
-"""Calibrate a small net of convolutions on the images of a .npy file: `rows`, and the peak memory in bytes."""
+"""FILE STRIDE KERNEL CHANNELS...: calibrate a net of convolutions on the images of a .npy file: `rows`, peak memory in bytes."""
 
 from __future__ import annotations
 
@@ -14,17 +14,18 @@ from mlpack_edge.converters.quantization.calibration.calibrate import calibrate
 from mlpack_edge.core.signature import Signature, TensorSpec
 from mlpack_edge.runtimes.row_streams.stream import open_rows
 
-CHANNELS, SIZE = (3, 16, 32, 32), 640
+STRIDE, KERNEL, *CHANNELS = map(int, sys.argv[2:])
+SIZE = 640
 
 random = np.random.default_rng(0)
 nodes, weights = [], []
 for layer, (before, after) in enumerate(itertools.pairwise(CHANNELS)):
     weights.append(
-        numpy_helper.from_array(random.standard_normal((after, before, 3, 3)).astype(np.float32), f"w{layer}")
+        numpy_helper.from_array(random.standard_normal((after, before, KERNEL, KERNEL)).astype(np.float32), f"w{layer}")
     )
     source = f"relu{layer - 1}" if layer else "x"
     nodes += [
-        helper.make_node("Conv", [source, f"w{layer}"], [f"conv{layer}"], strides=[2, 2], pads=[1, 1, 1, 1]),
+        helper.make_node("Conv", [source, f"w{layer}"], [f"conv{layer}"], strides=[STRIDE] * 2, pads=[KERNEL // 2] * 4),
         helper.make_node("Relu", [f"conv{layer}"], [f"relu{layer}"]),
     ]
 shape = ("n", 3, SIZE, SIZE)
