@@ -53,6 +53,10 @@ def _sessions(path: Path) -> list[tuple[str, str]]:
     return found
 
 
+#: What a candidate of mlpack quantize is called; its figures are of measured speed, and of a net trained on this processor.
+_QUANTIZED = r"float|static \w+|dynamic|weights int[48]|fp16"
+
+
 def _plain(text: str) -> str:
     """Without what differs from run to run and from processor to processor: digests, roundings below 1e-5, padding."""
     text = re.sub(r"[0-9a-f]{64}", "<sha256>", text)
@@ -61,6 +65,10 @@ def _plain(text: str) -> str:
     text = re.sub(r"^.* (?:stable|unstable)$", _without_figures, text, flags=re.MULTILINE)
     text = re.sub(r"^(\s*\S+ against \S+): .*$", r"\1: <verdict>", text, flags=re.MULTILINE)
     text = re.sub(r"^(\s*on local), .*$", r"\1, <machine>", text, flags=re.MULTILINE)
+    text = re.sub(rf"^({_QUANTIZED}) {{2,}}[\d.]+ k?B .*$", r"\1 <figures>", text, flags=re.MULTILINE)
+    text = re.sub(rf"^({_QUANTIZED}): [\d.]+ of the size.*$", r"\1 <why>", text, flags=re.MULTILINE)
+    text = re.sub(r"^(judged on [\d,]+ rows), .*$", r"\1", text, flags=re.MULTILINE)
+    text = re.sub(r"(can be quantized: )[\d.]+%", r"\1<share>", text)
     text = re.sub(r"^(\s*time +)[\d.]+ .*$", r"\1<time>", text, flags=re.MULTILINE)
     text = re.sub(r"^(\s*run +)[0-9a-f]{16}$", r"\1<run>", text, flags=re.MULTILINE)
     text = re.sub(r"published-[0-9a-f]{16}", "published-<digest>", text)
