@@ -127,13 +127,14 @@ def run_peer(folder: Path, case: Case, road: str) -> Json:
 def _finish(folder: Path, case: Case, road: str, ended: Json) -> Json:
     out = made(folder, case, road)
     found: Json = {"seconds": ended["seconds"]}
-    if ended["code"]:
-        out.unlink(missing_ok=True)
-        found |= {"failed": ended["error"], "code": ended["code"]}
     try:
         found["said"] = json.loads(ended["out"][ended["out"].index("{") :])
     except ValueError:
         found["said"] = None
+    if ended["code"]:
+        out.unlink(missing_ok=True)
+        error = (found["said"] or {}).get("error") or {}  # mlpack's own, with --json
+        found |= {"failed": error.get("message") or ended["error"], "code": ended["code"]}
     out.parent.mkdir(parents=True, exist_ok=True)
     (out.parent / f"{road}.json").write_text(json.dumps(found, indent=1))
     return found
