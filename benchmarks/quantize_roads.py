@@ -77,18 +77,20 @@ def float_file(folder: Path, case: Case, form: str) -> Path | None:
 
 
 def shapes(case: Case) -> list[str]:
-    """`--shape` for each input that leaves more than its batch open."""
+    """`--shape` for each input that leaves more open than its batch, or a batch where another input has one of 1."""
     import onnx
 
-    line: list[str] = []
     rows = case.rows("eval")
     graph = onnx.load(case.model, load_external_data=False).graph
-    constants = {one.name for one in graph.initializer}
-    for entry in graph.input:
-        sizes = [dim.dim_value for dim in entry.type.tensor_type.shape.dim]
-        if entry.name not in constants and any(size <= 0 for size in sizes[1:]):
-            first = str(sizes[0]) if sizes[0] > 0 else "batch"
-            line += ["--shape", f"{entry.name}={'x'.join([first, *map(str, rows[entry.name].shape[1:])])}"]
+    sizes = {
+        one.name: [dim.dim_value for dim in one.type.tensor_type.shape.dim] for one in graph.input if one.name in rows
+    }
+    single = any(size[0] == 1 for size in sizes.values())
+    line: list[str] = []
+    for name, size in sizes.items():
+        if any(extent <= 0 for extent in (size if single else size[1:])):
+            first = "1" if single else "batch"
+            line += ["--shape", f"{name}={'x'.join([first, *map(str, rows[name].shape[1:])])}"]
     return line
 
 
