@@ -9,6 +9,8 @@ import ml_dtypes
 import numpy as np
 from numpy.typing import NDArray
 
+from mlpack_edge.converters.quantization.static.rounding import balanced, nearest
+
 Array = NDArray[Any]
 
 #: Candidates for the step of an int4 block, of the one at which its largest number is 8 steps; 8 / 7 has it at 7.
@@ -34,13 +36,22 @@ def half_held(scale: Array) -> Array:
     return wide
 
 
-def eight_bits(array: Array, over: tuple[int, ...]) -> Codes:
-    """int8 codes -127 .. 127 of `array` with one scale for each place on the axes `over` (none: one for all)."""
+def eight_bits(array: Array, over: tuple[int, ...], lean: float = 0.0) -> Codes:
+    """int8 codes -127 .. 127 of `array` with one scale for each place on the axes `over` (none: one for all).
+
+    lean: with an axis, codes are rounded so that the errors of each place add up to little: see `static.rounding`.
+    """
     along = tuple(axis for axis in range(array.ndim) if axis not in over)
     largest = np.abs(array).max(axis=along, keepdims=True, initial=0.0).astype(np.float64)
     scale = half_held(_filled(largest / 127))
-    codes = np.clip(np.rint(array.astype(np.float64) / scale), -127, 127)
-    return Codes(codes.astype(np.int8), scale)
+    if len(over) == 1 and lean > 0:
+        first = np.moveaxis(array, over[0], 0)
+        rows, steps = first.reshape(len(first), -1).astype(np.float64), scale.reshape(-1)
+        leaning = balanced(nearest(rows, steps), rows, steps, lean)
+        codes = np.moveaxis(leaning.reshape(first.shape), 0, over[0])
+    else:
+        codes = np.clip(np.rint(array.astype(np.float64) / scale), -127, 127)
+    return Codes(np.ascontiguousarray(codes.astype(np.int8)), scale)
 
 
 def four_bits(array: Array, axis: int, positive: bool = False) -> Codes:

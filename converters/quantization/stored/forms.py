@@ -39,6 +39,18 @@ BLOCKWISE_FROM, WHOLE_FROM = 1 << 18, 1 << 12
 _LARGE_TABLE = 1 << 18
 #: An input `[rows, columns]` with more columns than this is an embedding or an image: its columns are alike.
 _MOST_COLUMNS = 256
+#: Operators whose results are mostly of one sign, and those that only move or choose among their inputs' numbers.
+_ONE_SIGN = frozenset({
+    "Relu", "Clip", "LeakyRelu", "PRelu", "Sigmoid", "HardSigmoid", "HardSwish", "Softmax", "Softplus", "Elu", "Selu",
+    "Gelu", "Mish", "Exp", "Abs", "Sqrt", "Max",
+})  # fmt: skip
+_MOVING = frozenset({
+    "MaxPool", "AveragePool", "GlobalAveragePool", "GlobalMaxPool", "Flatten", "Reshape", "Transpose", "Squeeze",
+    "Unsqueeze", "Pad", "Slice", "Concat", "Resize", "ReduceMean",
+})  # fmt: skip
+#: The square of the mean of such results over their variance, about: what `static.rounding.loss` calls lean. Images are
+#: often of one sign as well, if they are not normalized. How far back the operators are looked at.
+_LEAN, _LEAN_OF_IMAGES, _STEPS = 0.3, 0.1, 8
 #: What is taken for the end of a product in codes, as it is where QuantizeLinear follows.
 _CLIPPING = frozenset({"Relu", "Clip"})
 #: What ONNX Runtime joins with a Gemm before it (GemmActivationFusion).
@@ -74,6 +86,7 @@ class Forms:
             for value in [*model.graph.value_info, *model.graph.output]
             if value.type.tensor_type.HasField("shape")
         }
+        self._images = {value.name for value in model.graph.input if len(value.type.tensor_type.shape.dim) == 4}
         self._tables = {value.name for value in model.graph.input if _is_table(value)}
 
     def of(self, weight: Weight) -> Form:
@@ -130,6 +143,30 @@ class Forms:
             return 1 - axis
         return axis
 
+    def lean(self, weight: Weight) -> float:
+        """How much more the sum of a channel's errors weighs than their squares: see `static.rounding.loss`."""
+        if self.reads_table(weight) or not all(_multiplies_second(read) for read in weight.reads):
+            return 0.0
+        return min(self._lean_of(read.node.input[0], _STEPS) for read in weight.reads)
+
+    def _lean_of(self, name: str, steps: int) -> float:
+        """Of a tensor, by the operators that made it; 0 where that says nothing."""
+        if name in self._images:
+            return _LEAN_OF_IMAGES
+        maker = self._edges.givers.get(name)
+        if maker is None or not steps:
+            return 0.0
+        if maker.op_type in _ONE_SIGN:
+            return _LEAN
+        inputs = [given for given in maker.input if given and given not in self._edges.constants]
+        if maker.op_type in _MOVING:
+            return self._lean_of(inputs[0], steps - 1) if inputs else 0.0
+        if maker.op_type in ("Mul", "Add", "Div"):
+            # x * Sigmoid(x) has few numbers below 0; a sum has none where no addend has one.
+            choose = max if maker.op_type == "Mul" else min
+            return choose((self._lean_of(given, steps - 1) for given in inputs), default=0.0)
+        return 0.0
+
     def reads_table(self, weight: Weight) -> bool:
         return self.scaled_axis(weight) != channels_axis(weight)
 
@@ -137,6 +174,10 @@ class Forms:
 def _is_table(value: ValueInfoProto) -> bool:
     dims = value.type.tensor_type.shape.dim
     return len(dims) == 2 and not dims[1].dim_value > _MOST_COLUMNS
+
+
+def _multiplies_second(read: Read) -> bool:
+    return read.position == 1 and read.op_type in ("Conv", "ConvTranspose", "MatMul", "Gemm")
 
 
 def _takes_rows(read: Read) -> bool:

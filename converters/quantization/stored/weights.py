@@ -54,13 +54,13 @@ def store(writer: Writer, weight: Weight, forms: Forms, four: bool) -> None:
     """Store one constant in the form that suits its readers."""
     array, form = numpy_helper.to_array(weight.tensor), forms.of(weight)
     if form == "product":
-        _store_product(writer, weight, array, four)
+        _store_product(writer, weight, array, four, forms.lean(weight))
     elif form == "rows" and not four:
         _store_rows(writer, weight, array)
     elif four and not forms.reads_table(weight):
         _store_loaded_blocks(writer, weight, array)
     else:
-        _store_loaded(writer, weight, array, forms.scaled_axis(weight))
+        _store_loaded(writer, weight, array, forms.scaled_axis(weight), forms.lean(weight))
 
 
 def _store_portable(writer: Writer, weight: Weight, forms: Forms, four: bool) -> None:
@@ -72,7 +72,7 @@ def _store_portable(writer: Writer, weight: Weight, forms: Forms, four: bool) ->
         made = four_bits(turned.reshape(len(turned), -1), 1, positive=True)
         codes, scale = np.moveaxis(made.codes.reshape(turned.shape), 0, axis), made.scale.reshape(-1)
     else:
-        eight = eight_bits(array, (axis,))
+        eight = eight_bits(array, (axis,), forms.lean(weight))
         codes, scale = eight.codes, eight.scale.reshape(-1)
     writer.replace_constant(weight.name)
     writer.front(
@@ -80,7 +80,7 @@ def _store_portable(writer: Writer, weight: Weight, forms: Forms, four: bool) ->
     )
 
 
-def _store_product(writer: Writer, weight: Weight, array: Array, four: bool) -> None:
+def _store_product(writer: Writer, weight: Weight, array: Array, four: bool, lean: float) -> None:
     """DequantizeLinear in front of products, which read `[inner, outputs]`."""
     transposed = {is_transposed(read.node) for read in weight.reads}
     writer.replace_constant(weight.name)
@@ -90,7 +90,7 @@ def _store_product(writer: Writer, weight: Weight, array: Array, four: bool) -> 
         if four:
             _front_blocks(writer, matrix, name)
         else:
-            made = eight_bits(matrix, (1,))
+            made = eight_bits(matrix, (1,), lean)
             codes, scale = writer.constant(made.codes), writer.scale(made.scale.reshape(-1))
             writer.front("DequantizeLinear", [codes, scale], name, axis=1)
         for read in weight.reads:
@@ -136,9 +136,9 @@ def _store_rows(writer: Writer, weight: Weight, array: Array) -> None:
         writer.replace_node(read.layer, [taken, cast, scaled])
 
 
-def _store_loaded(writer: Writer, weight: Weight, array: Array, axis: int) -> None:
+def _store_loaded(writer: Writer, weight: Weight, array: Array, axis: int, lean: float = 0.0) -> None:
     """codes -> Cast -> Mul, which ONNX Runtime computes when it loads the model."""
-    made = eight_bits(array, (axis,))
+    made = eight_bits(array, (axis,), lean)
     wide = writer.front("Cast", [writer.constant(made.codes)], to=weight.tensor.data_type)
     writer.replace_constant(weight.name)
     writer.front("Mul", [wide, _scale(writer, weight, made.scale)], weight.name)

@@ -79,7 +79,7 @@ def test_any_chain_is_folded_and_gives_the_same(head: str, links: list[str], con
     left = kinds(prepared.model)
     # A MatMul has no place for an offset: one Add stays behind it.
     assert left.total() <= (3 if head.startswith("MatMul") else 2), left
-    feed = graph.random.normal(size=[3 if size == "batch" else size for size in inputs]).astype(np.float32)
+    feed = graph.random.normal(size=[size if isinstance(size, int) else 3 for size in inputs]).astype(np.float32)
     wanted, found = answers(model, x=feed)[0], answers(prepared.model, x=feed)[0]
     np.testing.assert_allclose(found, wanted, rtol=1e-4, atol=1e-4 * max(1.0, float(np.abs(wanted).max())))
 

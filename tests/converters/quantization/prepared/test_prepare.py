@@ -22,7 +22,7 @@ X = np.random.default_rng(7).normal(size=(3, 8)).astype(np.float32)
 
 
 def _opset(model: onnx.ModelProto) -> int:
-    return next(item.version for item in model.opset_import if item.domain == "")
+    return next(int(item.version) for item in model.opset_import if item.domain == "")
 
 
 def _mlp(opset: int = 17) -> onnx.ModelProto:
@@ -79,6 +79,7 @@ def test_layers_are_the_nodes_with_large_constants_and_their_bytes() -> None:
     assert [(layer.op_type, layer.weight_bytes) for layer in prepared.layers] == [("Gemm", 8 * 64 * 4)]
 
 
+@pytest.mark.long
 def test_a_net_on_which_the_usual_preprocessing_fails_is_prepared(tmp_path: Path) -> None:
     """Its symbolic inference does not know the axes of Pad, of opset 18, which recurrent nets of any batch have."""
     graph = Graph()

@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
+from mlpack_edge.converters.quantization.prepared.reads import weights_in
 from mlpack_edge.converters.quantization.stored.codes import eight_bits, four_bits, half
+from mlpack_edge.converters.quantization.stored.forms import Forms
+from tests.converters.quantization.prepared.graphs import Graph
+from tests.converters.quantization.stored.nets import prepared_of
 
 _ANY = arrays.arrays(
     np.float32, st.tuples(st.integers(1, 6), st.integers(1, 40)), elements=st.floats(-1e6, 1e6, width=32)
@@ -67,3 +72,30 @@ def test_float16_holds_numbers_far_beside_its_range_and_refuses_what_is_not_fini
     assert half(np.array([1.0, -np.inf], np.float32)) is None
     assert half(np.array([1.0, np.nan], np.float32)) is None
     assert half(np.zeros(3, np.float32)) is not None
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.integers(1, 6), st.integers(2, 60), st.integers(0, 1000))
+def test_rounding_for_leaning_activations_keeps_errors_from_adding_up(rows: int, inner: int, seed: int) -> None:
+    array = np.random.default_rng(seed).normal(size=(rows, inner)).astype(np.float32)
+    plain, leaning = eight_bits(array, (0,)), eight_bits(array, (0,), lean=0.3)
+    assert np.array_equal(plain.scale, leaning.scale)
+    assert np.abs(leaning.codes.astype(int) - plain.codes).max() <= 1
+
+    def lost(codes: np.ndarray) -> np.ndarray:
+        off = codes - array.astype(np.float64) / plain.scale
+        return np.asarray(np.square(off).sum(axis=1) + 0.3 * np.square(off.sum(axis=1)))
+
+    assert (lost(leaning.codes) <= lost(plain.codes) + 1e-9).all()
+
+
+@pytest.mark.parametrize("activation", ["Relu", "x * Sigmoid(x)"])
+def test_the_layer_behind_activations_of_one_sign_is_rounded_for_them(activation: str) -> None:
+    graph = Graph()
+    first = graph.conv("x", 3, 32)
+    gate = first if activation == "Relu" else graph.op("Sigmoid", first)
+    made = graph.op("Relu", first) if activation == "Relu" else graph.op("Mul", first, gate)
+    model = graph.model({"x": ["batch", 3, 16, 16]}, graph.conv(made, 32, 32), opset=17)
+    prepared = prepared_of(model)
+    second = next(weight for weight in weights_in(prepared.model) if weight.tensor.dims[1] == 32)
+    assert Forms(prepared.model).lean(second) == pytest.approx(0.3)

@@ -94,7 +94,7 @@ def test_large_products_are_on_codes_where_onnx_runtime_sees_them_and_float_wher
 ) -> None:
     """MatMulNBits of a Gemm too, whose weights torch writes turned, where usual tools do nothing without a word."""
     graph = Graph()
-    shape = ["batch", 3, 520] if kind == "MatMul of rank 3" else ["batch", 520]
+    shape: list[int | str] = ["batch", 3, 520] if kind == "MatMul of rank 3" else ["batch", 520]
     product = graph.dense("x", 520, 520) if kind == "Gemm" else graph.product("x", 520, 520)
     after = graph.op(follower, product, *(["x"] if follower == "Add" else []))
     model = graph.model({"x": shape}, graph.op("Sin", after))
