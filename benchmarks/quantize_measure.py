@@ -18,6 +18,8 @@ from quantize_roads import FLOAT, FORMATS, MAX_DROP, OURS, PEERS, TITLES, float_
 HERE = Path(__file__).parent
 #: What our file may be over the smallest peer's that keeps the budget.
 ALLOWED = 1.02
+#: What the noise of our static int8 TFLite file may be over that of the peer's with true minima and maxima.
+ALLOWED_NOISE = 1.05
 #: Seconds that a file may take for the rows of one part.
 LIMIT = 600
 
@@ -127,6 +129,10 @@ def _against_peers(one: Json, form: str) -> Json:
     if auto and made["peer"]:
         made["size_ratio"] = {road: round(kept[road] / peers[made["peer"]], 4) for road in auto}
         made["size_ok"] = min(made["size_ratio"].values()) <= ALLOWED
+    if form == "tflite" and {"mlpack-lite-static", "aeq-minmax"} <= judged.keys():
+        noises = {road: judged[road]["eval"]["noise"] for road in ("mlpack-lite-static", "aeq-minmax")}
+        made["static_noise"] = {road: float(f"{noise:.3g}") for road, noise in noises.items()}
+        made["static_noise_ok"] = bool(noises["mlpack-lite-static"] <= noises["aeq-minmax"] * ALLOWED_NOISE)
     return made
 
 
