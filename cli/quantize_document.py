@@ -79,7 +79,7 @@ def with_quality(document: Json, quality: Json) -> Json:
 def _layer(facts: LayerFacts) -> Json:
     return {
         "name": facts.layer.name, "op_type": facts.layer.op_type, "weight_bytes": facts.layer.weight_bytes,
-        "noise_db": _decibel(facts.noise), "kept_float": facts.kept_float,
+        "noise_db": _decibel(facts.noise), "kept_float": facts.kept_float, "stored": facts.stored,
     }  # fmt: skip
 
 

@@ -61,16 +61,18 @@ def _made(request: QuantizeRequest, place: Place, scratch: str) -> Json:
 
 
 def _measured(request: QuantizeRequest, made: Json, files: Mapping[Point, Path]) -> Measured | None:
-    """The smallest of each way that could be taken, beside the float file; None where there is none, whatever its speed."""
+    """The best of each way that could be taken (see `Point.order`), beside the float file; None where there is none,
+    whatever its speed."""
     budget = Budget(request.max_drop, request.max_size)
-    smallest: dict[str, Point] = {}
-    for point in sorted(files, key=lambda point: point.bytes):
+    best: dict[str, Point] = {}
+    for point in sorted(files, key=lambda point: point.order):
         if not broken_rules(Tried(point), budget, made["float"]["bytes"]):
-            smallest.setdefault(point.recipe.name, point)
-    if not smallest:
+            best.setdefault(point.recipe.name, point)
+    if not best:
         return None
-    show_stage(f"measuring {len(smallest)} candidates and the float model on {request.target}")
-    drafts = [files[point] for point in smallest.values()]
+    count = f"{len(best)} candidate{'s' if len(best) > 1 else ''}"
+    show_stage(f"measuring {count} and the float model on {request.target}")
+    drafts = [files[point] for point in best.values()]
     sample = made["sample"]
     return measure(request, Path(made["float"]["path"]), drafts, Path(sample["path"]), sample["shapes"])
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from typing import Any
 
 from mlpack_edge.cli.bench_text import duration
@@ -74,22 +75,29 @@ def layers_text(document: Json, verbose: bool) -> str:
     measured = [one for one in layers if one["noise_db"] is not None]
     if not layers or not (verbose or measured or document["kept_float"]):
         return ""
-    order = sorted(layers, key=lambda one: (-_error(one["noise_db"]), not one["kept_float"]))
+    order = sorted(layers, key=lambda one: (-_error(one["noise_db"]), _state(one) == "quantized"))
     shown = order if verbose else [one for one in order if one["kept_float"]] or order
     rest = 0 if verbose else max(0, len(shown) - _LAYERS)
     rows = [
         (
             one["name"], one["op_type"], "-" if one["noise_db"] is None else f"{one['noise_db']:.1f}",
-            "kept float" if one["kept_float"] else "quantized",
+            _state(one),
         )
         for one in (shown if verbose else shown[:_LAYERS])
     ]  # fmt: skip
-    kept = len(document["kept_float"])
-    said = (
-        f"layers: {len(layers) - kept} quantized, {kept} kept float" if kept else f"layers: all {len(layers)} quantized"
-    )
+    counts = Counter(map(_state, layers))
+    told = "; ".join(f"{counts[state]} {state}" for state in _STATES if counts[state])
+    said = f"layers: {told}" if len(counts) > 1 else f"layers: all {told}"
     more = f"\nand {rest} more; --verbose shows all" if rest else ""
     return f"{said}\n{table(rows, ('layer', 'operator', 'dB', ''))}{more}"
+
+
+_STATES = ("quantized", "float, int8 weights", "kept float")
+
+
+def _state(layer: Json) -> str:
+    """What became of a layer: on codes; in float, its weights int8 in the file; as it was."""
+    return _STATES[1] if layer["stored"] else _STATES[2] if layer["kept_float"] else _STATES[0]
 
 
 def _error(noise_db: float | None) -> float:
@@ -111,7 +119,7 @@ def _proof(document: Json) -> str:
     if parity is None or metric is None:
         return ""
     said = [f"judged on {parity['rows']:,} rows"]
-    if metric["name"] != "agreement":
+    if metric["name"] != "agreement" and None not in (metric["before"], metric["after"]):
         said.append(f"{metric['name']} {metric['before']:.4f} became {metric['after']:.4f}")
     if agreement["flips"] is not None:
         said.append(f"{100 * agreement['flips']:.2f}% of labels changed")

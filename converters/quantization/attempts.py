@@ -49,7 +49,8 @@ def attempt(subject: Subject, rows: Rows, payload: Json, deadline: float, stage:
     prepared = prepare(replace(subject.built, model=narrow) if narrow is not None else subject.built)
     recipes = recipes_of(payload, rows.calibration is not None)
     bench = Workbench(subject, prepared, payload["io"], how_of(payload))
-    recipes = [recipe for recipe in recipes if bench.layers(recipe)]
+    # Scheme "dynamic" is asked for where there are tables and convolutions alone, too: it stores them.
+    recipes = [one for one in recipes if bench.layers(one) or (one.scheme == "dynamic" and bench.stored(one))]
     if not recipes:
         raise _nothing(subject, prepared, payload)
     _refuse_unknown(payload["keep_float"], bench, recipes)
@@ -101,14 +102,15 @@ def recipes_of(payload: Json, calibrated: bool) -> list[Recipe]:
     # LiteRT's kernels widen before they multiply: nothing saturates there.
     found = [
         Recipe(
-            "static", codes, method=method, exact_sums=payload["to"] == "onnx", integer_only=payload["integer_only"]
+            "static", codes, method=method, exact_sums=payload["to"] == "onnx", integer_only=payload["integer_only"],
+            stored=not payload["integer_only"],
         )
     ] if calibrated else []  # fmt: skip
     if payload["io"] == "float" and not payload["integer_only"]:
-        found += [Recipe("dynamic"), Recipe("weights"), Recipe("weights", weights="int4"), Recipe("fp16")]
+        found += [Recipe("dynamic", stored=True), Recipe("weights"), Recipe("weights", weights="int4"), Recipe("fp16")]
     wanted = {8: "int8", 4: "int4", None: None}[bits]
     return [
-        replace(one, kept_float=kept)
+        replace(one, kept_float=kept, float_weights=kept if one.stored else frozenset())
         for one in found
         if scheme in ("auto", one.scheme) and (one.scheme != "weights" or wanted in (None, one.weights))
     ]
@@ -165,7 +167,9 @@ def how_of(payload: Json) -> Json:
 
 def _refuse_unknown(names: list[str], bench: Workbench, recipes: list[Recipe]) -> None:
     """--keep-float names a layer that there is (BadInput)."""
-    known = list(dict.fromkeys(layer.name for recipe in recipes for layer in bench.layers(recipe)))
+    known = list(
+        dict.fromkeys(layer.name for recipe in recipes for layer in (*bench.layers(recipe), *bench.stored(recipe)))
+    )
     for name in names:
         if name not in known:
             more = f" and {len(known) - 20} more" if len(known) > 20 else ""

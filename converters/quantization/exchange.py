@@ -14,13 +14,15 @@ from mlpack_edge.converters.quantization.values import (
     SliceFacts,
 )
 
+_SETS = ("kept_float", "operators", "float_weights")
+
 
 def recipe_to_json(recipe: Recipe) -> Json:
-    return {**asdict(recipe), "kept_float": sorted(recipe.kept_float), "operators": sorted(recipe.operators)}
+    return {**asdict(recipe), **{name: sorted(getattr(recipe, name)) for name in _SETS}}
 
 
 def recipe_from_json(record: Json) -> Recipe:
-    sets = {name: frozenset(record[name]) for name in ("kept_float", "operators")}
+    sets = {name: frozenset(record[name]) for name in _SETS}
     return Recipe(**{**record, **sets})
 
 
@@ -35,7 +37,8 @@ def point_from_json(record: Json) -> Point:
         record["label"], recipe_from_json(record["recipe"]), record["bytes"],
         Quality(**{**quality, "slices": tuple(SliceFacts(**one) for one in quality["slices"])}),
         tuple(
-            LayerFacts(Layer(**facts["layer"]), facts["noise"], facts["kept_float"]) for facts in record["layers"]
+            LayerFacts(Layer(**facts["layer"]), facts["noise"], facts["kept_float"], facts["stored"])
+            for facts in record["layers"]
         ),
         tuple(record["notes"]),
     )  # fmt: skip

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Literal
 
 import onnx
 
 from mlpack_edge.converters.quantization.lite_borders import codes_at_borders
 from mlpack_edge.converters.quantization.lite_fixed import write_on_fixed_grids, write_on_fixed_grids_always
+from mlpack_edge.converters.quantization.lite_held import store_held
 from mlpack_edge.converters.quantization.lite_hybrid import (
     compute_with_codes,
     compute_with_nibbles,
@@ -17,6 +19,7 @@ from mlpack_edge.converters.quantization.lite_hybrid import (
 )
 from mlpack_edge.converters.quantization.lite_notes import FloatOperators
 from mlpack_edge.converters.quantization.lite_slow import compute_slow_in_float
+from mlpack_edge.converters.quantization.stored.rest import Held
 from mlpack_edge.converters.quantization.values import Recipe
 from mlpack_edge.converters.tflite_from_onnx.convert import Lowered, tflite_from_onnx
 from mlpack_edge.converters.tflite_from_onnx.passes.run import Pass
@@ -33,6 +36,7 @@ def lite_from_model(
     recipe: Recipe,
     io: Borders = "float",
     metadata: Mapping[str, str] | None = None,
+    held: Sequence[Held] = (),
 ) -> Lowered:
     """Lower a quantized ONNX model to TFLite with the kernels its recipe asks for.
 
@@ -44,6 +48,7 @@ def lite_from_model(
       int4 are int4 in FULLY_CONNECTED, and int8 elsewhere.
     signature: of the float model. io: "int8" makes float inputs and outputs int8 codes (scheme "static" alone); their
     grids are in the tensors and in the signature that travels. metadata: more entries for the file.
+    held: float constants of `model` on grids: stored as their codes, computed with as they are.
     Raises Unsupported (what TFLite or int8 borders cannot express, by name), BadInput (io against the scheme).
     """
     if io == "int8" and recipe.scheme != "static":
@@ -62,6 +67,8 @@ def lite_from_model(
         last.append(codes_at_borders)
     if recipe.scheme == "static" and not recipe.integer_only:
         last.append(compute_slow_in_float)
+    if held:
+        last.append(partial(store_held, held))
     left = FloatOperators()
     if recipe.integer_only:
         last.append(left.look)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
@@ -48,6 +49,8 @@ class Recipe:
     "static"; empty: all that the scheme knows). exact_sums: weights in steps that keep the pairwise 16-bit sums of x86
     processors without VNNI from saturating, so that every processor gives the same answers. method: of calibration.
     integer_only: no float operator is left where that can be had (microcontrollers).
+    stored: large constants of what computes in float ("static" and "dynamic": kept float, or never on codes) are int8 in the
+    file, in a form that costs no time; but for those that the layers `float_weights` read.
     """
 
     scheme: Scheme
@@ -58,6 +61,8 @@ class Recipe:
     operators: frozenset[str] = frozenset()
     exact_sums: bool = True
     integer_only: bool = False
+    stored: bool = False
+    float_weights: frozenset[str] = frozenset()
 
     @property
     def name(self) -> str:
@@ -71,7 +76,8 @@ class Recipe:
             "scheme": self.scheme, "activations": self.activations if self.scheme == "static" else None,
             "weights": "float16" if self.scheme == "fp16" else self.weights,
             "method": self.method if self.scheme == "static" else None, "kept_float": sorted(self.kept_float),
-            "operators": sorted(self.operators), "exact_sums": self.exact_sums,
+            "operators": sorted(self.operators), "exact_sums": self.exact_sums, "stored": self.stored,
+            "float_weights": sorted(self.float_weights),
         }  # fmt: skip
 
 
@@ -105,20 +111,30 @@ class Quality:
     slices: tuple[SliceFacts, ...]
 
     def to_json(self) -> Json:
+        """Strict JSON: null in place of what is not finite."""
         return {
-            "name": self.metric, "before": self.before, "after": self.after, "drop": self.drop, "rows": self.rows,
-            "flips": self.flips,
-            "slices": [{"output": one.output, "index": one.index, "noise": one.noise} for one in self.slices],
+            "name": self.metric, "before": _finite(self.before), "after": _finite(self.after), "drop": _finite(self.drop),
+            "rows": self.rows, "flips": self.flips,
+            "slices": [
+                {"output": one.output, "axis": one.axis, "index": one.index, "noise": _finite(one.noise)}
+                for one in self.slices
+            ],
         }  # fmt: skip
+
+
+def _finite(figure: float) -> float | None:
+    return figure if math.isfinite(figure) else None
 
 
 @dataclass(frozen=True, slots=True)
 class LayerFacts:
-    """noise: what quantizing this layer alone adds to the worst output slice (see SliceFacts), None where not measured."""
+    """noise: what quantizing this layer alone adds to the worst output slice (see SliceFacts), None where not measured.
+    kept_float: computes in float though it could be quantized. stored: computes in float, its weights are int8 in the file."""
 
     layer: Layer
     noise: float | None
     kept_float: bool
+    stored: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,6 +147,16 @@ class Point:
     quality: Quality
     layers: tuple[LayerFacts, ...] = ()
     notes: tuple[str, ...] = field(default=())
+
+    @property
+    def order(self) -> tuple[int, ...]:
+        """Points of one scheme by what is wanted of them, the best first: the bytes of the file; with stored weights, which take
+        as many bytes on codes as in float, before that the float32 weights and the weights that are computed with in float."""
+        if not self.recipe.stored:
+            return (self.bytes,)
+        kept = [one for one in self.layers if one.kept_float]
+        whole = sum(one.layer.weight_bytes for one in kept if not one.stored)
+        return whole, sum(one.layer.weight_bytes for one in kept) - whole, self.bytes
 
 
 #: Node name or tensor name -> what calibration found.

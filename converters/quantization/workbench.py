@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import onnx
@@ -9,8 +11,18 @@ import onnx
 from mlpack_edge.converters.quantization.prepared import Prepared
 from mlpack_edge.converters.quantization.static.layers import layers_of as static_layers
 from mlpack_edge.converters.quantization.static.model import static_model
-from mlpack_edge.converters.quantization.stored import dynamic_model, fp16_model, weights_model
+from mlpack_edge.converters.quantization.stored import (
+    computed_layers,
+    dynamic_model,
+    fp16_model,
+    on_grids,
+    rest_in,
+    storable_layers,
+    weights_model,
+    with_rest_stored,
+)
 from mlpack_edge.converters.quantization.stored import layers_of as stored_layers
+from mlpack_edge.converters.quantization.stored.rest import Held
 from mlpack_edge.converters.quantization.subject import Subject, metadata_of
 from mlpack_edge.converters.quantization.values import Json, Layer, Method, Ranges, Recipe
 from mlpack_edge.converters.stamping import stamp
@@ -27,14 +39,20 @@ class Workbench:
         self.ranges: dict[Method, Ranges] = {}
 
     def layers(self, recipe: Recipe) -> tuple[Layer, ...]:
-        """What `recipe` changes, in the graph's order."""
+        """What `recipe` changes, in the graph's order; with `stored`, those that compute on codes alone."""
         if recipe.scheme == "static":
             return static_layers(self._prepared, recipe)
+        if recipe.scheme == "dynamic" and recipe.stored:
+            return computed_layers(self._prepared, self._portable)
         return stored_layers(self._prepared, recipe.scheme)
+
+    def stored(self, recipe: Recipe) -> tuple[Layer, ...]:
+        """The layers whose weights `recipe` stores where they compute in float, in the graph's order."""
+        return storable_layers(self._prepared) if recipe.stored else ()
 
     def build(self, recipe: Recipe) -> bytes:
         """The whole file. Raises Unsupported where the model or the format cannot be had that way."""
-        model = self._onnx(recipe)
+        model, held = self._onnx(recipe)
         subject = self._subject
         lineage = subject.lineage_with(recipe, self._how)
         if subject.to == "onnx":
@@ -45,19 +63,40 @@ class Workbench:
         from mlpack_edge.converters.quantization.lite import lite_from_model
 
         return lite_from_model(
-            model, subject.signature, recipe, "int8" if self._io == "int8" else "float", metadata_of(lineage)
+            model, subject.signature, recipe, "int8" if self._io == "int8" else "float", metadata_of(lineage), held
         ).data
 
     def runner(self, file: bytes | Path) -> Runner:
         """The file, answering in the terms of the float model. Raises CheckFailed where its runtime refuses it."""
         return self._subject.runner(file)
 
-    def _onnx(self, recipe: Recipe) -> onnx.ModelProto:
+    @property
+    def _portable(self) -> bool:
+        return self._subject.to == "tflite"
+
+    def _onnx(self, recipe: Recipe) -> tuple[onnx.ModelProto, Sequence[Held]]:
+        """The model, and the constants in it that TFLite is to hold as codes and compute in float with."""
+        prepared = self._prepared
         if recipe.scheme == "static":
-            return static_model(self._prepared, self.ranges[recipe.method], recipe)
+            model = static_model(prepared, self.ranges[recipe.method], recipe)
+            if not recipe.stored:
+                return model, ()
+            if self._portable:
+                return on_grids(model, rest_in(model, recipe))
+            return with_rest_stored(model, prepared, recipe), ()
         if recipe.scheme == "fp16":
-            return fp16_model(self._prepared, recipe)
-        if recipe.scheme == "dynamic" and self._subject.to == "onnx":
-            return dynamic_model(self._prepared, recipe)
-        portable = self._subject.to == "tflite"  # which quantizes the activations of scheme dynamic itself
-        return weights_model(self._prepared, recipe, portable)
+            return fp16_model(prepared, recipe), ()
+        if recipe.scheme == "dynamic" and not self._portable:
+            return dynamic_model(prepared, recipe), ()
+        held: Sequence[Held] = ()
+        if recipe.stored:  # of scheme dynamic, whose activations TFLite quantizes itself
+            kept = [
+                weight
+                for weight in rest_in(prepared.model, recipe)
+                if any(read.layer in recipe.kept_float for read in weight.reads)
+            ]
+            model, held = on_grids(prepared.model, kept)
+            prepared = replace(prepared, model=model)
+        return weights_model(
+            prepared, replace(recipe, kept_float=recipe.kept_float | recipe.float_weights), self._portable
+        ), held

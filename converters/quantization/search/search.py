@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from itertools import product
 
+from mlpack_edge.converters.quantization.search.descent import Descent, Keeping
 from mlpack_edge.converters.quantization.search.sensitivity import Noises, measure
 from mlpack_edge.converters.quantization.search.trials import OutOfTime, Trial, Trials
 from mlpack_edge.converters.quantization.search.workbench import Judging, Workbench
@@ -23,7 +24,7 @@ SMALL = 0.02
 @dataclass(frozen=True, slots=True)
 class Found:
     """points: whatever was judged as a whole, in that order; what was sure to lose too much perhaps on fewer rows (see
-    `Quality.rows`). best: the smallest within the budget (then the one that loses least), None where there is none.
+    `Quality.rows`). best: the first by `Point.order` within the budget (then the one that loses least), None where there is none.
     complete: whether the search came to its end before the deadline."""
 
     points: tuple[Point, ...]
@@ -49,6 +50,10 @@ def search(
     so where the whole still keeps the budget. 5. Where more than SMALL of the weights stayed float, 3 and 4 once more,
     beginning with the layers that cost most a byte.
 
+    With `start.stored` a layer that goes back in 3 to 5 computes in float and its weights stay codes in the file: that costs
+    no bytes. Where even all layers like that lose too much, layers go back as a whole, weights too, among them those that
+    never compute on codes (gates, tables); at last the weights of what went back are tried as codes again.
+
     What `start` keeps float stays so, and so do its exact sums. clock: seconds; at `deadline` the search stops with what it
     has, but the first candidate is always judged. measured: what layers cost alone is measured even where no layer has to
     go back. The same answers of the bench, the judge and the clock give the same points.
@@ -59,20 +64,25 @@ def search(
     complete = True
     try:
         base, fits = _configure(bench, trials, start, methods, max_drop, on_step)
-        layers = [layer for layer in bench.layers(base) if layer.name not in base.kept_float]
+        every = _free(base, bench)
+        computed = {layer.name for layer in bench.layers(base)}
+        layers = [layer for layer in every if layer.name in computed] if base.stored else every
+        keeping: Keeping = _keeping
+        if not fits and base.stored and not _stored_fit(trials, base, layers, max_drop, on_step):
+            layers, keeping = every, _keeping_whole
         if not fits or measured:
-            alone, bounds = measure(trials, base, layers, on_step)
+            alone, bounds = measure(trials, base, every, on_step, _keeping_whole if base.stored else _keeping)
         if not fits and layers:
-            _descend(trials, base, sorted(layers, key=lambda layer: -bounds[layer.name]), max_drop, on_step)
-            if _kept_bytes(trials, layers, max_drop) > SMALL * sum(layer.weight_bytes for layer in layers):
-                cheapest = sorted(layers, key=lambda layer: -bounds[layer.name] / max(1, layer.weight_bytes))
-                _descend(trials, base, cheapest, max_drop, on_step)
+            descent = Descent(trials, base, keeping, max_drop, on_step)
+            descent.go(sorted(layers, key=lambda layer: -bounds[layer.name]))
+            if descent.kept_bytes(layers) > SMALL * sum(layer.weight_bytes for layer in layers):
+                descent.go(sorted(layers, key=lambda layer: -bounds[layer.name] / max(1, layer.weight_bytes)))
     except OutOfTime:
         complete = False
     points = tuple(_point(bench, one, start, base, alone) for one in trials.done)
     best = min(
         (point for point in points if point.quality.drop <= max_drop),
-        key=lambda point: (point.bytes, point.quality.drop), default=None,
+        key=lambda point: (*point.order, point.quality.drop), default=None,
     )  # fmt: skip
     return Found(points, best, complete)
 
@@ -111,64 +121,28 @@ def _drop(trial: Trial) -> float:
     return math.inf if math.isnan(drop) else drop
 
 
-def _descend(
-    trials: Trials, base: Recipe, ordered: Sequence[Layer], max_drop: float, on_step: Callable[[str], None]
-) -> None:
-    """ordered: as layers go back to float; where they are equal, as in the graph."""
-    _give_back(trials, base, _least_kept(trials, base, ordered, max_drop, on_step), max_drop, on_step)
+def _free(base: Recipe, bench: Workbench) -> list[Layer]:
+    """The layers that may go back to float as a whole: those that compute on codes, and those that are stored so."""
+    found = {layer.name: layer for layer in (*bench.layers(base), *bench.stored(base))}
+    return [layer for layer in found.values() if layer.name not in base.kept_float]
 
 
-def _kept_bytes(trials: Trials, layers: Sequence[Layer], max_drop: float) -> int:
-    """Of the weights that the smallest candidate within the budget keeps float; all of them where there is none."""
-    within = [one for one in trials.done if one.quality.drop <= max_drop]
-    best = min(within, key=lambda one: one.bytes, default=None)
-    return sum(layer.weight_bytes for layer in layers if best is None or layer.name in best.recipe.kept_float)
-
-
-def _least_kept(
-    trials: Trials, base: Recipe, ordered: Sequence[Layer], max_drop: float, on_step: Callable[[str], None]
-) -> list[Layer]:
-    """The shortest run from the head of `ordered` that the whole model can keep float and be within the budget, as far as
-    doubling and halving find it. All of them is the float model, which needs no proof."""
-
-    def fits(count: int) -> bool:
-        on_step(f"judging {base.name} with {count} of {len(ordered)} layers float")
-        trial = trials.whole(_keeping(base, ordered[:count]), max_drop)
-        return trial.quality.drop <= max_drop
-
-    failed, good = 0, max(1, len(ordered) >> max(1, trials.affordable - 1))  # steps as small as there is time for
-    while good < len(ordered) and not fits(good):
-        failed, good = good, min(2 * good, len(ordered))
-    while good - failed > 1:
-        middle = (failed + good) // 2
-        failed, good = (failed, middle) if fits(middle) else (middle, good)
-    return list(ordered[:good])
-
-
-def _give_back(
-    trials: Trials, base: Recipe, kept: Sequence[Layer], max_drop: float, on_step: Callable[[str], None]
-) -> None:
-    """Try the layers in `kept` as codes again: in halves, so that many harmless ones cost one candidate."""
-    remaining = {layer.name: layer for layer in kept}
-
-    def settle(group: Sequence[Layer], hopeless: bool) -> None:
-        if not hopeless:
-            rest = [layer for layer in remaining.values() if layer not in group]
-            on_step(f"judging {base.name} with {len(rest)} layers float")
-            if trials.whole(_keeping(base, rest), max_drop).quality.drop <= max_drop:
-                for layer in group:
-                    del remaining[layer.name]
-                return
-        if len(group) > 1:
-            middle = len(group) // 2
-            settle(group[:middle], False)
-            settle(group[middle:], False)
-
-    settle(sorted(kept, key=lambda layer: -layer.weight_bytes), True)
+def _stored_fit(
+    trials: Trials, base: Recipe, layers: Sequence[Layer], max_drop: float, on_step: Callable[[str], None]
+) -> bool:
+    """Whether the model keeps the budget that computes in float with weights stored as codes."""
+    on_step(f"judging {base.name} with all layers float, their weights stored")
+    return trials.whole(_keeping(base, layers)).quality.drop <= max_drop
 
 
 def _keeping(base: Recipe, layers: Sequence[Layer]) -> Recipe:
     return replace(base, kept_float=base.kept_float | frozenset(layer.name for layer in layers))
+
+
+def _keeping_whole(base: Recipe, layers: Sequence[Layer]) -> Recipe:
+    """Their weights stay float in the file, too."""
+    names = frozenset(layer.name for layer in layers)
+    return replace(base, kept_float=base.kept_float | names, float_weights=base.float_weights | names)
 
 
 def label_of(recipe: Recipe, start: Recipe) -> str:
@@ -179,8 +153,10 @@ def label_of(recipe: Recipe, start: Recipe) -> str:
     if recipe.method != start.method:
         parts.append(recipe.method)
     kept = len(recipe.kept_float)
+    whole = len(recipe.float_weights - start.float_weights)
     if kept:
-        parts.append(f"{kept} layer{'s' if kept > 1 else ''} float")
+        stored = f" ({whole} with float32 weights)" if whole else ""
+        parts.append(f"{kept} layer{'s' if kept > 1 else ''} float{stored}")
     return ", ".join(parts)
 
 
@@ -188,7 +164,15 @@ def _point(bench: Workbench, trial: Trial, start: Recipe, base: Recipe, alone: N
     """With what layers cost alone, where it was measured with the operators and the method of this recipe."""
     recipe = trial.recipe
     known = alone if (recipe.operators, recipe.method) == (base.operators, base.method) else {}
+    computed = {layer.name: layer for layer in bench.layers(recipe)}
+    stored = {layer.name: layer for layer in bench.stored(recipe) if layer.name not in recipe.float_weights}
     facts = tuple(
-        LayerFacts(layer, known.get(layer.name), layer.name in recipe.kept_float) for layer in bench.layers(recipe)
+        LayerFacts(
+            layer,
+            known.get(name),
+            kept_float=name in recipe.kept_float,
+            stored=name in stored and (name in recipe.kept_float or name not in computed),
+        )
+        for name, layer in {**computed, **{layer.name: layer for layer in bench.stored(recipe)}}.items()
     )
     return Point(label_of(recipe, start), recipe, trial.bytes, trial.quality, facts)

@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from itertools import pairwise
 
+from mlpack_edge.converters.quantization.search.descent import Keeping
 from mlpack_edge.converters.quantization.search.trials import Trials
 from mlpack_edge.converters.quantization.values import Layer, Recipe
 
@@ -24,11 +24,11 @@ Noises = dict[str, float]
 
 
 def measure(
-    trials: Trials, recipe: Recipe, layers: Sequence[Layer], on_step: Callable[[str], None]
+    trials: Trials, recipe: Recipe, layers: Sequence[Layer], on_step: Callable[[str], None], keeping: Keeping
 ) -> tuple[Noises, Noises]:
     """(noise of each layer that was measured alone, a bound for every layer: its own noise or that of its group), by name.
 
-    recipe: how a layer is quantized; what it keeps float stays so. layers: in the graph's order. Stops after MOST
+    recipe: how a layer is quantized; what it keeps float stays so. keeping: what the other layers are meanwhile. layers: in the graph's order. Stops after MOST
     measurements or SHARE of the time that is left; what was not reached then has an infinite bound. A layer that gives no
     number has infinite noise.
     """
@@ -45,8 +45,7 @@ def measure(
         if count >= MOST or start + longest > until:
             return None
         on_step(f"measuring {group[0]}" + (f" and {len(group) - 1} more" if len(group) > 1 else ""))
-        kept = recipe.kept_float | (frozenset(names) - frozenset(group))
-        found = trials.noise(replace(recipe, kept_float=kept), rows)
+        found = trials.noise(keeping(recipe, [layer for layer in layers if layer.name not in group]), rows)
         count += 1
         longest = max(longest, trials.now() - start)
         return math.inf if math.isnan(found) else found

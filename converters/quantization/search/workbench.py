@@ -14,6 +14,11 @@ class Workbench(Protocol):
         """What `recipe` would quantize if it kept nothing float, in the graph's order."""
         ...
 
+    def stored(self, recipe: Recipe) -> Sequence[Layer]:
+        """The layers whose weights are stored in fewer bytes where they compute in float, in the graph's order; none without
+        `Recipe.stored`."""
+        ...
+
     def build(self, recipe: Recipe) -> bytes:
         """The whole file; the same for the same recipe."""
         ...

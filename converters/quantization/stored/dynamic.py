@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import onnx
@@ -25,18 +25,25 @@ def dynamic_model(prepared: Prepared, recipe: Recipe) -> onnx.ModelProto:
     Activations become uint8 with one grid a call (DynamicQuantizeLinear 11), weights int8 with a scale an output; the
     products are MatMulInteger 10, which ONNX Runtime fuses with the scales and the bias. Activations that several products
     read are quantized once. With `recipe.exact_sums` the weights leave room for sums in 16 bits (see `static.sums`).
-    Convolutions stay float, as they would be slower: their weights are stored. The same arguments give the same bytes.
+    Convolutions stay float, as they would be slower: their weights are stored. With `recipe.stored` so are those of the
+    products that are kept float, but for `recipe.float_weights`. The same arguments give the same bytes.
     Raises Unsupported where ONNX Runtime does not open the result.
     """
     writer = Writer(prepared.model)
     forms = Forms(prepared.model)
     maker = _Products(writer, recipe.exact_sums)
-    for weight in chosen(prepared, recipe):
-        if forms.is_product(weight, WHOLE_FROM):
-            maker.take(weight)
+    stored = replace(recipe, kept_float=recipe.float_weights) if recipe.stored else recipe
+    for weight in chosen(prepared, stored):
+        if is_computed(weight, forms, recipe):
+            maker.take(weight, forms.lean(weight))
         else:
             store(writer, weight, forms, four=False)
     return writer.finish()
+
+
+def is_computed(weight: Weight, forms: Forms, recipe: Recipe) -> bool:
+    """Whether who reads a constant multiplies on codes."""
+    return forms.is_product(weight, WHOLE_FROM) and not any(read.layer in recipe.kept_float for read in weight.reads)
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,23 +60,23 @@ class _Products:
         self._writer, self._exact = writer, exact
         self._activations: dict[str, _Activation] = {}
 
-    def take(self, weight: Weight) -> None:
+    def take(self, weight: Weight, lean: float) -> None:
         array = numpy_helper.to_array(weight.tensor)
         written: dict[bool, tuple[str, Array]] = {}
         for read in weight.reads:
             turned = is_transposed(read.node)
             if turned not in written:
-                made = self._codes(array.T if turned else array)
+                made = self._codes(array.T if turned else array, lean)
                 written[turned] = self._writer.constant(made.codes), made.scale.reshape(-1)
             codes, scale = written[turned]
             self._writer.replace_node(read.layer, self._product(read.node, codes, scale))
 
-    def _codes(self, matrix: Array) -> Codes:
+    def _codes(self, matrix: Array, lean: float) -> Codes:
         """int8 of `[inner, outputs]`, a scale an output."""
-        made = eight_bits(matrix, (1,))
         if not self._exact:
-            return made
-        codes, scale = fitted(np.ascontiguousarray(matrix.T, np.float64), made.scale.reshape(-1), 0.0)
+            return eight_bits(matrix, (1,), lean)
+        steps = eight_bits(matrix, (1,)).scale.reshape(-1)
+        codes, scale = fitted(np.ascontiguousarray(matrix.T, np.float64), steps, lean)
         return Codes(np.ascontiguousarray(codes.T, np.int8), half_held(scale))
 
     def _product(self, node: NodeProto, codes: str, scale: Array) -> list[NodeProto]:

@@ -26,7 +26,7 @@ class Written:
 
 @dataclass
 class ScriptedBench:
-    """Layers of so many float bytes, a quarter of that where quantized; `losing` says what a candidate loses. Both the
+    """Layers of so many float bytes, a quarter of that where quantized or stored; `losing` says what a candidate loses. Both the
     workbench and the judge; `clock` moves by `seconds` a judged candidate (`few` where few rows are asked for)."""
 
     layer_list: Sequence[Layer]
@@ -44,12 +44,19 @@ class ScriptedBench:
     def layers(self, recipe: Recipe) -> Sequence[Layer]:
         return [one for one in self.layer_list if not recipe.operators or one.op_type in recipe.operators]
 
+    def stored(self, recipe: Recipe) -> Sequence[Layer]:
+        return self.layer_list if recipe.stored else ()
+
+    def held(self, recipe: Recipe) -> frozenset[str]:
+        """The layers whose weights are codes in the file, whatever computes with them."""
+        return self.quantized(recipe) | (frozenset(one.name for one in self.stored(recipe)) - recipe.float_weights)
+
     def quantized(self, recipe: Recipe) -> frozenset[str]:
         return frozenset(one.name for one in self.layers(recipe)) - recipe.kept_float
 
     def build(self, recipe: Recipe) -> bytes:
         self.files.append(recipe)
-        chosen = self.quantized(recipe)
+        chosen = self.held(recipe)
         size = sum(one.weight_bytes // 4 if one.name in chosen else one.weight_bytes for one in self.layer_list)
         return len(self.files).to_bytes(4, "big") + bytes(size)
 
