@@ -22,7 +22,7 @@ def static_model(prepared: HasModel, ranges: Ranges, recipe: Recipe) -> onnx.Mod
 
     ranges: of the tensors of `tensors_of`. Weights are int8 around 0 with a scale an output channel, activations of
     `recipe.activations` with one grid a tensor. The same arguments give the same bytes. Raises Unsupported below opset
-    13, BadInput where a range is missing or not finite.
+    13 and where a range is missing, BadInput where one is not finite.
     """
     view = graph_of(prepared)
     if view.opset < 13:

@@ -172,13 +172,19 @@ def _plain(view: View, node: onnx.NodeProto) -> Unit | None:
     reads = tuple(name for name in operands if view.constant(name) is None)
     if node.op_type == "MatMul" and len(reads) < 2:
         return None
-    if not reads or not all(view.is_float(name) for name in operands):
+    if not reads or not all(view.is_float(name) and _has_grid(view, name) for name in operands):
         return None
     if node.op_type in CLIPPING:
         clipping, clip = _clipped(view, node.input[0])
         return Unit(node, reads, node.output[0], clip=clip) if clipping is node else None
     clipping, clip = (None, NO_LIMITS) if node.op_type in FIXED else _clipped(view, node.output[0])
     return Unit(node, reads, clipping.output[0] if clipping else node.output[0], None, None, clipping, clip)
+
+
+def _has_grid(view: View, name: str) -> bool:
+    """Whether a grid covers an operand: not constants of infinity (a mask) or of no number at all."""
+    content = view.constant(name)
+    return content is None or (content.size > 0 and bool(np.isfinite(content).all()))
 
 
 def _takes(node: onnx.NodeProto) -> bool:
@@ -205,6 +211,9 @@ def is_move(view: View, node: onnx.NodeProto | None, moves: frozenset[str]) -> b
         return False
     if node.op_type in ("MaxPool", "Dropout") and len([name for name in node.output if name]) > 1:
         return False
-    if node.op_type == "Resize" and attribute(node, "mode", b"nearest") != b"nearest":
+    if node.op_type == "Resize" and (
+        attribute(node, "mode", b"nearest") != b"nearest"
+        or attribute(node, "coordinate_transformation_mode", b"") == b"tf_crop_and_resize"  # a value of its own outside
+    ):
         return False
     return view.constant(node.input[0]) is None and view.is_float(node.output[0])

@@ -14,12 +14,14 @@ from mlpack_edge.converters.quantization.static.units import NO_LIMITS, VARIADIC
 from mlpack_edge.converters.quantization.static.view import View
 from mlpack_edge.converters.quantization.static.weights import Coded
 from mlpack_edge.converters.quantization.values import Range, Ranges, Recipe
-from mlpack_edge.core.errors import BadInput
+from mlpack_edge.core.errors import Unsupported
 
 
 class Writer:
-    """nodes: what is written so far. coded: the weights of units, by name, as far as known. A tensor of the graph keeps its name for its real numbers; where an operator on codes
-    gives it, those come from a DequantizeLinear."""
+    """nodes: what is written so far. coded: the weights of units, by name, as far as known.
+
+    A tensor of the graph keeps its name for its real numbers; where an operator on codes gives it, those come from a
+    DequantizeLinear."""
 
     def __init__(self, view: View, plan: Plan, ranges: Ranges, recipe: Recipe) -> None:
         self.view, self.plan, self.recipe = view, plan, recipe
@@ -96,7 +98,14 @@ class Writer:
     def range(self, tensor: str) -> Range:
         known = self.view.same.get(tensor, tensor)
         if known not in self._ranges:
-            raise BadInput(f"no range of the tensor {known!r}", "calibrate all tensors of tensors_of(prepared, recipe)")
+            layers = [name for name, unit in self.plan.active.items() if tensor in (*unit.reads, unit.output)]
+            raise Unsupported(
+                f"{', '.join(layers[:3]) or 'an operator'} cannot compute with codes: calibration found no range of "
+                f"the tensor {known!r}",
+                "leave rows with missing or infinite values out of the calibration, give rows that reach it"
+                + "".join(f", or leave it float: --keep-float {name}" for name in layers[:1]),
+                why="it held NaN or infinity on some row, or no number on any",
+            )
         return self._ranges[known]
 
     def write_plain(self, unit: Unit) -> None:
