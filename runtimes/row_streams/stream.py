@@ -148,7 +148,7 @@ def open_rows(path: Path, signature: Signature, label: str | None = None) -> Row
         )
     source = _source(path, head, signature, label, cut)
     if source.rows == 0:
-        raise BadInput(f"{path} holds no rows", HINT)
+        raise BadInput(f"{path} holds no rows", NO_ROWS)
     check_shapes(feeds_from_table(_without(source.head, label)[0], signature), signature, cut, str(path))
     return _checked(RowStream(path, signature, label, cut, fixed, source))
 
@@ -196,7 +196,13 @@ def _without(table: Table, label: str | None) -> tuple[Table, Array | None]:
 
 def _checked(stream: RowStream) -> RowStream:
     if stream.rows == 0:
-        found = stream._found
+        found, part = stream._found, stream.part
+        if found == 0 and part is not None and part.held:
+            held = f"{stream.source.rows} row{'' if stream.source.rows == 1 else 's'}"
+            raise BadInput(
+                f"{stream.path} holds {held}: of each {part.nth} one is held out, and there is none",
+                f"give at least {part.nth} rows, or rows for each purpose in files of their own",
+            )
         raise BadInput(
             f"{stream.path} gives {found} row{'' if found == 1 else 's'}"
             + (f", the model takes batches of {stream.fixed}" if stream.fixed else ""),

@@ -161,6 +161,15 @@ def test_every_nth_row_apart_and_each_knows_its_place_in_the_file(held: bool, ki
     assert np.concatenate([batch.labels for batch in batches if batch.labels is not None]).tolist() == places
 
 
+def test_too_few_rows_to_hold_one_out_are_told_as_what_the_file_holds(tmp_path: Path) -> None:
+    np.save(tmp_path / "x.npy", np.zeros((3, 2)))
+    stream = open_rows(tmp_path / "x.npy", Signature((TensorSpec("x", "float32", ("n", 2)),), ()))
+    with pytest.raises(BadInput, match="holds 3 rows: of each 5 one is held out") as refusal:
+        stream.take(5, held=True)
+    assert "at least 5 rows" in (refusal.value.hint or "")
+    assert stream.take(5, held=False).rows == 3
+
+
 def test_a_value_that_does_not_fit_is_named_with_its_row(tmp_path: Path) -> None:
     signature = Signature((TensorSpec("n", "int8", ("batch", 1)),), (), (Column("n", "numeric", "n"),))
     values = [1.0] * 50
