@@ -58,8 +58,9 @@ def attempt(subject: Subject, rows: Rows, payload: Json, deadline: float, stage:
     if narrow is not None:
         notes.append(f"{subject.name} computes in float64; what is quantized of it computes in float32")
     calibration = None
-    if any(recipe.scheme == "static" for recipe in recipes) and rows.calibration is not None:
-        calibration = _calibrated(prepared, rows.calibration, payload, stage)
+    static = next((recipe for recipe in recipes if recipe.scheme == "static"), None)
+    if static is not None and rows.calibration is not None:
+        calibration = _calibrated(prepared, static, rows.calibration, payload, stage)
         bench.ranges = {method: calibration.ranges(method) for method in calibration.methods}
         notes += calibration.warnings
     points: list[tuple[Point, Path | None]] = []
@@ -142,8 +143,7 @@ def _searched(
     return points, found.complete
 
 
-def _calibrated(prepared: Prepared, stream: RowStream, payload: Json, stage: Stage) -> Calibration:
-    recipe = Recipe("static")
+def _calibrated(prepared: Prepared, recipe: Recipe, stream: RowStream, payload: Json, stage: Stage) -> Calibration:
     bar = Progress(stage, "calibrating", stream.rows)
     bar.step("calibrating")
     methods = METHODS if payload["method"] == "auto" else (payload["method"],)

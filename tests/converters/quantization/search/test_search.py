@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -11,6 +12,7 @@ from hypothesis import strategies as st
 
 from mlpack_edge.converters.quantization.search.search import WEIGHTED, Found, search
 from mlpack_edge.converters.quantization.values import Quality, Recipe
+from mlpack_edge.core.errors import Unsupported
 from tests.converters.quantization.search.benches import Losing, ScriptedBench, layers, sums
 
 STATIC, STORED = Recipe("static"), Recipe("weights")
@@ -141,6 +143,29 @@ def test_a_candidate_that_gives_no_numbers_keeps_no_budget() -> None:
     result = found(bench)
     assert kept(result) == {"layer2"}
     assert [facts.noise for facts in result.points[-1].layers] == [0.0, 0.0, math.inf, 0.0]
+
+
+class _NeverInPart(ScriptedBench):
+    """Layers that can only be quantized together with the last one, as int8 borders need it."""
+
+    def build(self, recipe: Recipe) -> bytes:
+        if self.layer_list[-1].name in recipe.kept_float:
+            raise Unsupported("the output cannot be int8", "keep real numbers at the border")
+        return super().build(recipe)
+
+
+def test_what_cannot_be_made_with_a_layer_float_is_no_candidate_and_no_end() -> None:
+    bench = _NeverInPart(layers(12), sums({"layer2": 0.3, "layer11": 0.02}))
+    result = found(bench, max_drop=0.05)
+    assert kept(result) == {"layer2"}
+    assert all("layer11" not in point.recipe.kept_float for point in result.points)
+    hopeless = found(_NeverInPart(layers(12), sums({"layer11": 0.3})), max_drop=0.05)
+    assert hopeless.best is None and hopeless.complete and hopeless.points
+
+
+def test_a_model_that_cannot_be_made_at_all_says_why() -> None:
+    with pytest.raises(Unsupported, match="cannot be int8"):
+        found(_NeverInPart(layers(3), sums({})), start=replace(STORED, kept_float=frozenset({"layer2"})))
 
 
 def test_the_first_candidate_is_judged_even_where_there_is_no_time_at_all() -> None:
