@@ -18,6 +18,8 @@ from mlpack_edge.converters.quantization.static.view import Array
 _MOST_BIAS = 1 << 30
 #: The narrowest channel beside the widest one: what is far below adds nothing, and kernels want factors in a span.
 _NARROWEST = 2.0**-24
+#: The smallest normal number of float32: scales below it, and products of scales, lose digits or become 0.
+_LEAST = 2.0**-126
 #: mean(x) ** 2 / var(x) of activations of one sign, neighbours counted as alike: above 1 any does (measured on seven nets).
 _LEAN = 8.0
 #: What was made is kept up to this many bytes: a search makes a model many times with few changes.
@@ -69,6 +71,7 @@ def _coded(weights: Weights, kind: str, sources: Sequence[Grid], biases: Sequenc
     for source, bias in zip(sources, biases, strict=True):
         if bias is not None:
             scale = np.maximum(scale, _per_scale(np.abs(bias), weights) / (source.scale * _MOST_BIAS))
+    scale = np.maximum(scale, _LEAST / min(1.0, *(source.scale for source in sources)))
     lean = _LEAN * min(_one_sidedness(source) ** 2 for source in sources)
     pairs = exact and kind in ("Conv", "Gemm", "MatMul")
     codes, rows = np.empty(matrix.shape, np.int8), scale.astype(np.float32)

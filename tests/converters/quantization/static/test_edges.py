@@ -9,6 +9,9 @@ import numpy as np
 import pytest
 
 from mlpack_edge.converters.quantization.static import layers_of, static_model
+from mlpack_edge.converters.quantization.static.grids import Grid
+from mlpack_edge.converters.quantization.static.units import Weights
+from mlpack_edge.converters.quantization.static.weights import coded
 from mlpack_edge.core.errors import Unsupported
 from tests.converters.quantization.static.nets import S8S8, U8S8, Nodes, kinds, mlp, noise_db, quantized, ranges_of
 
@@ -45,6 +48,16 @@ def test_a_crop_that_fills_in_a_value_of_its_own_is_no_move(tmp_path: Path) -> N
     model = quantized(net, _rows(30, 3, 8, 8))
     assert noise_db(net, model, _rows(30, 3, 8, 8)) > 30
     assert kinds(model, tmp_path)["QLinearConv"] == 2
+
+
+@pytest.mark.parametrize("exact", [True, False])
+@pytest.mark.parametrize("step", [0.02, 2.0**-60])
+def test_scales_of_weights_below_the_numbers_of_float32_stay_numbers(step: float, exact: bool) -> None:
+    content = np.array([[3.6e-44, -1e-45], [0.0, 0.0], [1e-41, 2e-41]], np.float32)
+    made = coded(Weights(content, 0, 1, None), "Gemm", [Grid(step, 0, "uint8")], [None], exact)
+    least = np.finfo(np.float32).tiny
+    assert (made.scale >= least).all() and (made.scale * np.float32(step) >= least).all()
+    assert np.abs(made.codes * made.scale[:, None] - content).max() <= made.scale.max()
 
 
 def test_a_layer_whose_tensor_has_no_range_is_named_and_can_be_kept_float() -> None:
