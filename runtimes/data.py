@@ -16,6 +16,8 @@ from mlpack_edge.core.signature import MISSING_TEXT, Column, Signature, TensorSp
 
 Array = NDArray[Any]
 HINT = "pass .parquet, .csv, .arrow/.feather, .npy, or .npz with one array per input"
+#: What to do about a file that could be read and holds nothing.
+NO_ROWS = "look at what wrote the file, or pass one that holds rows"
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +54,7 @@ def read_table(path: Path) -> Table:
     else:
         table = Table(path, _load_columns(path, head), {})
     if table.rows == 0:
-        raise BadInput(f"{path} holds no rows", HINT)
+        raise BadInput(f"{path} holds no rows", NO_ROWS)
     return table
 
 

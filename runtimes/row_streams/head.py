@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from mlpack_edge.core.errors import BadInput
 from mlpack_edge.core.files import io_fault
-from mlpack_edge.runtimes.data import HINT, Table
+from mlpack_edge.runtimes.data import HINT, NO_ROWS, Table
 from mlpack_edge.runtimes.row_streams.array_source import StoredArray, members_of
 from mlpack_edge.runtimes.row_streams.column_source import StoredColumns
 
@@ -43,7 +43,7 @@ def head_of(path: Path, rows: int = HEAD_ROWS) -> Table:
         piece = next(columns.pieces(rows), columns.head)
         table = Table(path, {name: array[:rows] for name, array in piece.columns.items()}, {})
     if table.rows == 0:
-        raise BadInput(f"{path} holds no rows", HINT)
+        raise BadInput(f"{path} holds no rows", NO_ROWS)
     return table
 
 

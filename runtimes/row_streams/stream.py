@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from mlpack_edge.core.errors import BadInput
 from mlpack_edge.core.signature import Signature
-from mlpack_edge.runtimes.data import HINT, Table, columns_wanted, feeds_from_table
+from mlpack_edge.runtimes.data import NO_ROWS, Table, columns_wanted, feeds_from_table
 from mlpack_edge.runtimes.row_streams.array_source import Source, StoredArray, StoredArrays, members_of
 from mlpack_edge.runtimes.row_streams.column_source import StoredColumns
 from mlpack_edge.runtimes.row_streams.cutting import Arrays, by_row, check_shapes, count, every_nth, recut
@@ -177,7 +177,10 @@ def _source(path: Path, head: bytes, signature: Signature, label: str | None, cu
 def _require(path: Path, name: str | None, names: Collection[str], what: str) -> None:
     if name is not None and name not in names:
         said = ", ".join(list(names)[:20])
-        raise BadInput(f"{path} has no {what} {name!r}; it has {said}", HINT)
+        raise BadInput(
+            f"{path} has no {what} {name!r}; it has {said}",
+            f"name one that {path.name} has, or pass the file that has it",
+        )
 
 
 def _is_input(label: str, signature: Signature) -> bool:
