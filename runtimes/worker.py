@@ -213,9 +213,8 @@ def child_main() -> None:
         except MlpackError as error:
             outcome = {"error": error.to_json()}
         except MemoryError:
-            limit = request["memory"] / 1e9
             fault = WorkerFault(
-                f"the memory limit of {limit:.1f} GB was reached",
+                f"the memory limit of {request['memory'] / 1e6:,.0f} MB was reached",
                 "give it more memory with --memory-limit, or a smaller model",
             )
             outcome = {"error": fault.to_json()}
