@@ -66,6 +66,10 @@ class QuantizeRequest:
         }  # fmt: skip
 
 
+#: Of the formats that are written: one under the name of the other would be loaded by the wrong runtime.
+_SUFFIXES = frozenset({".onnx", ".tflite"})
+
+
 def refuse_together(request: QuantizeRequest) -> None:
     """Raise click.UsageError for options that do not go together, before anything is read."""
     scheme = request.scheme
@@ -96,6 +100,11 @@ def refuse_together(request: QuantizeRequest) -> None:
         )
     if kind == "emulated" and request.threads != 1:
         raise click.UsageError("instructions are counted at one thread: leave --threads away")
+    own = Path(request.model).suffix.lower() == ".tflite"  # refused as such, which says more
+    if not own and request.output.suffix.lower() in _SUFFIXES - {f".{request.to}"}:
+        raise click.UsageError(
+            f"{request.output} is no name for what --to {request.to} writes: rename it, or change --to"
+        )
 
 
 def refuse_tflite(name: str, output: Path) -> None:
@@ -111,7 +120,7 @@ def refuse_tflite(name: str, output: Path) -> None:
         raise io_fault(fault, f"{name} could not be read") from fault
     raise Unsupported(
         f"{name} is a TFLite file: quantize the ONNX file it was made of",
-        f"mlpack quantize {path.with_suffix('.onnx').name} --to tflite -o {output}",
+        f"mlpack quantize {path.with_suffix('.onnx').name} --to tflite -o {output.with_suffix('.tflite')}",
     )
 
 

@@ -25,6 +25,7 @@ from tests.cli.mlpack import mlpack, mlpack_json
         (["--target", "emulated:pi4", "--threads", "2"], "one thread"),
         (["--max-drop", "nan"], "not a number"),
         (["--max-size", "much"], "not a size"),
+        (["--to", "tflite"], "small.onnx is no name for what --to tflite writes"),
     ],
 )
 def test_options_that_do_not_go_together_are_wrong_usage(words: list[str], said: str, tmp_path: Path) -> None:
@@ -43,6 +44,13 @@ def test_a_tflite_file_is_refused_with_the_line_that_does_it_from_onnx(tmp_path:
     code, document = mlpack_json("quantize", "net.tflite", "-o", "small.tflite", cwd=tmp_path)
     assert code == 1 and document["error"]["kind"] == "unsupported"
     assert document["error"]["hint"] == "mlpack quantize net.onnx --to tflite -o small.tflite"
+    _, document = mlpack_json("quantize", "net.tflite", "-o", "small.onnx", cwd=tmp_path)
+    assert document["error"]["hint"] == "mlpack quantize net.onnx --to tflite -o small.tflite"
+
+
+def test_onnx_is_not_written_under_the_name_of_tflite(tmp_path: Path) -> None:
+    done = mlpack("quantize", "net.onnx", "-o", "small.tflite", cwd=tmp_path)
+    assert done.returncode == 2 and "--to onnx" in done.stderr
 
 
 def test_an_existing_output_is_kept(tmp_path: Path) -> None:
