@@ -149,7 +149,7 @@ def _quantized_by(model: onnx.ModelProto) -> str | None:
     """What says that a model is quantized: its own lineage, its operators, or constants of 4 bits."""
     for entry in model.metadata_props:
         if entry.key == LINEAGE_KEY and (recipe := _recipe_in(entry.value)):
-            return f"mlpack quantize wrote it: {recipe}"
+            return f"mlpack quantize wrote it, with --scheme {recipe}"
     found = sorted({node.op_type for node in model.graph.node if node.op_type in _STORED})
     if found or is_quantized(model):
         return f"it holds {', '.join(found)}" if found else "its operators compute with codes"
@@ -159,7 +159,7 @@ def _quantized_by(model: onnx.ModelProto) -> str | None:
 
 def _recipe_in(lineage: str) -> str:
     try:
-        return str(json.loads(lineage)["options"]["recipe"])
+        return str(json.loads(json.loads(lineage)["options"]["recipe"])["scheme"])
     except (ValueError, KeyError, TypeError, RecursionError):
         return ""  # a conversion, or an entry that mlpack did not write
 
