@@ -36,6 +36,7 @@ def document_of(
         "agreement": _agreement(point.quality) if point else None,
         "kept_float": [facts.layer.name for facts in point.layers if facts.kept_float] if point else [],
         "layers": [_layer(facts) for facts in point.layers] if point else [],
+        "float_ns": measured.float_ns if measured else None,
         "latency": _against(request, measured, shown, paths) if shown else None,
         "candidates": [_candidate(row, measured, paths) for row in choice.rows],
         "nearest": [_nearest(one, choice) for one in choice.nearest],
@@ -43,8 +44,15 @@ def document_of(
         "parity": None,
         "signature": made["signature"],
         "lineage": None,
-        "notes": [*made["notes"], *_named(measured, paths), *(point.notes if point else ())],
+        "notes": [*_made_rows(request), *made["notes"], *_named(measured, paths), *(point.notes if point else ())],
     }
+
+
+def _made_rows(request: QuantizeRequest) -> list[str]:
+    """What the figures are worth where nobody gave rows."""
+    if request.data is not None or request.evaluation is not None:
+        return []
+    return ["judged on rows that were made from the signature; yours may lose more: give some with --eval or --data"]
 
 
 def _named(measured: Measured | None, paths: Mapping[Point, Path]) -> list[str]:

@@ -33,8 +33,7 @@ def _opening(document: Json) -> str:
 
 def candidates_text(document: Json) -> str:
     """A line a candidate, the float file first."""
-    latency, metric = document["latency"], document["metric"]
-    before = duration(latency["before_ns"]) if latency and latency["before_ns"] else "-"
+    before = duration(document["float_ns"]) if document["float_ns"] else "-"
     size = document["size"]["before"]
     rows = [("float", size_text(size), "1.00", "-", before, "")]
     rows += [
@@ -44,7 +43,8 @@ def candidates_text(document: Json) -> str:
         )
         for one in document["candidates"]
     ]  # fmt: skip
-    name = "drop" if metric is None or metric["name"] == "agreement" else f"{metric['name']} lost"
+    metrics = {one["metric"]["name"] for one in document["candidates"]} - {"agreement"}
+    name = f"{metrics.pop()} lost" if metrics else "drop"
     return table(rows, ("candidate", "size", "of float", name, "a call", ""))
 
 
