@@ -100,7 +100,7 @@ from mlpack_edge.cli.quantize_request import METHODS, METRICS, SCHEMES, Quantize
     default="5m",
     show_default=True,
     metavar="TIME",
-    help="Time for the search.",
+    help="Time for the search; measuring on the target comes on top.",
 )
 @click.option(
     "--memory-limit", type=Size(), metavar="SIZE", help="Memory of the child process [default: 80% of this machine]."
