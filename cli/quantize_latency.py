@@ -5,7 +5,7 @@ from __future__ import annotations
 import platform
 from collections.abc import Mapping, Sequence
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -19,8 +19,9 @@ from mlpack_edge.devices.emulation.boards import profile_named
 from mlpack_edge.devices.targets.target import TargetOptions, open_target
 
 Json = dict[str, Any]
-#: Processes and seconds of timed calls a model: a tenth between two files shows in this, and there may be seven files.
-_PROCESSES, _SECONDS = 4, 2.0
+#: Processes and seconds of timed calls a model: a tenth between two files shows in this, and there may be six files. And where
+#: that left it open whether the one to be written is slower.
+_SHORT, _LONG = (4, 2.0), (8, 6.0)
 _ARM = ("aarch64", "arm64", "armv8l", "armv7l", "armv6l")
 
 
@@ -69,20 +70,35 @@ class Measured:
     estimates: Mapping[Path, Json]
     notes: tuple[str, ...]
 
+    def again(self, other: Measured) -> Measured:
+        """With what `other` found of some of them in place of what was found before."""
+        return replace(
+            self, drafts={**self.drafts, **other.drafts}, views={**self.views, **other.views},
+            notes=tuple(dict.fromkeys((*self.notes, *other.notes))),
+        )  # fmt: skip
+
 
 def measure(
-    request: QuantizeRequest, float_file: Path, drafts: Sequence[Path], sample: Path | None, shapes: Json
+    request: QuantizeRequest,
+    float_file: Path,
+    drafts: Sequence[Path],
+    sample: Path | None,
+    shapes: Json,
+    *,
+    longer: bool = False,
 ) -> Measured:
     """Time, or count, a call of each file.
 
-    sample: rows to run on. shapes: input -> sizes of a call, where the model leaves some open. Raises MlpackError where
+    sample: rows to run on. shapes: input -> sizes of a call, where the model leaves some open. longer: until smaller
+    differences show. Raises MlpackError where
     nothing could be measured, or the float file could not though its format runs there.
     """
+    processes, seconds = _LONG if longer else _SHORT
     document = run_bench(
         Request(
             models=(float_file, *drafts), target=request.target, target_python=request.target_python,
             benchmark_model=request.benchmark_model, vela=request.vela, threads=request.threads, spinning=False, batch=None,
-            processes=_PROCESSES, seconds=_SECONDS, data=sample,
+            processes=processes, seconds=seconds, data=sample,
             shapes=tuple((name, tuple(sizes)) for name, sizes in shapes.items()), profile=False, metrics=(), baseline=None,
             gate=None, calibration=None, time_limit=1800.0, memory_limit=request.memory_limit,
         )

@@ -12,7 +12,6 @@ from onnx import helper, numpy_helper
 
 from tests.cli.mlpack import mlpack
 
-
 #: Stops after 40 epochs in any case, and without the warning of max_iter.
 _EPOCHS: dict[str, Any] = {"tol": 1e9, "n_iter_no_change": 40}
 
@@ -71,6 +70,20 @@ def make_raw(folder: Path) -> None:
     table = polars.DataFrame(dict(zip(names, rows.T, strict=True)))
     table[learned].write_csv(folder / "raw.csv")
     table.with_columns(truth=polars.Series(truth))[held].write_csv(folder / "raw-holdout.csv")
+
+
+def make_products(path: Path, random: np.random.Generator) -> None:
+    """A net of two products on 24 columns, 64 and 5 wide."""
+    constants = [
+        numpy_helper.from_array(random.normal(size=shape).astype(np.float32), name)
+        for name, shape in (("v", (24, 64)), ("w", (64, 5)))
+    ]
+    nodes = [
+        helper.make_node("MatMul", ["x", "v"], ["a"], "first"),
+        helper.make_node("Relu", ["a"], ["h"], "ramp"),
+        helper.make_node("MatMul", ["h", "w"], ["y"], "second"),
+    ]
+    write_net(path, nodes, constants, ["n", 24], ["n", 5], "y")
 
 
 def write_net(

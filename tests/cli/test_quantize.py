@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import shutil
+import signal
+import subprocess
+import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -11,8 +16,8 @@ import pytest
 
 from mlpack_edge.runtimes.litert.source_terms import TfliteModel
 from mlpack_edge.runtimes.onnxruntime import open_session, run
-from tests.cli.mlpack import mlpack, mlpack_json
-from tests.cli.quantize_models import make_digits, make_raw, metadata
+from tests.cli.mlpack import LINE, mlpack, mlpack_json
+from tests.cli.quantize_models import make_digits, make_products, make_raw, metadata
 
 #: Keys that the contract of the command names, and those that came with them.
 KEYS = {
@@ -76,6 +81,7 @@ def test_nothing_is_left_beside_the_output(folder: Path, calibrated: dict[str, A
     assert not [path.name for path in folder.iterdir() if path.name.startswith(".")]
 
 
+@pytest.mark.long
 def test_a_scheme_by_name_gives_the_same_bytes_each_time(folder: Path) -> None:
     for name in ("a.onnx", "b.onnx"):
         words = ("digits.onnx", "-o", name, "--data", "rows.npy", "--scheme", "static", "--max-size", "1MB")
@@ -86,6 +92,7 @@ def test_a_scheme_by_name_gives_the_same_bytes_each_time(folder: Path) -> None:
     assert (folder / "a.onnx").read_bytes() == (folder / "b.onnx").read_bytes()
 
 
+@pytest.mark.long
 def test_a_pipeline_becomes_tflite_that_litert_runs(folder: Path) -> None:
     words = ("digits.skops", "--to", "tflite", "-o", "small.tflite", "--data", "rows.npy", "--eval", "holdout.npz")
     code, document = mlpack_json("quantize", *words, "--label", "truth", "--max-size", "60KB", cwd=folder)
@@ -97,6 +104,7 @@ def test_a_pipeline_becomes_tflite_that_litert_runs(folder: Path) -> None:
     assert document["size"]["after"] < 0.6 * document["size"]["before"]
 
 
+@pytest.mark.long
 def test_without_rows_only_schemes_that_need_none_are_tried(folder: Path) -> None:
     code, document = mlpack_json("quantize", "digits.onnx", "-o", "made.onnx", "--max-size", "1MB", cwd=folder)
     assert code == 0, document
@@ -124,9 +132,10 @@ def test_a_size_that_nothing_meets_is_exit_3_with_what_came_nearest(folder: Path
 
 
 def test_a_file_that_is_slower_is_not_written(folder: Path) -> None:
-    """Codes made anew in each call cost such a net more than its products."""
-    code, document = mlpack_json("quantize", "digits.onnx", "-o", "slow.onnx", "--scheme", "dynamic", cwd=folder)
-    assert code == 3 and "slower" in document["error"]["message"] + document["error"]["why"]
+    """Making codes and numbers of each other costs such a net more than its products."""
+    words = ("raw.onnx", "-o", "slow.onnx", "--scheme", "static", "--data", "raw.csv", "--max-drop", "0.5")
+    code, document = mlpack_json("quantize", *words, cwd=folder)
+    assert code == 3 and "slower" in document["error"]["why"] and "--max-size" in document["error"]["hint"]
     assert any("slower" in one["broken"] and one["latency"]["ratio"] > 1.02 for one in document["candidates"])
     assert not (folder / "slow.onnx").exists()
 
@@ -147,6 +156,7 @@ def test_a_file_that_is_not_smaller_is_not_written(folder: Path) -> None:
     assert not (folder / "wider.onnx").exists()
 
 
+@pytest.mark.long
 def test_few_rows_of_calibration_are_warned_of(folder: Path) -> None:
     with np.load(folder / "holdout.npz") as held:
         np.save(folder / "few.npy", held["X"][:40])
@@ -185,6 +195,7 @@ def test_what_is_quantized_already_is_refused(folder: Path, calibrated: dict[str
     assert not (folder / "smaller.onnx").exists()
 
 
+@pytest.mark.long
 def test_a_layer_that_is_named_stays_float(folder: Path) -> None:
     words = ("digits.onnx", "-o", "kept.onnx", "--data", "rows.npy", "--scheme", "static", "--max-size", "1MB")
     code, whole = mlpack_json("quantize", *words, cwd=folder)
@@ -199,3 +210,32 @@ def test_a_layer_that_is_named_stays_float(folder: Path) -> None:
 
 def test_the_written_graph_is_valid_onnx(folder: Path, calibrated: dict[str, Any]) -> None:
     onnx.checker.check_model(onnx.load(folder / "small.onnx"), full_check=True)
+
+
+@pytest.mark.long
+def test_integer_only_files_are_estimated_for_the_npu(folder: Path) -> None:
+    vela = shutil.which("vela") or str(Path(sys.executable).with_name("vela"))
+    if not Path(vela).exists():
+        pytest.skip("ethos-u-vela is not installed")
+    random = np.random.default_rng(5)
+    make_products(folder / "products.onnx", random)
+    np.save(folder / "normal.npy", random.normal(size=(300, 24)).astype(np.float32))
+    words = ("products.onnx", "--to", "tflite", "--io", "int8", "-o", "npu.tflite", "--data", "normal.npy")
+    where = ("--target", "ethos-u:ethos-u55-128", "--vela", vela, "--max-drop", "0.05")
+    code, document = mlpack_json("quantize", *words, *where, cwd=folder)
+    assert code == 0, document
+    assert {one["scheme"] for one in document["candidates"]} == {"static"}
+    assert document["latency"]["estimate"]["cycles"] > 0 and document["latency"]["after_ns"] is None
+
+
+def test_a_stopped_run_leaves_nothing(folder: Path, tmp_path: Path) -> None:
+    line = [*LINE, "quantize", str(folder / "digits.onnx"), "-o", "small.onnx", "--data", str(folder / "rows.npy")]
+    with subprocess.Popen(line, cwd=tmp_path, stderr=subprocess.PIPE, text=True) as running:
+        for _ in range(200):
+            if list(tmp_path.rglob("float.onnx")):  # in the middle: drafts are being made
+                break
+            time.sleep(0.05)
+        running.send_signal(signal.SIGTERM)
+        _, said = running.communicate(timeout=60)
+    assert running.returncode == 1 and "interrupted" in said
+    assert not list(tmp_path.iterdir())

@@ -14,7 +14,7 @@ from mlpack_edge.converters.quantization.exchange import point_from_json, point_
 from mlpack_edge.converters.quantization.job import prove, quantize
 from mlpack_edge.core.artifact import sha256_of_file
 from mlpack_edge.core.errors import BadInput, Unsupported
-from tests.cli.quantize_models import write_net
+from tests.cli.quantize_models import make_products
 
 
 def _silent(stage: str) -> None:
@@ -25,16 +25,7 @@ def _silent(stage: str) -> None:
 def payload(tmp_path: Path) -> dict[str, Any]:
     """A net of two products on 24 columns, and 300 rows of it."""
     random = np.random.default_rng(5)
-    constants = [
-        numpy_helper.from_array(random.normal(size=shape).astype(np.float32), name)
-        for name, shape in (("v", (24, 64)), ("w", (64, 5)))
-    ]
-    nodes = [
-        helper.make_node("MatMul", ["x", "v"], ["a"], "first"),
-        helper.make_node("Relu", ["a"], ["h"], "ramp"),
-        helper.make_node("MatMul", ["h", "w"], ["y"], "second"),
-    ]
-    write_net(tmp_path / "net.onnx", nodes, constants, ["n", 24], ["n", 5], "y")
+    make_products(tmp_path / "net.onnx", random)
     np.save(tmp_path / "rows.npy", random.normal(size=(300, 24)).astype(np.float32))
     scratch = tmp_path / "scratch"
     scratch.mkdir()
