@@ -129,6 +129,14 @@ def test_nan_and_infinity_are_named_with_their_tensor_and_row() -> None:
     assert shifted.refused["x"] == "holds minus infinity in row 434 (counted from 0)"
 
 
+def test_a_row_that_is_no_number_is_named_wherever_its_batch_was_cut(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("mlpack_edge.converters.quantization.calibration.calibrate.PIECE_BYTES", 1 << 9)
+    rows = rows_of(300)
+    rows[217, 1] = np.nan
+    found = calibrate(net(), ["x", "product"], batches(rows, 150), ["minmax"])
+    assert set(found.refused.values()) == {"holds NaN in row 217 (counted from 0)"}
+
+
 def test_few_rows_constants_and_strangers_are_warned_of() -> None:
     signature = Signature(
         (TensorSpec("x", "float32", ("n", 4)), TensorSpec("scale", "float32", ())), (),

@@ -50,6 +50,35 @@ def test_a_crop_that_fills_in_a_value_of_its_own_is_no_move(tmp_path: Path) -> N
     assert kinds(model, tmp_path)["QLinearConv"] == 2
 
 
+@pytest.mark.parametrize("turned", [0, 1])
+def test_factors_of_a_gemm_are_in_its_codes(turned: int) -> None:
+    """`alpha * x @ w + beta * c` (Gemm 13), which kernels on codes do not know the factors of."""
+    nodes = Nodes()
+    weights = nodes.normal(*((24, 16) if turned else (16, 24)), size=0.3)
+    x = nodes.add("Gemm", "x", weights, nodes.normal(24, size=3), alpha=0.5, beta=-2.0, transB=turned)
+    net = nodes.net(["batch", 16], nodes.dense(nodes.add("Relu", x), 24, 4))
+    assert [layer.op_type for layer in layers_of(net)] == ["Gemm", "Gemm"]
+    assert noise_db(net, quantized(net, _rows(50, 16)), _rows(50, 16)) > 30
+
+
+def test_a_gemm_of_turned_rows_stays_float() -> None:
+    nodes = Nodes()
+    net = nodes.net([16, 16], nodes.add("Gemm", "x", nodes.normal(16, 4), transA=1))
+    assert layers_of(net) == ()
+
+
+@pytest.mark.parametrize("values", [(2.0, 6.0, 6.0), (3.0, 5.0, 6.0), (3.0, 6.0, 4.0)])
+def test_what_only_looks_like_hard_swish_is_computed_as_it_is(values: tuple[float, float, float]) -> None:
+    nodes = Nodes()
+    added, most, divisor = (nodes.constant(value) for value in values)
+    x = nodes.conv("x", 3, 8)
+    gate = nodes.add("Clip", nodes.add("Add", x, added), nodes.constant(0.0), most)
+    x = nodes.add("Div", nodes.add("Mul", x, gate), divisor)
+    net = nodes.net(["batch", 3, 8, 8], nodes.conv(x, 8, 4))
+    rows = _rows(30, 3, 8, 8)
+    assert noise_db(net, quantized(net, rows), rows) > 30
+
+
 @pytest.mark.parametrize("exact", [True, False])
 @pytest.mark.parametrize("step", [0.02, 2.0**-60])
 def test_scales_of_weights_below_the_numbers_of_float32_stay_numbers(step: float, exact: bool) -> None:
