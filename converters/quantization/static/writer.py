@@ -103,7 +103,11 @@ class Writer:
                 f"{', '.join(layers[:3]) or 'an operator'} cannot compute with codes: calibration found no range of "
                 f"the tensor {known!r}",
                 "leave rows with missing or infinite values out of the calibration, give rows that reach it"
-                + "".join(f", or leave it float: --keep-float {name}" for name in layers[:1]),
+                + (
+                    f", or keep float what reads it: {' '.join(f'--keep-float {name}' for name in layers)}"
+                    if layers
+                    else ""
+                ),
                 why="it held NaN or infinity on some row, or no number on any",
             )
         return self._ranges[known]
