@@ -11,7 +11,7 @@ from typing import Any
 
 import click
 
-from mlpack_edge.cli.options import limit_options, limits_of, source_options
+from mlpack_edge.cli.options import limit_options, limits_of, refuse_name, source_options
 from mlpack_edge.cli.outcome import Outcome, answers, note, show_stage, size_text, table
 from mlpack_edge.cli.parity_text import parity_text, showing_parity
 from mlpack_edge.core.errors import BadInput
@@ -75,6 +75,7 @@ def command(
     if to == "onnx" and options["layout"] != "keep":
         raise click.UsageError("--layout goes with --to tflite: ONNX keeps the layout of the model")
     output = output or _default_output(source, to)
+    refuse_name(output, to)
     keep_inputs(output, [source, options["data"], options["weights"]])
     started = time.monotonic()
     with publish(output, force) as draft, showing_parity():

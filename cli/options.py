@@ -78,6 +78,16 @@ class Shape(click.ParamType[tuple[str, tuple[int | str, ...]]]):
         return name, tuple(int(word) if word.isdigit() else word for word in words)
 
 
+#: Of the formats that are written: one under the name of the other would be loaded by the wrong runtime.
+_SUFFIXES = frozenset({".onnx", ".tflite"})
+
+
+def refuse_name(output: Path, to: str) -> None:
+    """Raise click.UsageError where the suffix of `output` is that of the other format. to: "onnx" or "tflite"."""
+    if output.suffix.lower() in _SUFFIXES - {f".{to}"}:
+        raise click.UsageError(f"{output} is no name for what --to {to} writes: rename it, or change --to")
+
+
 def limit_options(function: Function) -> Function:
     """`--time-limit` and `--memory-limit` of the child process; see `limits_of`."""
     function = click.option(

@@ -8,6 +8,7 @@ from typing import Any
 
 import click
 
+from mlpack_edge.cli.options import refuse_name
 from mlpack_edge.core.errors import Unsupported
 from mlpack_edge.runtimes.worker import Limits
 
@@ -66,10 +67,6 @@ class QuantizeRequest:
         }  # fmt: skip
 
 
-#: Of the formats that are written: one under the name of the other would be loaded by the wrong runtime.
-_SUFFIXES = frozenset({".onnx", ".tflite"})
-
-
 def refuse_together(request: QuantizeRequest) -> None:
     """Raise click.UsageError for options that do not go together, before anything is read."""
     scheme = request.scheme
@@ -101,10 +98,8 @@ def refuse_together(request: QuantizeRequest) -> None:
     if kind == "emulated" and request.threads != 1:
         raise click.UsageError("instructions are counted at one thread: leave --threads away")
     own = Path(request.model).suffix.lower() == ".tflite"  # refused as such, which says more
-    if not own and request.output.suffix.lower() in _SUFFIXES - {f".{request.to}"}:
-        raise click.UsageError(
-            f"{request.output} is no name for what --to {request.to} writes: rename it, or change --to"
-        )
+    if not own:
+        refuse_name(request.output, request.to)
 
 
 def refuse_tflite(name: str, output: Path) -> None:

@@ -162,3 +162,11 @@ def test_a_batch_that_tflite_cannot_keep_open_is_one_and_said_to_be(tmp_path: Pa
     assert [spec["shape"][0] for spec in document["signature"]["inputs"]] == [1, 1]
     assert any(text.startswith("batch is 1 in the TFLite file: NonMaxSuppression") for text in document["notes"])
     assert mlpack("check", path, out, "--rows", "5").returncode == 0
+
+
+def test_one_format_is_not_written_under_the_name_of_the_other(net: Path, tmp_path: Path) -> None:
+    done = mlpack("convert", net, "-o", tmp_path / "net.tflite")
+    assert done.returncode == 2 and "no name for what --to onnx writes" in done.stderr
+    done = mlpack("convert", net, "--to", "tflite", "-o", tmp_path / "net.ONNX")
+    assert done.returncode == 2 and "no name for what --to tflite writes" in done.stderr
+    assert not list(tmp_path.iterdir())
