@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +17,8 @@ from mlpack_edge.runtimes.row_streams.array_source import StoredArray, members_o
 from mlpack_edge.runtimes.row_streams.column_source import StoredColumns
 
 NUMPY, ZIP = b"\x93NUMPY", b"PK\x03\x04"
-#: Enough to see what columns hold.
-HEAD_ROWS = 1000
+#: Enough to see what columns hold; of images fewer.
+HEAD_ROWS, HEAD_BYTES = 1000, 16 << 20
 
 
 def first_bytes(path: Path) -> bytes:
@@ -31,12 +33,15 @@ def first_bytes(path: Path) -> bytes:
 
 
 def head_of(path: Path, rows: int = HEAD_ROWS) -> Table:
-    """What `data.read_table` gives, of the first `rows` rows alone. Raises BadInput and IoFault as it does."""
+    """What `data.read_table` gives, of the first `rows` rows alone, and of arrays of no more than fit HEAD_BYTES.
+
+    Raises BadInput and IoFault as it does.
+    """
     start = first_bytes(path)
     if start.startswith(NUMPY):
-        table = Table(path, {}, {"": _first(StoredArray(path), rows)})
+        table = Table(path, {}, _first({"": StoredArray(path)}, rows))
     elif start.startswith(ZIP):
-        table = Table(path, {}, {name: _first(array, rows) for name, array in members_of(path).items()})
+        table = Table(path, {}, _first(members_of(path), rows))
     else:
         columns = StoredColumns(path, start)
         columns.choose(columns.names)
@@ -47,7 +52,13 @@ def head_of(path: Path, rows: int = HEAD_ROWS) -> Table:
     return table
 
 
-def _first(array: StoredArray, rows: int) -> NDArray[Any]:
-    if not array.shape:
-        return array.whole()
-    return next(array.pieces(rows), np.empty(array.shape, array.dtype))
+def _first(arrays: Mapping[str, StoredArray], rows: int) -> dict[str, NDArray[Any]]:
+    """The first rows, at least one, of every array that has as many rows as the largest; others (a state, a rate) whole."""
+    largest = max(arrays.values(), key=lambda array: math.prod(array.shape) * array.dtype.itemsize, default=None)
+    cut = {name: array for name, array in arrays.items() if largest and array.shape and array.rows == largest.rows}
+    row_bytes = sum(math.prod(array.shape[1:]) * array.dtype.itemsize for array in cut.values())
+    most = min(rows, max(1, HEAD_BYTES // max(1, row_bytes)))
+    return {
+        name: next(array.pieces(most), np.empty(array.shape, array.dtype)) if name in cut else array.whole()
+        for name, array in arrays.items()
+    }

@@ -264,3 +264,13 @@ def test_the_head_of_arrays(tmp_path: Path) -> None:
     head = head_of(tmp_path / "x.npz", 2)
     assert head.arrays["x"].tolist() == [[0, 1, 2], [3, 4, 5]]
     assert head.arrays["rate"] == 3
+
+
+def test_the_head_of_large_rows_is_a_few_of_them(tmp_path: Path) -> None:
+    rows = np.lib.format.open_memmap(tmp_path / "x.npy", "w+", np.float32, (50, 1 << 20))
+    rows[:, 0] = np.arange(50)
+    head = head_of(tmp_path / "x.npy")
+    assert head.arrays[""][:, 0].tolist() == [0, 1, 2, 3]
+    np.savez(tmp_path / "x.npz", x=rows, state=np.zeros((7, 2), np.float32))
+    both = head_of(tmp_path / "x.npz").arrays
+    assert len(both["x"]) == 4 and both["state"].shape == (7, 2)
