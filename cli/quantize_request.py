@@ -16,6 +16,8 @@ Json = dict[str, Any]
 SCHEMES = ("auto", "static", "dynamic", "weights", "fp16")
 METHODS = ("auto", "minmax", "percentile", "entropy", "mse")
 METRICS = ("accuracy", "f1", "auc", "logloss", "mae", "rmse", "r2")
+#: Of METRICS those within 0..1: more than 1 cannot be lost of them.
+_SHARES = frozenset({"accuracy", "f1", "auc"})
 #: Beside the time of the search: opening, converting, calibrating and the first judgements take what they take.
 _UNSEARCHED_S = 1800.0
 
@@ -80,6 +82,9 @@ def refuse_together(request: QuantizeRequest) -> None:
         raise click.UsageError(f"--bits goes with --scheme weights; {scheme} has widths of its own")
     if request.label is None and request.metric is not None:
         raise click.UsageError("--metric needs the truth: --label COLUMN names it")
+    if request.max_drop > 1 and (request.label is None or request.metric in _SHARES):
+        what = request.metric or "agreement"
+        raise click.UsageError(f"--max-drop {request.max_drop:g}: of {what} at most 1 can be lost; 0.01 is a hundredth")
     if request.label is not None and request.evaluation is None and request.data is None:
         raise click.UsageError("--label names a column of --eval DATA (or of --data DATA, where there is no --eval)")
     if request.io == "int8" and (request.to != "tflite" or scheme not in ("auto", "static")):

@@ -24,6 +24,8 @@ from tests.cli.mlpack import mlpack, mlpack_json
         (["--target", "emulated:pi4", "--max-latency", "5ms"], "needs a clock"),
         (["--target", "emulated:pi4", "--threads", "2"], "one thread"),
         (["--max-drop", "nan"], "not a number"),
+        (["--max-drop", "5"], "of agreement at most 1 can be lost"),
+        (["--max-drop", "1.5", "--eval", "r.csv", "--label", "y", "--metric", "auc"], "of auc at most 1 can be lost"),
         (["--max-size", "much"], "not a size"),
         (["--to", "tflite"], "small.onnx is no name for what --to tflite writes"),
     ],
