@@ -21,6 +21,8 @@ from mlpack_edge.runtimes.rows import Hints, make_groups
 Array = NDArray[Any]
 #: One row of so many of DATA judges, where there are no rows of their own for that.
 HELD_OUT = 5
+#: With fewer rows than this a note says how much one of them decides.
+FEW = 200
 #: Rows made from the signature where there are no others, and the rows that time a call.
 MADE_ROWS, SAMPLED = 1000, 16
 #: Bytes that the rows which time a call may have.
@@ -96,7 +98,16 @@ def rows_for(payload: Json, calibrated: Signature, judged: Signature, hints: Hin
     else:
         return Rows(None, MadeRows(judged, hints), ())
     warnings = [*rows.warnings, *(calibration.warnings if calibration is not None else ())]
-    return Rows(calibration, rows, tuple(dict.fromkeys(warnings)))
+    return Rows(calibration, rows, tuple(dict.fromkeys([*warnings, *_few(rows.rows, evaluation is not None)])))
+
+
+def _few(rows: int | None, own: bool) -> list[str]:
+    """own: whether they came with --eval."""
+    if rows is None or not 0 < rows < FEW:
+        return []
+    more = "more rows in --eval make" if own else "--eval FILE with more makes"
+    one = f"{rows} rows judge" if rows > 1 else "1 row judges"
+    return [f"{one}: a row is {100 / rows:.2g} % of them; {more} the judgement finer"]
 
 
 def _calibration(path: Path, signature: Signature, label: str | None) -> RowStream:

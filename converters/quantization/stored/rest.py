@@ -12,12 +12,15 @@ from onnx import TensorProto, numpy_helper
 from mlpack_edge.converters.quantization.prepared import Prepared
 from mlpack_edge.converters.quantization.prepared.edges import Edges
 from mlpack_edge.converters.quantization.prepared.reads import Weight, weights_in
-from mlpack_edge.converters.quantization.static.operators import MOVES
+from mlpack_edge.converters.quantization.static.operators import CLIPPING, MOVES
 from mlpack_edge.converters.quantization.stored.codes import Array, eight_bits
 from mlpack_edge.converters.quantization.stored.forms import Form, Forms, is_storable
 from mlpack_edge.converters.quantization.stored.weights import store
 from mlpack_edge.converters.quantization.stored.writer import Writer
 from mlpack_edge.converters.quantization.values import Recipe
+
+#: What may stand between a product and the codes of its result.
+_BETWEEN = MOVES | CLIPPING | {"Add"}
 
 
 def rest_in(model: onnx.ModelProto, recipe: Recipe) -> list[Weight]:
@@ -48,9 +51,9 @@ def with_rest_stored(model: onnx.ModelProto, prepared: Prepared, recipe: Recipe)
 
 
 class _Beside(Forms):
-    """Forms of constants beside operators on codes. A DequantizeLinear in front of a product whose other operand comes from
-    codes would be taken for a product on codes, which ONNX Runtime then makes of it: such weights are made whole when the
-    model is loaded."""
+    """Forms of constants beside operators on codes. ONNX Runtime takes a DequantizeLinear in front of a product whose other
+    operand comes from codes for a product on codes, and where codes are made of its result leaves it to run at every call:
+    such weights are made whole when the model is loaded."""
 
     def __init__(self, model: onnx.ModelProto) -> None:
         super().__init__(model)
@@ -63,7 +66,10 @@ class _Beside(Forms):
         return found
 
     def _is_coded(self, node: onnx.NodeProto) -> bool:
+        """Whether codes come in, or codes are made of what goes out, perhaps behind a bias and what limits or moves it."""
         follower = self._all.sole_reader(node.output[0])
+        while follower is not None and follower.op_type in _BETWEEN:
+            follower = self._all.sole_reader(follower.output[0])
         if follower is not None and follower.op_type == "QuantizeLinear":
             return True
         maker = self._all.givers.get(node.input[0])

@@ -79,3 +79,16 @@ def test_a_sample_holds_rows_that_judge_and_texts_as_such(tmp_path: Path) -> Non
         assert held["file"].dtype.kind == "U" and held["file"].tolist() == first["file"].tolist()
         assert np.array_equal(held["x"], first["x"])
     assert told["shapes"] == {"x": ["batch", first["x"].shape[1], 2]}
+
+
+@pytest.mark.parametrize(("count", "own"), [(40, False), (40, True), (1000, False), (200, True)])
+def test_few_judging_rows_say_what_one_of_them_decides(tmp_path: Path, count: int, own: bool) -> None:
+    """Of 40 rows a fifth judges, 8; --eval judges by all of its."""
+    np.save(tmp_path / "rows.npy", np.zeros((count, 3), np.float32))
+    path = str(tmp_path / "rows.npy")
+    rows = rows_for(_payload(data=path, evaluation=path if own else None), NET, NET, Hints())
+    told = [text for text in rows.warnings if "judge" in text]
+    if count == 40:
+        assert len(told) == 1 and ("2.5 %" if own else "12 %") in told[0] and "--eval" in told[0]
+    else:
+        assert told == []

@@ -281,3 +281,48 @@ def test_the_same_answers_give_the_same_points(
     runs = [ScriptedBench(layers(9), losing_of(*amounts), seconds=1.0, few=0.2) for _ in range(2)]
     assert found(runs[0], deadline=deadline) == found(runs[1], deadline=deadline)
     assert runs[0].files == runs[1].files
+
+
+def test_a_layer_back_in_float_keeps_its_weights_stored() -> None:
+    """It costs no bytes, and no layer more computes in float than has to."""
+    bench = ScriptedBench(layers(20), sums({"layer3": 0.3, "layer9": 0.002}))
+    result = found(bench, Recipe("static", stored=True))
+    assert result.best is not None
+    assert (kept(result), result.best.recipe.float_weights) == ({"layer3"}, frozenset())
+    assert result.best.bytes == result.points[0].bytes
+    told = {facts.layer.name: (facts.kept_float, facts.stored) for facts in result.best.layers}
+    assert told.pop("layer3") == (True, True) and set(told.values()) == {(False, False)}
+
+
+def test_weights_that_may_not_be_codes_in_the_file_are_found() -> None:
+    """Layer 5 loses by its weights whatever computes with them, layer 2 by its activations alone."""
+    bench: ScriptedBench
+
+    def losing(quantized: frozenset[str], recipe: Recipe) -> float:
+        return (0.2 if "layer5" in bench.held(recipe) else 0.0) + (0.1 if "layer2" in quantized else 0.0)
+
+    bench = ScriptedBench(layers(12), losing)
+    result = found(bench, Recipe("static", stored=True))
+    assert result.best is not None
+    assert (kept(result), result.best.recipe.float_weights) == ({"layer2", "layer5"}, {"layer5"})
+    assert result.best.label == "static U8S8, 2 layers float (1 with float32 weights)"
+
+
+def test_a_table_that_never_computes_on_codes_goes_back_where_its_codes_lose() -> None:
+    bench: ScriptedBench
+
+    def losing(quantized: frozenset[str], recipe: Recipe) -> float:
+        return 0.2 if "layer4" in bench.held(recipe) else 0.0
+
+    bench = ScriptedBench(layers(8, kind=lambda at: "Gather" if at == 4 else "Conv"), losing)
+    result = found(bench, Recipe("static", stored=True, operators=WEIGHTED))
+    assert result.best is not None
+    assert result.best.recipe.float_weights == {"layer4"}
+    assert not [facts for facts in result.best.layers if facts.stored]
+
+
+def test_what_the_user_keeps_float_is_float_in_the_file_too() -> None:
+    own = frozenset({"layer1"})
+    bench = ScriptedBench(layers(6), sums({"layer4": 0.5}))
+    found(bench, Recipe("static", stored=True, kept_float=own, float_weights=own))
+    assert all("layer1" in recipe.kept_float & recipe.float_weights for recipe in bench.files)
