@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from mlpack_edge.cli.quantize_cautions import cautions
 from mlpack_edge.cli.quantize_latency import Measured
 from mlpack_edge.cli.quantize_request import QuantizeRequest
 from mlpack_edge.converters.quantization.choosing import Choice, Latency, Row, Tried
@@ -44,15 +45,13 @@ def document_of(
         "parity": None,
         "signature": made["signature"],
         "lineage": None,
-        "notes": [*_made_rows(request), *made["notes"], *_named(measured, paths), *(point.notes if point else ())],
+        "notes": [
+            *cautions(request, choice),
+            *made["notes"],
+            *_named(measured, paths),
+            *(point.notes if point else ()),
+        ],
     }
-
-
-def _made_rows(request: QuantizeRequest) -> list[str]:
-    """What the figures are worth where nobody gave rows."""
-    if request.data is not None or request.evaluation is not None:
-        return []
-    return ["judged on rows that were made from the signature; yours may lose more: give some with --eval or --data"]
 
 
 def _named(measured: Measured | None, paths: Mapping[Point, Path]) -> list[str]:

@@ -17,7 +17,7 @@ _LAYERS = 12
 def quantize_text(document: Json, verbose: bool) -> str:
     """The file (where one was written) and why, the table of candidates, the layers, the calibration, the proof."""
     parts = [_opening(document), candidates_text(document)]
-    parts += [layers_text(document, verbose), _calibration(document), _proof(document)]
+    parts += [layers_text(document, verbose), _float_layers(document), _calibration(document), _proof(document)]
     return "\n".join(part for part in parts if part)
 
 
@@ -39,13 +39,48 @@ def candidates_text(document: Json) -> str:
     rows += [
         (
             one["label"], size_text(one["bytes"]), _share(one["bytes"], size), drop_text(one["metric"]),
-            _speed(one["latency"]), one["verdict"],
+            _speed(one["latency"]), _verdict(one),
         )
         for one in document["candidates"]
     ]  # fmt: skip
     metrics = {one["metric"]["name"] for one in document["candidates"]} - {"agreement"}
     name = f"{metrics.pop()} lost" if metrics else "drop"
-    return table(rows, ("candidate", "size", "of float", name, "a call", ""))
+    refused = [
+        f"{one['label']} does not run: {one['latency']['refused']}"
+        for one in document["candidates"]
+        if one["latency"] is not None and one["latency"]["refused"]
+    ]
+    return "\n".join([table(rows, ("candidate", "size", "of float", name, "a call", "")), *refused])
+
+
+#: The rule that is broken -> what the table says of it, whose columns have the figures; the sentences are in the JSON.
+_BRIEF = {
+    "max-drop": "loses too much", "smaller": "not smaller", "max-size": "too large", "slower": "slower",
+    "max-latency": "too slow", "runs": "",
+}  # fmt: skip
+
+
+def _verdict(candidate: Json) -> str:
+    """`written`, `fits`, or what it breaks: `loses too much (17 dB), slower`."""
+    if candidate["chosen"]:
+        return "written"
+    if not candidate["broken"]:
+        return "fits"
+    said = []
+    for rule in candidate["broken"]:
+        amount = _lost(candidate) if rule == "max-drop" else ""
+        untimed = rule == "max-latency" and (candidate["latency"] or {}).get("after_ns") is None
+        said.append("not timed" if untimed else f"{_BRIEF[rule]}{f' ({amount})' if amount else ''}")
+    return ", ".join(text for text in said if text)
+
+
+def _lost(candidate: Json) -> str:
+    """Of agreement, whose column does not say what the figure is of: noise or labels."""
+    metric, flips = candidate["metric"], candidate["flips"]
+    drop = metric["drop"]
+    if metric["name"] != "agreement" or drop is None or not 0 < drop < math.inf:
+        return ""
+    return f"{100 * drop:.2g} % of labels" if drop == flips else f"{10 * math.log10(1 / drop):.0f} dB"
 
 
 def drop_text(metric: Json) -> str:
@@ -98,6 +133,17 @@ _STATES = ("quantized", "float, int8 weights", "kept float")
 def _state(layer: Json) -> str:
     """What became of a layer: on codes; in float, its weights int8 in the file; as it was."""
     return _STATES[1] if layer["stored"] else _STATES[2] if layer["kept_float"] else _STATES[0]
+
+
+def _float_layers(document: Json) -> str:
+    """`3 layers compute in float (int8 weights): LSTM 2, Gather`, where the scheme's name promises codes."""
+    found = Counter(one["op_type"] for one in document["layers"] if _state(one) == _STATES[1])
+    if document["scheme"] not in ("static", "dynamic") or not found:
+        return ""
+    count = found.total()
+    return f"{count} layer{' computes' if count == 1 else 's compute'} in float (int8 weights): " + ", ".join(
+        f"{name} {times}" if times > 1 else name for name, times in found.most_common()
+    )
 
 
 def _error(noise_db: float | None) -> float:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
-from mlpack_edge.cli.quantize_text import candidates_text
+from mlpack_edge.cli.quantize_text import candidates_text, quantize_text
 
 
 def test_a_table_without_a_winner_still_says_what_was_lost_and_what_the_float_model_takes() -> None:
     slower: dict[str, Any] = {
         "label": "static U8S8", "bytes": 30_000, "metric": {"name": "accuracy", "drop": 0.002}, "verdict": "slower",
+        "chosen": False, "broken": ["slower"], "flips": None,
         "latency": {"refused": None, "estimate": None, "ratio": 1.1, "after_ns": 88_000.0, "view": "isolated"},
     }  # fmt: skip
     document = {
@@ -21,3 +22,49 @@ def test_a_table_without_a_winner_still_says_what_was_lost_and_what_the_float_mo
     }
     head, float_row, _ = candidates_text(document).splitlines()
     assert "accuracy lost" in head and "80 us" in float_row
+
+
+def _candidate(
+    label: str, *broken: str, drop: float = 0.02, flips: float | None = 0.0, refused: str = ""
+) -> dict[str, Any]:
+    latency = {"refused": refused or None, "estimate": None, "ratio": None, "after_ns": None, "view": None}
+    return {
+        "label": label, "bytes": 30_000, "metric": {"name": "agreement", "drop": drop}, "verdict": "a long sentence",
+        "chosen": False, "broken": list(broken), "flips": flips, "latency": latency if refused else None,
+    }  # fmt: skip
+
+
+def test_the_table_names_what_breaks_briefly_and_below_it_why_a_target_refuses() -> None:
+    candidates = [
+        _candidate("a", "max-drop", "slower"),
+        _candidate("b", "max-drop", drop=0.031, flips=0.031),
+        _candidate("c", "smaller", "max-size", "max-latency"),
+        _candidate("d"),
+        _candidate("e") | {"chosen": True},
+        _candidate("f", "runs", refused="no kernel for LSTM"),
+    ]
+    lines = candidates_text({"float_ns": None, "size": {"before": 100_000}, "candidates": candidates}).splitlines()
+    ends = [
+        "loses too much (17 dB), slower",
+        "loses too much (3.1 % of labels)",
+        "not smaller, too large, not timed",
+        "fits",
+        "written",
+    ]
+    for line, end in zip(lines[2:], ends, strict=False):
+        assert line.endswith(f"  {end}")
+    assert lines[-1] == "f does not run: no kernel for LSTM"
+    assert "a long sentence" not in "".join(lines)
+
+
+def test_layers_that_compute_in_float_under_a_scheme_of_codes_are_told_without_verbose() -> None:
+    def layer(operator: str, stored: bool) -> dict[str, Any]:
+        return {"name": operator, "op_type": operator, "noise_db": None, "kept_float": False, "stored": stored}
+
+    document: dict[str, Any] = {
+        "output": None, "source": None, "float_ns": None, "size": {"before": 1}, "candidates": [], "scheme": "static", "kept_float": [],
+        "layers": [layer("LSTM", True), layer("Gather", True), layer("LSTM", True), layer("Gemm", False)],
+        "calibration": None, "recipe": None, "metric": None, "agreement": None, "parity": None,
+    }  # fmt: skip
+    assert quantize_text(document, False).splitlines()[-1] == "3 layers compute in float (int8 weights): LSTM 2, Gather"
+    assert "compute" not in quantize_text(document | {"scheme": "weights"}, False)

@@ -1,0 +1,48 @@
+"""Figures that are worth little are said to be."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import cast
+
+import pytest
+
+from mlpack_edge.cli.quantize_cautions import cautions
+from mlpack_edge.cli.quantize_request import QuantizeRequest
+from mlpack_edge.converters.quantization.choosing import Budget, Choice, Tried, choose
+from mlpack_edge.converters.quantization.values import Point, Quality, Recipe, SliceFacts
+
+
+@dataclass
+class _Asked:
+    data: Path | None = Path("rows.npy")
+    evaluation: Path | None = None
+    max_drop: float = 0.01
+
+
+def _told(metric: str, before: float, drop: float, noise: float, max_drop: float = 0.01) -> list[str]:
+    quality = Quality(metric, before, before - drop, drop, 100, None, (SliceFacts("y", 3, noise, 1),))
+    choice: Choice = choose([Tried(Point("dynamic", Recipe("dynamic"), 10, quality))], Budget(max_drop), 100)
+    return cautions(cast(QuantizeRequest, _Asked(max_drop=max_drop)), choice)
+
+
+@pytest.mark.parametrize(("metric", "before"), [("r2", -0.3), ("auc", 0.41)])
+def test_a_float_model_that_is_worse_than_chance_is_said_to_be(metric: str, before: float) -> None:
+    (said,) = _told(metric, before, 0.0, 0.0)
+    assert f"the float model itself has {metric} {before}" in said and "does better" in said
+    assert _told(metric, 0.6, 0.0, 0.0) == []
+    assert len(_told(metric, before, 0.5, 0.0)) == 1  # also where nothing was taken
+
+
+def test_noise_that_the_labels_do_not_see_is_said() -> None:
+    (said,) = _told("accuracy", 0.9, 0.0, 0.08)
+    assert "8 % of what y[3] varies is noise" in said and "without --label" in said
+    assert _told("accuracy", 0.9, 0.0, 0.008) == []
+    assert _told("accuracy", 0.9, 0.005, 0.08) == []  # the metric moves: it tells enough
+    assert _told("agreement", 1.0, 0.0, 0.0) == []
+
+
+def test_rows_that_nobody_gave_are_said_first() -> None:
+    (said,) = cautions(cast(QuantizeRequest, _Asked(data=None)), choose([], Budget(0.01), 100))
+    assert "made from the signature" in said
