@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from itertools import product
 
 from mlpack_edge.converters.quantization.search.descent import Descent, Keeping
+from mlpack_edge.converters.quantization.search.labels import told_apart
 from mlpack_edge.converters.quantization.search.sensitivity import Noises, measure
 from mlpack_edge.converters.quantization.search.trials import OutOfTime, Trial, Trials
 from mlpack_edge.converters.quantization.search.workbench import Judging, Workbench
@@ -79,7 +80,7 @@ def search(
                 descent.go(sorted(layers, key=lambda layer: -bounds[layer.name] / max(1, layer.weight_bytes)))
     except OutOfTime:
         complete = False
-    points = tuple(_point(bench, one, start, base, alone) for one in trials.done)
+    points = told_apart([_point(bench, one, start, base, alone) for one in trials.done])
     best = min(
         (point for point in points if point.quality.drop <= max_drop),
         key=lambda point: (*point.order, point.quality.drop), default=None,
