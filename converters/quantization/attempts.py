@@ -62,6 +62,7 @@ def attempt(subject: Subject, rows: Rows, payload: Json, deadline: float, stage:
     if static is not None and rows.calibration is not None:
         calibration = _calibrated(prepared, static, rows.calibration, payload, stage)
         bench.ranges = {method: calibration.ranges(method) for method in calibration.methods}
+        bench.refused = calibration.refused
         notes += calibration.warnings
     points: list[tuple[Point, Path | None]] = []
     bar = Progress(stage, "judging", rows.judged.rows)

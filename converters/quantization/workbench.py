@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -30,13 +30,14 @@ from mlpack_edge.runtimes.parity import Runner
 
 
 class Workbench:
-    """ranges: what calibration found, by method; empty until there is one. io: of TFLite files. how: what shapes a file
+    """ranges: what calibration found, by method; empty until there is one. refused: why a tensor has none, by name. io: of TFLite files. how: what shapes a file
     beside its recipe, for the lineage."""
 
     def __init__(self, subject: Subject, prepared: Prepared, io: str, how: Json) -> None:
         self._subject, self._prepared = subject, prepared
         self._io, self._how = io, how
         self.ranges: dict[Method, Ranges] = {}
+        self.refused: Mapping[str, str] = {}
 
     def layers(self, recipe: Recipe) -> tuple[Layer, ...]:
         """What `recipe` changes, in the graph's order; with `stored`, those that compute on codes alone."""
@@ -78,7 +79,7 @@ class Workbench:
         """The model, and the constants in it that TFLite is to hold as codes and compute in float with."""
         prepared = self._prepared
         if recipe.scheme == "static":
-            model = static_model(prepared, self.ranges[recipe.method], recipe)
+            model = static_model(prepared, self.ranges[recipe.method], recipe, self.refused)
             if not recipe.stored:
                 return model, ()
             if self._portable:

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import onnx
 from numpy.typing import NDArray
+from onnx import numpy_helper
 
 from mlpack_edge.converters.quantization.calibration.clipping import CLIPPINGS
 from mlpack_edge.converters.quantization.calibration.histogram import Histogram
@@ -33,7 +34,8 @@ _MOST_ROWS = 4096
 
 @dataclass(frozen=True, slots=True)
 class Calibration:
-    """What was seen. refused: tensors that have no range, by name, and why (NaN or infinity in a row)."""
+    """What was seen. refused: tensors that have no range, by name, and why (NaN or infinity in a row): whoever needs the
+    range says so, for many a mask is infinite and nobody lays a grid over it."""
 
     rows: int
     methods: tuple[Method, ...]
@@ -80,6 +82,7 @@ def calibrate(
     if first is None:
         raise BadInput("there are no calibration rows", "give some with --data")
     fed, inner = _told_apart(model, tensors)
+    defaults = {item.name: numpy_helper.to_array(item) for item in model.graph.initializer if item.name in fed}
     plan = _plan(model, inner, next(pieces.of(first, 1))[1], batches is not stream, threads)
     progress = _Progress(on_rows, len(plan.passes))
     rows = 0
@@ -90,7 +93,7 @@ def calibrate(
                 facts.see(feeds, pieces.rows(feeds))
             for start, piece in pieces.of(feeds, plan.rows):
                 held = pieces.rows(piece)
-                given = ((name, piece[name]) for name in fed if number == 0)
+                given = ((name, piece[name] if name in piece else defaults[name]) for name in fed if number == 0)
                 for name, values in chain(given, *(session.run(piece, rows + start) for session in sessions)):
                     watch.see(name, values, rows + start, held)
                 progress.add(held)
@@ -98,7 +101,6 @@ def calibrate(
     warnings = [
         *([f"only {rows} calibration rows: ranges of fewer than {FEW_ROWS} are a guess"] if rows < FEW_ROWS else []),
         *facts.warnings(),
-        *(f"tensor {name!r} {why}: it has no range" for name, why in watch.refused.items()),
     ]
     order = [name for name in dict.fromkeys(tensors) if name in watch.histograms]
     histograms = {name: watch.histograms[name] for name in order}
@@ -125,10 +127,11 @@ def _plan(model: onnx.ModelProto, tensors: Sequence[str], row: Feeds, again: boo
 
 
 def _told_apart(model: onnx.ModelProto, tensors: Sequence[str]) -> tuple[list[str], list[str]]:
-    """(tensors that are fed, tensors that nodes give); constants are neither."""
-    constant = {item.name for item in model.graph.initializer}
+    """(tensors that are fed, tensors that nodes give); constants are neither, but an initializer that is an input as well
+    is fed: a caller may replace it."""
+    fed = {item.name for item in model.graph.input}
+    constant = {item.name for item in model.graph.initializer} - fed
     constant |= {name for node in model.graph.node if node.op_type == "Constant" for name in node.output}
-    fed = {item.name for item in model.graph.input} - constant
     wanted = [name for name in dict.fromkeys(tensors) if name not in constant]
     return [name for name in wanted if name in fed], [name for name in wanted if name not in fed]
 

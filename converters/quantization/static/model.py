@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 import onnx
 from onnx import helper
@@ -17,10 +17,12 @@ from mlpack_edge.converters.quantization.values import Ranges, Recipe
 from mlpack_edge.core.errors import Unsupported
 
 
-def static_model(prepared: HasModel, ranges: Ranges, recipe: Recipe) -> onnx.ModelProto:
+def static_model(
+    prepared: HasModel, ranges: Ranges, recipe: Recipe, refused: Mapping[str, str] = {}
+) -> onnx.ModelProto:
     """The prepared model with what `recipe` names on codes, in the QDQ form (ONNX `QuantizeLinear` 13).
 
-    ranges: of the tensors of `tensors_of`. Weights are int8 around 0 with a scale an output channel, activations of
+    ranges: of the tensors of `tensors_of`. refused: why calibration has none of others, for the error. Weights are int8 around 0 with a scale an output channel, activations of
     `recipe.activations` with one grid a tensor. The same arguments give the same bytes. Raises Unsupported below opset
     13 and where a range is missing, BadInput where one is not finite.
     """
@@ -29,7 +31,7 @@ def static_model(prepared: HasModel, ranges: Ranges, recipe: Recipe) -> onnx.Mod
         raise Unsupported(
             f"scales for each channel need opset 13, the model has {view.opset}", "convert it to a newer opset"
         )
-    writer = Writer(view, planned(view, recipe), ranges, recipe)
+    writer = Writer(view, planned(view, recipe), ranges, recipe, refused)
     _write(writer)
     graph = onnx.GraphProto(name=prepared.model.graph.name, input=view.graph.input, output=view.graph.output)
     graph.node.extend(Guards(writer.nodes, writer.names, writer.constants).applied(view.constant))

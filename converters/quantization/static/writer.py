@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import numpy as np
 import onnx
 from onnx import helper
@@ -23,13 +25,14 @@ class Writer:
     A tensor of the graph keeps its name for its real numbers; where an operator on codes gives it, those come from a
     DequantizeLinear."""
 
-    def __init__(self, view: View, plan: Plan, ranges: Ranges, recipe: Recipe) -> None:
+    def __init__(self, view: View, plan: Plan, ranges: Ranges, recipe: Recipe, refused: Mapping[str, str] = {}) -> None:
+        """refused: why calibration has no range of a tensor, by name, as far as it knows."""
         self.view, self.plan, self.recipe = view, plan, recipe
         self.names = Names(view.names)
         self.constants = Constants(self.names)
         self.nodes: list[onnx.NodeProto] = []
         self.coded: dict[str, Coded] = {}
-        self._ranges = ranges
+        self._ranges, self._refused = ranges, refused
         self._reals: dict[str, str] = {}
         self._shared: dict[bytes, str] = {}
         self._grids: dict[str, Grid] = {}
@@ -108,7 +111,7 @@ class Writer:
                     if layers
                     else ""
                 ),
-                why="it held NaN or infinity on some row, or no number on any",
+                why=f"it {self._refused.get(known, 'held no number on any row')}",
             )
         return self._ranges[known]
 

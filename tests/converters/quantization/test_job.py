@@ -113,3 +113,14 @@ def test_the_search_says_that_it_ended_before_its_time(payload: dict[str, Any]) 
     made = quantize({**payload, "scheme": "static", "max_drop": 1e-9, "seconds": 1e-3}, _silent)
     assert any("--time-limit" in text for text in made["notes"])
     assert len(made["points"]) == 1 and made["points"][0]["path"] is None
+
+
+def test_a_row_that_is_no_number_is_named_where_its_range_is_needed(payload: dict[str, Any]) -> None:
+    rows = np.load(payload["data"])
+    rows[7, 3] = np.nan
+    np.save(payload["data"], rows)
+    with pytest.raises(Unsupported) as refusal:
+        quantize({**payload, "scheme": "static"}, _silent)
+    assert "holds NaN in row 7 (counted from 0)" in (refusal.value.why or "")
+    made = quantize({**payload, "seconds": 20.0}, _silent)
+    assert any("static U8S8 was left out" in note and "row 7" in note for note in made["notes"])
