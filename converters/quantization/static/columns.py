@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Container, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -49,35 +50,43 @@ def is_table(view: View, unit: Unit) -> bool:
 _LAYERS = frozenset({"Conv", "ConvTranspose", "Gemm", "MatMul", "LSTM", "GRU", "RNN", "Einsum"})
 
 
-def unlike_columns(found: Range, weights: Weights) -> Columns | None:
-    """The columns of the input of a matrix product that has `weights`; None where one grid does for all of them.
+def unlike_columns(found: Range, products: Sequence[Weights]) -> Columns | None:
+    """The columns of the input of matrix products that have these weights; None where one grid does for all of them.
 
     Noise of a grid with steps d is `d ** 2 / 12` in each column, and counts by the squares of the weights that read it:
-    what one grid adds is held against what a grid a column would add.
+    what one grid adds to a product is held against what a grid a column would add, and the product that needs it most
+    decides. None, too, where the columns of a range are not those of the products.
     """
     low, high = np.asarray(found.low, np.float64), np.asarray(found.high, np.float64)
-    inner = weights.content.shape[1 - weights.axis]
-    if low.ndim != 1 or low.size != inner or not np.isfinite([low, high]).all():
+    inner = {weights.content.shape[1 - weights.axis] for weights in products}
+    if low.ndim != 1 or inner != {low.size} or not np.isfinite([low, high]).all():
         return None
     half, middle = (high - low) / 2, (high + low) / 2
     varying = half > np.abs(middle) * 2.0**-20
-    matrix = np.moveaxis(weights.content, weights.axis, 1).astype(np.float64)
-    power = np.square(matrix).sum(axis=1)
     whole = (max(float(high.max()), 0.0) - min(float(low.min()), 0.0)) / 2
-    apart = float((np.square(half) * power)[varying].sum())
-    if apart == 0 or float(np.square(whole) * power[varying].sum()) <= _TOLERABLE * apart:
+    needed, room = 0.0, np.full(low.size, np.inf)
+    for weights in products:
+        matrix = np.moveaxis(weights.content, weights.axis, 1).astype(np.float64)
+        power = np.square(matrix).sum(axis=1)
+        apart = float((np.square(half) * power)[varying].sum())
+        if apart > 0:
+            needed = max(needed, float(np.square(whole) * power[varying].sum()) / apart)
+            usual = float(np.sqrt(np.mean((np.square(half) * power)[varying])))
+            read = power > 0
+            room[read] = np.minimum(room[read], usual / np.sqrt(power[read]))
+    if needed <= _TOLERABLE:
         return None
     # A constant column may vary as much as it takes to matter like the others: more is not known of it.
-    usual = float(np.sqrt(np.mean((np.square(half) * power)[varying])))
-    half = np.where(varying, half, usual / np.sqrt(np.where(power > 0, power, np.inf)))
+    half = np.where(varying, half, np.where(np.isfinite(room), room, 0.0))
     factor = 1 / (np.where(half > 0, half, 1.0) * (1 + _ROOM))
     return Columns(middle.astype(np.float32), factor.astype(np.float32))
 
 
-def can_absorb(view: View, name: str) -> bool:
-    """Whether a BatchNormalization or the Sub and Div (or Mul) of a scaler give a tensor, for one reader: they can give
-    normal columns instead."""
-    return view.sole_reader(name) is not None and _scaler(view, name) is not None
+def can_absorb(view: View, name: str, readers: Container[str]) -> bool:
+    """Whether a BatchNormalization or the Sub and Div (or Mul) of a scaler give a tensor for these nodes alone: they can
+    give normal columns instead."""
+    alone = not view.is_seen(name) and all(node.name in readers for node in view.readers.get(name, ()))
+    return alone and _scaler(view, name) is not None
 
 
 def absorbed(nodes: list[onnx.NodeProto], view: View, name: str, columns: Columns, constants: Constants) -> str:

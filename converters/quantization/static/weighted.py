@@ -28,13 +28,13 @@ _MERGED = frozenset({"Elu", "HardSigmoid", "LeakyRelu", "Relu", "Selu", "Sigmoid
 def write_weighted(writer: Writer, unit: Unit, weights: Weights) -> None:
     """A unit with weights, its bias included."""
     name = unit.reads[0]
-    columns = _columns(writer, unit, weights)
+    columns = _columns(writer, unit)
     if columns is None:
         source, grid = writer.read(name), writer.grid(name)
         made = _shared(writer, unit, weights)
     else:
         weights = normalized(weights, columns)
-        source, grid = _read_normal(writer, name, columns)
+        source, grid = _read_normal(writer, unit, columns)
         made = coded(weights, unit.kind, [grid], [weights.bias], writer.recipe.exact_sums)
     if unit.node.op_type in ("Gemm", "MatMul"):
         write = _write_gemm if _is_gemm(writer, unit) else _write_product
@@ -134,19 +134,38 @@ def _bias(writer: Writer, unit: Unit, bias: Array, made: Coded, grid: Grid) -> s
     return writer.dequantized([writer.constants.add(codes, "b"), writer.constants.add(scale, "s")], 0)
 
 
-def _columns(writer: Writer, unit: Unit, weights: Weights) -> Columns | None:
-    """Columns kept apart: only of features that one matrix product alone reads as codes."""
+def _columns(writer: Writer, unit: Unit) -> Columns | None:
+    """Columns kept apart, of features that matrix products read: one set for all of those (two heads, a wide part beside a
+    deep one), which read the same codes."""
     name = unit.reads[0]
     if writer.recipe.integer_only or not is_table(writer.view, unit):
         return None
-    if sum(name in other.reads for other in writer.plan.active.values()) > 1:
-        return None
-    return unlike_columns(writer.range(name), weights)
+    if name not in writer.columns:
+        products = [other.weights for other in _products(writer, name) if other.weights is not None]
+        writer.columns[name] = unlike_columns(writer.range(name), products)
+    return writer.columns[name]
 
 
-def _read_normal(writer: Writer, name: str, columns: Columns) -> tuple[str, Grid]:
-    """Normal columns as codes: by the scaler that makes them, or by two operators of their own."""
-    if can_absorb(writer.view, name):
+def _products(writer: Writer, name: str) -> list[Unit]:
+    """The matrix products with weights that read a tensor as codes."""
+    return [
+        other
+        for other in writer.plan.active.values()
+        if other.weights is not None and other.kind in ("Gemm", "MatMul") and other.reads[0] == name
+    ]
+
+
+def _read_normal(writer: Writer, unit: Unit, columns: Columns) -> tuple[str, Grid]:
+    """Normal columns as codes, made once for all that read them."""
+    name = unit.reads[0]
+    if name not in writer.normal:
+        writer.normal[name] = _normal(writer, name, columns)
+    return writer.normal[name]
+
+
+def _normal(writer: Writer, name: str, columns: Columns) -> tuple[str, Grid]:
+    """By the scaler that makes the columns, or by two operators of their own."""
+    if can_absorb(writer.view, name, {other.name for other in _products(writer, name)}):
         normal = absorbed(writer.nodes, writer.view, name, columns, writer.constants)
     else:
         shifted, normal = writer.names.fresh("r"), writer.names.fresh("r")

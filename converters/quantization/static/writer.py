@@ -8,6 +8,7 @@ import numpy as np
 import onnx
 from onnx import helper
 
+from mlpack_edge.converters.quantization.static.columns import Columns
 from mlpack_edge.converters.quantization.static.grids import Grid, grid_of
 from mlpack_edge.converters.quantization.static.names import Constants, Names
 from mlpack_edge.converters.quantization.static.operators import FIXED
@@ -20,7 +21,8 @@ from mlpack_edge.core.errors import Unsupported
 
 
 class Writer:
-    """nodes: what is written so far. coded: the weights of units, by name, as far as known.
+    """nodes: what is written so far. coded: the weights of units, by name, as far as known. columns, normal: of tables, by
+    tensor: how their columns are kept apart (None: they are not), and normal columns on codes with their grid.
 
     A tensor of the graph keeps its name for its real numbers; where an operator on codes gives it, those come from a
     DequantizeLinear."""
@@ -32,6 +34,8 @@ class Writer:
         self.constants = Constants(self.names)
         self.nodes: list[onnx.NodeProto] = []
         self.coded: dict[str, Coded] = {}
+        self.columns: dict[str, Columns | None] = {}
+        self.normal: dict[str, tuple[str, Grid]] = {}
         self._ranges, self._refused = ranges, refused
         self._reals: dict[str, str] = {}
         self._shared: dict[bytes, str] = {}

@@ -64,6 +64,41 @@ def test_raw_columns_of_unlike_size_keep_their_meaning(kind: str, recipe: Recipe
     assert kinds(model, tmp_path, qdqisint8allowed="1")["QGemm"] == 2
 
 
+def _two_readers(scaled: bool, caller: bool) -> Net:
+    """Two heads on one table, raw or behind a scaler, whose weights weigh its columns unlike; perhaps given as well."""
+    nodes = Nodes()
+    random, x, spread = np.random.default_rng(3), "x", np.maximum(_SIZES, 1e-4)
+    if scaled:
+        x = nodes.add("Mul", nodes.add("Sub", "x", nodes.constant(_MIDDLES)), nodes.constant(np.full(8, 0.5)))
+        spread = spread / 2
+    heads = []
+    for size in (1.0, 20.0):
+        weights = random.normal(size=(8, 5)) * size / spread[:, None]
+        bias = np.zeros(5) if scaled else -(_MIDDLES.astype(np.float64) @ weights)
+        heads.append(nodes.add("Gemm", x, nodes.constant(weights), nodes.constant(bias)))
+    return nodes.net(["batch", 8], *heads, *([x] if caller else []))
+
+
+@pytest.mark.parametrize("recipe", [U8S8, S8S8])
+@pytest.mark.parametrize(("scaled", "caller"), [(False, False), (True, False), (True, True)])
+def test_two_readers_of_one_table_share_the_factors_of_its_columns(recipe: Recipe, scaled: bool, caller: bool) -> None:
+    """Wide and deep, two heads: one grid over such columns leaves noise as large as the answers."""
+    net = _two_readers(scaled, caller)
+    model, rows = quantized(net, _table(500), recipe), _table(500, seed=9)
+    real, made = run(net.model, rows), run(model, rows)
+    for name in list(real)[:2]:
+        noise = np.mean((real[name] - made[name]) ** 2, axis=0) / real[name].var(axis=0)
+        assert noise.max() < 1e-3, name
+    if caller:
+        np.testing.assert_array_equal(list(real.values())[2], list(made.values())[2])
+    # One set of codes; a scaler that nobody else reads gives normal columns itself.
+    kinds_of = [node.op_type for node in model.graph.node]
+    floats = 4 if caller else 2
+    assert sum(kind in ("Sub", "Mul") for kind in kinds_of) == floats
+    sources = {node.input[0] for node in model.graph.node if node.op_type == "Gemm"}
+    assert len(sources) == 1
+
+
 def test_columns_of_one_size_cost_no_operators() -> None:
     model = quantized(mlp(), np.random.default_rng(0).normal(size=(300, 16)).astype(np.float32))
     assert not {"Sub", "Mul"} & {node.op_type for node in model.graph.node}
