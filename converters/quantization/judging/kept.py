@@ -31,9 +31,9 @@ class Kept:
     def append(self, answers: Mapping[str, Array]) -> None:
         batch = {name: _plain(array) for name, array in answers.items()}
         size = sum(array.nbytes for array in batch.values())
-        if (
-            size <= self._left and self._file is None
-        ):  # once in the file, always: the order of reading is that of writing
+        # Once in the file, always: the first that did not fit shows that memory is nearly used up, and smaller batches that
+        # still fit would only use up the rest. (Either would be read back in order.)
+        if size <= self._left and self._file is None:
             self._left -= size
             self._batches.append(batch)
             return

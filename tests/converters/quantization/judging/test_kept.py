@@ -38,6 +38,15 @@ def test_batches_come_back_in_order_any_number_of_times(memory: int, tmp_path: P
     assert list(tmp_path.iterdir()) == []
 
 
+def test_what_comes_after_the_first_batch_in_the_file_goes_there_too(tmp_path: Path) -> None:
+    kept = Kept(100, tmp_path)
+    for size in (4, 50, 4):  # 32, 400 and 32 bytes: the last one would fit beside the first
+        kept.append({"y": np.full(size, size, np.float64)})
+    assert [isinstance(batch["y"], np.ndarray) for batch in kept._batches] == [True, False, False]
+    assert [len(batch["y"]) for batch in kept] == [4, 50, 4]
+    kept.close()
+
+
 def test_two_readings_at_once_do_not_disturb_each_other(tmp_path: Path) -> None:
     kept = Kept(0, tmp_path)
     for batch in BATCHES:

@@ -95,3 +95,17 @@ def test_large_constants_of_branches_move_to_the_main_graph_though_they_share_a_
     for flag in (True, False):
         feeds = {"x": X, "flag": np.array(flag)}
         np.testing.assert_array_equal(answers(prepared.model, **feeds)[0], answers(model, **feeds)[0])
+
+
+def test_an_initializer_that_callers_may_replace_is_no_constant() -> None:
+    """It is an input of the graph as well: what is folded from its default would answer for no other value."""
+    graph = Graph()
+    scale = graph.const(np.full(4, 2.0), "scale")
+    weights = graph.op("Mul", graph.normal(8, 4), scale)
+    model = graph.model({"x": ["batch", 8], "scale": [4]}, graph.op("Mul", graph.op("MatMul", "x", weights), scale))
+    prepared = prepare(built(model))
+    for given in ({}, {"scale": np.array([5, -1, 0.5, 3], np.float32)}):
+        np.testing.assert_allclose(
+            answers(prepared.model, x=X, **given)[0], answers(model, x=X, **given)[0], rtol=1e-5, atol=1e-6
+        )
+    assert kinds(prepared.model)["Mul"] == 2
