@@ -37,15 +37,15 @@ def _cast(node: Node, dtype: str) -> Value:
     for name in (x.dtype, dtype):
         if name not in HELD:
             raise node.refuse(f"TFLite computes nothing with {name if name != 'object' else 'string'} tensors")
-    if x.array is not None:
-        return _of_constant(node.low, x, x.array, dtype)
+    if x.array is not None and x.dtype == "float16":
+        return _of_halves(node.low, x, x.array, dtype)
     if x.dtype in FLOATS and dtype in SMALL:
         x = cast(node.low, x, "int32")
     return cast(node.low, x, dtype)
 
 
-def _of_constant(low: Lowering, x: Value, array: Array, dtype: str) -> Value:
-    """A constant of float16 (`folding.py` computes all others): as real numbers, and as the halves they come from."""
+def _of_halves(low: Lowering, x: Value, array: Array, dtype: str) -> Value:
+    """A constant of float16, which a file holds so: as real numbers, and as the halves they come from."""
     if dtype in FLOATS and array.size >= FEWEST:
         return halves(low, x.name, array.astype(np.float16), dtype)
     return constant("", array.astype(dtype))
