@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import json
-import subprocess
-import venv
 from dataclasses import dataclass
 from pathlib import Path
+
+from peer_environments import python_in
 
 SCRIPTS = Path(__file__).parent / "quantize_peers"
 ENVIRONMENTS = {
@@ -43,14 +42,7 @@ PEERS = {
 
 def python_of(folder: Path, environment: str) -> Path:
     """The interpreter of an environment under `folder`, installed if it is not there or holds other versions."""
-    home = folder / "environments" / environment
-    python, installed = home / "bin" / "python", home / "installed.json"
-    wanted = json.dumps(ENVIRONMENTS[environment])
-    if not installed.exists() or installed.read_text() != wanted:
-        venv.create(home, with_pip=True)
-        subprocess.run([str(python), "-m", "pip", "install", "-q", *ENVIRONMENTS[environment]], check=True)
-        installed.write_text(wanted)
-    return python
+    return python_in(folder / "environments" / environment, ENVIRONMENTS[environment])
 
 
 def peer_line(folder: Path, name: str, job: Path) -> list[str]:
