@@ -82,9 +82,7 @@ def refuse_together(request: QuantizeRequest) -> None:
         raise click.UsageError(f"--bits goes with --scheme weights; {scheme} has widths of its own")
     if request.label is None and request.metric is not None:
         raise click.UsageError("--metric needs the truth: --label COLUMN names it")
-    if request.max_drop > 1 and (request.label is None or request.metric in _SHARES):
-        what = request.metric or "agreement"
-        raise click.UsageError(f"--max-drop {request.max_drop:g}: of {what} at most 1 can be lost; 0.01 is a hundredth")
+    _refuse_drop(request)
     if request.label is not None and request.evaluation is None and request.data is None:
         raise click.UsageError("--label names a column of --eval DATA (or of --data DATA, where there is no --eval)")
     if request.io == "int8" and (request.to != "tflite" or scheme not in ("auto", "static")):
@@ -105,6 +103,19 @@ def refuse_together(request: QuantizeRequest) -> None:
     own = Path(request.model).suffix.lower() == ".tflite"  # refused as such, which says more
     if not own:
         refuse_name(request.output, request.to)
+
+
+def _refuse_drop(request: QuantizeRequest) -> None:
+    """More than all of a share cannot be lost: such a budget would refuse nothing."""
+    if request.max_drop <= 1 or request.metric not in {None, *_SHARES}:
+        return
+    if request.metric is None and request.label is not None:
+        raise click.UsageError(
+            f"--max-drop {request.max_drop:g}: of accuracy, which judges classes where no --metric is named, at most 1 can be "
+            "lost; where the model gives numbers, name --metric rmse or mae"
+        )
+    what = request.metric or "agreement"
+    raise click.UsageError(f"--max-drop {request.max_drop:g}: of {what} at most 1 can be lost; 0.01 is a hundredth")
 
 
 def refuse_tflite(name: str, output: Path) -> None:

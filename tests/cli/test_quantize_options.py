@@ -26,6 +26,7 @@ from tests.cli.mlpack import mlpack, mlpack_json
         (["--max-drop", "nan"], "not a number"),
         (["--max-drop", "5"], "of agreement at most 1 can be lost"),
         (["--max-drop", "1.5", "--eval", "r.csv", "--label", "y", "--metric", "auc"], "of auc at most 1 can be lost"),
+        (["--max-drop", "1.5", "--eval", "r.csv", "--label", "y"], "of accuracy, which judges classes"),
         (["--max-size", "much"], "not a size"),
         (["--to", "tflite"], "small.onnx is no name for what --to tflite writes"),
     ],
