@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 
 from mlpack_edge.profiles.spec import CONFIDENCE_CELLS
 
@@ -27,25 +28,84 @@ def latency_edges() -> tuple[int, ...]:
     return (*halves, 1 << LATENCY_LAST)
 
 
+def confidence(probabilities: Iterable[object]) -> float:
+    """The largest of the probabilities that are numbers, at least 0.0. One alone is that of the second of two classes."""
+    largest, value, size = 0.0, None, 0
+    for given in probabilities:
+        size += 1
+        value = given if given.__class__ is float else nearest_double(given)
+        if value is not None and value > largest:  # NaN is not
+            largest = value
+    return max(largest, 1.0 - value) if size == 1 and value is not None else largest
+
+
 def confidence_cell(probability: float) -> int:
-    """The cell of a classifier's largest probability; below 0 counts as 0, 1 and above as the last cell."""
-    return min(max(int(probability * CONFIDENCE_CELLS), 0), CONFIDENCE_CELLS - 1)
+    """The cell of a classifier's largest probability; what is not above 0 (NaN too) counts as 0, 1 and above as the last
+    cell. The product is of doubles."""
+    if not probability > 0:
+        return 0
+    return CONFIDENCE_CELLS - 1 if probability >= 1 else int(probability * CONFIDENCE_CELLS)
+
+
+def is_missing(value: object) -> bool:
+    """None, any NaN, numpy's NaT, pandas' NA and NaT."""
+    if value is None:
+        return True
+    if isinstance(value, (str, int, bytes)):
+        return False
+    if isinstance(value, float):
+        return math.isnan(value)
+    kind = type(value)
+    if kind.__module__.startswith("pandas."):
+        return kind.__name__ in ("NAType", "NaTType")
+    if kind.__module__ in ("decimal", "_decimal"):
+        return bool(value.is_nan())  # type: ignore[attr-defined]  # its signalling NaN may not be compared
+    return _numpy_scalar(value) in ("f", "c", "m", "M") and bool(value != value)  # noqa: PLR0124  # NaT too
+
+
+def nearest_double(value: object) -> float | None:
+    """The double nearest to a number (infinite beyond the largest), NaN where the value is missing, None for what is not a
+    number. Truth values are 0 and 1; texts, dates and complex numbers are no numbers."""
+    if isinstance(value, (str, bytes, bytearray, memoryview)):
+        return None
+    if is_missing(value):
+        return math.nan
+    if _numpy_scalar(value) not in ("", "b", "i", "u", "f") or not hasattr(type(value), "__float__"):
+        return None
+    try:
+        return float(value)  # type: ignore[arg-type]
+    except OverflowError:  # integers and fractions
+        return math.inf if value > 0 else -math.inf  # type: ignore[operator]
+    except (TypeError, ValueError):
+        return None
 
 
 def category_text(value: object) -> str | None:
     """The text under which a value is looked up, None where it is missing.
 
     "true" and "false"; integers in decimal, and so numbers that are integral (1.0 is "1": a column of integers with missing
-    values arrives as floats); other floats as Python's shortest repr; texts as they are.
+    values arrives as floats); other floats as the shortest digits of the nearest double, as Python's repr writes them; texts as
+    they are, bytes as UTF-8.
     """
-    if value is None:
-        return None
     if isinstance(value, str):
-        return value
-    if isinstance(value, bool):
+        return str(value)
+    if is_missing(value):
+        return None
+    kind = _numpy_scalar(value)
+    if isinstance(value, bool) or kind == "b":
         return "true" if value else "false"
-    if isinstance(value, float):
-        if math.isnan(value):
-            return None
-        return str(int(value)) if value.is_integer() else repr(value)
-    return str(value)
+    if isinstance(value, float) or kind == "f":
+        number = float(value)  # type: ignore[arg-type]
+        return str(int(number)) if number.is_integer() else repr(number)
+    if isinstance(value, bytes):
+        return value.decode(errors="replace")
+    try:
+        return str(value)
+    except ValueError:  # an integer of more digits than Python writes: in no vocabulary, so any text of its own will do
+        return f"{value:#x}"
+
+
+def _numpy_scalar(value: object) -> str:
+    """The kind letter of a numpy scalar (or array of no dimensions), "" for what is none, "O" for arrays."""
+    kind = getattr(getattr(value, "dtype", None), "kind", "")
+    return str(kind) if getattr(value, "shape", None) == () or not kind else "O"
