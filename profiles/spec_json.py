@@ -84,7 +84,7 @@ def _feature_to_json(feature: Feature) -> Json:
     source = feature.source
     made: Json = {"name": source.name}
     for key, value, usual in (
-        ("role", source.role, INPUT), ("tensor", source.tensor, ""), ("index", source.index, 0), ("unit", source.unit, ""),
+        ("role", source.role, INPUT), ("tensor", source.tensor, source.name), ("index", source.index, 0), ("unit", source.unit, ""),
     ):  # fmt: skip
         if value != usual:
             made[key] = value
@@ -141,7 +141,7 @@ def _spec(record: Mapping[str, Any]) -> Spec:
 
 def _feature(item: Mapping[str, Any]) -> Feature:
     source = Source(
-        _text(item["name"]), _text(item.get("role", INPUT)), _text(item.get("tensor", "")), _whole(item.get("index", 0)),
+        _text(item["name"]), _text(item.get("role", INPUT)), _text(item.get("tensor", item["name"])), _whole(item.get("index", 0)),
         _text(item.get("unit", "")),
     )  # fmt: skip
     if "edges" in item:

@@ -6,11 +6,11 @@ same rows whatever the batches, all of them up to SAMPLED values, a uniform samp
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import numpy as np
 from numpy.typing import NDArray
 
+from mlpack_edge.profiles.arrays.counting import Coded
+from mlpack_edge.profiles.cells import category_text
 from mlpack_edge.profiles.reference.edges import FEW
 
 Floats = NDArray[np.float64]
@@ -83,14 +83,16 @@ class TextCounts:
         self.counts: dict[str, int] | None = {}
         self.present = self.missing = 0
 
-    def update(self, codes: NDArray[np.int64], texts: Sequence[str]) -> None:
-        """codes: int `[rows]` into `texts`, -1 where missing."""
-        times = np.bincount(codes + 1, minlength=len(texts) + 1)
+    def update(self, column: Coded) -> None:
+        """Values that `category_text` gives no text for are missing, as codes below 0 are."""
+        times = np.bincount(column.codes + 1, minlength=len(column.values) + 1)
         self.missing += int(times[0])
         self.present += int(times[1:].sum())
         if self.counts is None:
             return
         for place in np.flatnonzero(times[1:]).tolist():
-            self.counts[texts[place]] = self.counts.get(texts[place], 0) + int(times[place + 1])
+            text = category_text(column.values[place])
+            if text is not None:
+                self.counts[text] = self.counts.get(text, 0) + int(times[place + 1])
         if len(self.counts) > TEXTS:
             self.counts = None

@@ -40,7 +40,7 @@ def features_of(given: dict[str, Column], rows: int) -> tuple[Feature, ...]:
         slot = Slot(Source(name, "input"), isinstance(column, Coded))
         if isinstance(column, Coded):
             seen = TextCounts()
-            seen.update(column.codes, [str(value) for value in column.values])
+            seen.update(column)
             found.append(text_feature(slot, seen))
         else:
             sample = NumberSample()

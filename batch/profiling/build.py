@@ -1,0 +1,145 @@
+"""Profiles of data by a spec: one for all rows, or one a day."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Callable, Iterator
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+from mlpack_edge.batch.models import kinds_of_columns, model_file
+from mlpack_edge.batch.pandas_left_out import leave_pandas_out
+from mlpack_edge.batch.plan import ModelFile
+from mlpack_edge.batch.profiling.blocks import DAY, BlockRule, rule_of
+from mlpack_edge.batch.profiling.counted import rows_from
+from mlpack_edge.batch.profiling.data import Data, open_data
+from mlpack_edge.batch.profiling.places import places_of
+from mlpack_edge.batch.profiling.scored import Scored, scored, unscored
+from mlpack_edge.batch.profiling.windows import window_of_day, window_of_files
+from mlpack_edge.core.errors import BadInput
+from mlpack_edge.core.signature import signature_from_text
+from mlpack_edge.profiles.arrays.counting import ColumnTally
+from mlpack_edge.profiles.cells import category_text
+from mlpack_edge.profiles.device import device_digest
+from mlpack_edge.profiles.profile import MANY, Profile, Window
+from mlpack_edge.profiles.reference.slots import Slots, slots_of
+from mlpack_edge.profiles.spec import INPUT, OUTPUT, Categorical, Numeric, Source, Spec
+from mlpack_edge.profiles.spec_file import digest, spec_from_bytes
+from mlpack_edge.profiles.wire.report import ReportFormat
+
+Json = dict[str, Any]
+Stage = Callable[[str], None]
+
+
+def build(payload: Json, stage: Stage) -> Json:
+    """payload: {"spec" (the text of its file), "data" (names), "model" (a path, "" for none), "by" (a column of days, "" for one
+    profile), "day" ("2026-02-28" or ""), "device", "cohort", "salt", "staging" (an empty folder)}.
+
+    Gives {"reports" (base64 of each, by window), "rows", "predictions", "notes"}. Raises BadInput for what does not fit the spec.
+    """
+    leave_pandas_out()
+    spec = spec_from_bytes(payload["spec"].encode())
+    model = _model(payload["model"], spec, stage)
+    data = open_data(payload["data"], Path(payload["staging"]) / "data", stage, _wanted(spec, model), _inputs(spec))
+    rule = rule_of(DAY, payload["by"], data.schema, data.rows) if payload["by"] else None
+    aside = [payload["by"]] if payload["by"] else []
+    tallies = _counted(spec, model, data, aside, rule, lambda text: stage(f"counting {text}"))
+    window = window_of_day(date.fromisoformat(payload["day"])) if payload["day"] else window_of_files(data.written)
+    device = device_digest(payload["device"], payload["salt"]) if payload["device"] else MANY
+    made = digest(spec)
+    profiles = [
+        tally.profile(made, window if rule is None else _window(int(key)), device=device, cohort=payload["cohort"])
+        for key, tally in sorted(tallies.items())
+    ]
+    form = ReportFormat(spec, made)
+    return {
+        "reports": [base64.b64encode(form.encode(profile)).decode() for profile in profiles],
+        "rows": sum(profile.rows for profile in profiles),
+        "predictions": sum(profile.predictions for profile in profiles),
+        "notes": [*data.found.notes, *_notes(spec, model, profiles)],
+    }
+
+
+def _model(path: str, spec: Spec, stage: Stage) -> ModelFile | None:
+    if not path:
+        return None
+    stage("opening the model")
+    model = model_file(path)
+    if model.sha256 != spec.model_sha256:
+        raise BadInput(
+            f"{path} is another model than the spec's", "name the model that the spec was made of, or make a spec of this one",
+            why=f"its SHA-256 begins with {model.sha256[:16]}, the spec's with {spec.model_sha256[:16]}",
+        )  # fmt: skip
+    return model
+
+
+def _counted(
+    spec: Spec, model: ModelFile | None, data: Data, aside: list[str], rule: BlockRule | None, stage: Stage
+) -> dict[int | float | str, ColumnTally]:
+    places = places_of(
+        [feature.source for feature in spec.features if feature.source.role == INPUT], data.schema, aside
+    )
+    columns = {place.column for place in places.values()} | set(aside)
+    slots: Slots | None = None
+    rows: Iterator[Scored]
+    if model is None:
+        rows = unscored(data, columns, stage)
+    else:
+        slots = slots_of(signature_from_text(model.signature))
+        rows = scored(data, model, aside, columns, stage)
+    tallies: dict[int | float | str, ColumnTally] = {} if rule else {0: ColumnTally(spec)}
+    for item in rows:
+        counted = rows_from(spec, places, item.batch, slots, item.outputs, item.accepted)
+        if rule is None:
+            counted.count(tallies[0])
+            continue
+        for key, _, chosen in rule.of(item.batch, item.first):
+            counted.part(chosen).count(tallies.setdefault(key, ColumnTally(spec)))
+    return tallies
+
+
+def _window(key: int) -> Window:
+    return window_of_day(date.fromordinal(date(1970, 1, 1).toordinal() + key))
+
+
+def _wanted(spec: Spec, model: ModelFile | None) -> dict[str, str]:
+    """How columns of CSV files are read: as the model takes them; without it numbers as numbers, and texts as texts unless
+    all of them are numbers."""
+    if model is not None:
+        return kinds_of_columns([model])
+    found = {}
+    for feature in spec.features:
+        if isinstance(feature, Numeric):
+            found[feature.source.name] = "number"
+        elif isinstance(feature, Categorical) and not all(map(_is_number, (*feature.categories, *feature.known))):
+            found[feature.source.name] = "text"
+    return found
+
+
+def _is_number(text: str) -> bool:
+    try:
+        return text in ("true", "false") or category_text(float(text)) == text
+    except ValueError:
+        return False
+
+
+def _inputs(spec: Spec) -> dict[str, list[str]]:
+    """The columns of each input, as `stage_arrays` takes them; none where the spec knows its elements only by number."""
+    by_tensor: dict[str, list[Source]] = {}
+    for feature in spec.features:
+        if feature.source.role == INPUT:
+            by_tensor.setdefault(feature.source.tensor, []).append(feature.source)
+    return {
+        tensor: []
+        if any(source.name == f"{tensor}[{source.index}]" for source in mine)
+        else [source.name for source in mine]
+        for tensor, mine in by_tensor.items()
+    }
+
+
+def _notes(spec: Spec, model: ModelFile | None, profiles: list[Profile]) -> Iterator[str]:
+    if model is None and any(feature.source.role == OUTPUT for feature in spec.features):
+        yield "the model's outputs are not counted: --model runs it over the rows"
+    if not any(profile.rows for profile in profiles):
+        yield "the data holds no rows"

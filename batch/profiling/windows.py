@@ -1,0 +1,23 @@
+"""The window of a profile: which stretch of time its rows are of."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import UTC, date, datetime
+
+from mlpack_edge.profiles.profile import Window
+
+_DAY = 86_400
+
+
+def window_of_day(day: date) -> Window:
+    """The day as UTC has it, numbered from 1970-01-01: a day that is profiled again has the same number."""
+    number = (day - date(1970, 1, 1)).days
+    return Window(number, number * _DAY, (number + 1) * _DAY)
+
+
+def window_of_files(nanoseconds: Iterable[int]) -> Window:
+    """The day (UTC) on which the newest file was written; the first of 1970 where there is none. What comes without a date
+    is of the day it came."""
+    newest = max(nanoseconds, default=0)
+    return window_of_day(datetime.fromtimestamp(newest // 10**9, UTC).date())
