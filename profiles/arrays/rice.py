@@ -1,0 +1,259 @@
+"""The Rice code of many reports of one spec at once (`wire.rice` says what it is).
+
+What is said to be right here is so; what is not is left to `wire.report` to refuse by name. Two widths of arithmetic: 32 bits
+for the reports of up to 65,535 rows without noise that nearly all are, 64 bits for any other.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mlpack_edge.profiles.layout import PREDICTIONS, ROWS, TIMED
+from mlpack_edge.profiles.profile import LIMIT
+from mlpack_edge.profiles.spec import OUTCOMES
+from mlpack_edge.profiles.wire.report import ReportFormat
+from mlpack_edge.profiles.wire.rice import PARAMETERS, PLAIN
+
+Array = NDArray[Any]
+Ints = NDArray[np.int64]
+Bools = NDArray[np.bool_]
+
+TOTALS = (ROWS, PREDICTIONS, TIMED)
+#: Totals up to this are for 32 bits: times a share, and as a counter's size.
+NARROW = (1 << 16) - 1
+#: Bits of a number half as wide as the arithmetic: `quotient << r` stays below.
+_ROOM = {False: 30, True: 51}
+#: The most bits of remainder that a word holds behind 7 bits of another.
+_WIDEST = {False: 25, True: 56}
+_HALF_BITS = np.array([number.bit_length() >> 1 for number in range(NARROW + 1)], np.uint8)
+
+
+class Layout:
+    """A spec's vector as arrays."""
+
+    def __init__(self, form: ReportFormat) -> None:
+        self.starts = np.array([group.start for group in form.groups])
+        self.sizes = np.array([group.size for group in form.groups])
+        self.stops = self.starts + self.sizes
+        self.size = int(self.stops[-1])
+        self.group_of = np.repeat(np.arange(len(self.starts)), self.sizes)
+        self.total_of = np.array([TOTALS.index(group.total) for group in form.groups])
+        #: Sums of a group in 32 bits hold that many counters.
+        self.narrow = int(self.sizes.max()) < 1 << 14
+        self.shares = np.array(form.shares, np.uint64)
+        self.ok = int(self.starts[-1]) + OUTCOMES.index("ok")
+
+    def expected(self, totals: Array, dtype: type[np.unsignedinteger[Any]]) -> Array:
+        """e of every counter: `[reports, counters]` from `[reports, totals]`."""
+        found = np.empty((len(totals), self.size), dtype)
+        shares, totals = self.shares.astype(dtype), totals.astype(dtype)
+        for start, stop, kind in self._runs():
+            np.multiply(totals[:, kind : kind + 1], shares[start:stop], out=found[:, start:stop])
+        found >>= dtype(16)
+        return found
+
+    def _runs(self) -> list[tuple[int, int, int]]:
+        """Stretches of counters under one total."""
+        bounds = [0, *(np.flatnonzero(np.diff(self.total_of)) + 1).tolist(), len(self.starts)]
+        return [
+            (int(self.starts[first]), int(self.stops[last - 1]), int(self.total_of[first]))
+            for first, last in pairwise(bounds)
+        ]
+
+
+@dataclass(frozen=True, slots=True)
+class Streams:
+    """What reports hold of their counters: totals `[reports, 3]`, parameters uint8 `[reports, groups]`, the streams' bytes."""
+
+    totals: Ints
+    noisy: Bools
+    parameters: NDArray[np.uint8]
+    unary: Sequence[bytes]
+    low: Sequence[bytes]
+
+    def take(self, rows: Ints) -> Streams:
+        return Streams(
+            self.totals[rows],
+            self.noisy[rows],
+            self.parameters[rows],
+            [self.unary[row] for row in rows],
+            [self.low[row] for row in rows],
+        )
+
+    def lengths(self) -> tuple[Ints, Ints]:
+        return np.fromiter(map(len, self.unary), np.int64), np.fromiter(map(len, self.low), np.int64)
+
+
+def ones(packed: Sequence[bytes]) -> Ints:
+    """How many bits are set in each."""
+    lengths = np.fromiter(map(len, packed), np.int64, len(packed))
+    counted = np.bitwise_count(np.frombuffer(b"".join(packed) + b"\0", np.uint8))
+    found: Ints = np.add.reduceat(counted, lengths.cumsum() - lengths, dtype=np.int64)
+    return np.where(lengths, found, 0)
+
+
+def decode(layout: Layout, streams: Streams, *, wide: bool) -> tuple[NDArray[np.int64], Bools]:
+    """Counters int64 `[reports, counters]`, and for which reports they are right. Every report has as many set bits in its
+    unary stream as there are counters, and parameters below 64; not wide: totals up to NARROW, no noise."""
+    word: Any = np.uint64 if wide else np.uint32
+    signed: Any = np.int64 if wide else np.int32
+    top = word(63 if wide else 31)
+    unary_bytes, low_bytes = streams.lengths()
+    expected = layout.expected(streams.totals, word)
+    plain = streams.parameters >= PLAIN
+    if plain.any():
+        expected *= (~plain).astype(word)[:, layout.group_of]
+    widths = np.frexp(expected.astype(np.float64))[1].astype(np.uint8) >> 1 if wide else _HALF_BITS[expected]
+    widths += (streams.parameters & (PLAIN - 1))[:, layout.group_of]
+    widest = widths.max(axis=1).astype(np.int64)
+    # Quotients are shorter than their stream, so that this bounds every code.
+    right = (widest <= _WIDEST[wide]) & (
+        unary_bytes * 8 < np.left_shift(1, np.maximum(_ROOM[wide] - widest, 0), dtype=np.int64)
+    )
+    widths[~right] = 0
+
+    quotients, ends = _quotients(streams.unary, unary_bytes, layout.size)
+    right &= unary_bytes * 8 - ends[:, -1] <= 8
+    offsets = np.cumsum(widths, axis=1, dtype=np.int32)
+    right &= (offsets[:, -1] + 7) >> 3 == low_bytes
+    right &= _padding_is_zero(streams.low, offsets[:, -1], right)
+    aligned = _aligned(streams.low, low_bytes, offsets, widths, word)
+    bits = widths.astype(word)
+    codes = quotients.astype(word)
+    codes <<= bits
+    codes |= (aligned >> word(1)) >> (top - bits)
+    counts = (codes >> word(1)).view(signed)
+    counts ^= -(codes & word(1)).view(signed)
+    counts += expected.view(signed)
+
+    if wide:
+        right &= np.abs(counts).max(axis=1) < LIMIT
+        right &= streams.noisy | (counts.min(axis=1) >= 0)
+    else:
+        right &= counts.view(word).max(axis=1) <= NARROW
+    sums = np.add.reduceat(counts, layout.starts, axis=1, dtype=signed)
+    whole = (sums == streams.totals[:, layout.total_of]).all(axis=1)
+    right &= streams.noisy | (whole & (counts[:, layout.ok] == streams.totals[:, TOTALS.index(PREDICTIONS)]))
+
+    best = _Best(layout, streams, counts)
+    if wide:
+        everything = np.broadcast_to(right[:, None], plain.shape)
+        right &= best.parameters_are(everything, streams.parameters)
+        return counts.astype(np.int64), right
+    quotient_sums = _group_sums(ends.astype(np.int64) + 1, layout) - layout.sizes
+    spent = quotient_sums + layout.sizes + _group_sums(offsets.astype(np.int64), layout)
+    flags = quotients.astype(np.uint32) & np.uint32(1)
+    flags |= (aligned >> word(31)) << np.uint32(16)
+    flag_sums = np.add.reduceat(flags, layout.starts, axis=1, dtype=np.uint32)
+    odd, high = (flag_sums & 0xFFFF).astype(np.int64), (flag_sums >> 16).astype(np.int64)
+    k = streams.parameters & (PLAIN - 1)
+    right &= (((quotient_sums + odd) >> 1 <= layout.sizes) | (k == PLAIN - 1)).all(axis=1)
+    right &= ((quotient_sums + high > layout.sizes) | (k == 0)).all(axis=1)
+    unsure = (plain | (spent > _least_plain(layout, streams.totals))) & right[:, None]
+    right &= best.parameters_are(unsure, streams.parameters)
+    return counts.astype(np.int64), right
+
+
+def _quotients(unary: Sequence[bytes], lengths: Ints, size: int) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
+    """Zeros before each one, `[reports, counters]`, and where in its stream each one is."""
+    bits = np.unpackbits(np.frombuffer(b"".join(unary), np.uint8))
+    ends = np.flatnonzero(bits.view(bool)).astype(np.int32).reshape(len(unary), size)
+    ends -= ((lengths.cumsum() - lengths) * 8).astype(np.int32)[:, None]
+    quotients = np.empty_like(ends)
+    quotients[:, 0] = ends[:, 0]
+    np.subtract(ends[:, 1:], ends[:, :-1], out=quotients[:, 1:])
+    quotients[:, 1:] -= 1
+    return quotients, ends
+
+
+def _aligned(low: Sequence[bytes], lengths: Ints, offsets: NDArray[np.int32], widths: Array, word: Any) -> Array:
+    """Words whose highest bits are the remainders."""
+    size = np.dtype(word).itemsize
+    buffer = b"".join(low) + bytes(size)
+    words = np.ndarray((len(buffer) - size + 1,), f">u{size}", buffer, strides=(1,)).astype(word)
+    begins = offsets - widths
+    begins += ((lengths.cumsum() - lengths) * 8).astype(np.int32)[:, None]
+    found = words.take(begins >> 3, mode="clip")
+    found <<= (begins & 7).astype(word)
+    return found
+
+
+def _padding_is_zero(low: Sequence[bytes], needed: NDArray[np.int32], right: Bools) -> Bools:
+    last = np.fromiter((part[-1] if part else 0 for part in low), np.int64, len(low))
+    spare = -needed.astype(np.int64) & 7
+    clean: Bools = right & (last & ((1 << spare) - 1) == 0)
+    return clean
+
+
+def _group_sums(ends: Ints, layout: Layout) -> Ints:
+    """Sums by group from running sums `[reports, counters]`."""
+    at = ends[:, layout.stops - 1]
+    return np.diff(at, axis=1, prepend=0)
+
+
+def _least_plain(layout: Layout, totals: Ints) -> Ints:
+    """No plain parameter takes fewer bits than this for counters that sum to the total, `[reports, groups]`.
+
+    With r bits of remainder a counter c takes 1 + r bits and a quotient of at least (c + 1) / 2**(r - 1) - 1.
+    """
+    kinds, place = np.unique(np.stack([layout.total_of, layout.sizes]), axis=1, return_inverse=True)
+    total, size = totals[:, kinds[0]], kinds[1]
+    least = size + 2 * total
+    for r in range(1, 18):
+        quotients = (total + size + (1 << (r - 1)) - 1 >> (r - 1)) - size
+        np.minimum(least, size * (1 + r) + np.maximum(quotients, 0), out=least)
+    found: Ints = least[:, place.reshape(-1)]
+    return found
+
+
+class _Best:
+    """The exact parameter of chosen groups, by trying."""
+
+    def __init__(self, layout: Layout, streams: Streams, counts: Array) -> None:
+        self._layout, self._totals, self._counts = layout, streams.totals, counts
+
+    def parameters_are(self, chosen: Bools, given: NDArray[np.uint8]) -> Bools:
+        """For each report: whether all its chosen groups (`[reports, groups]`) have the best parameter."""
+        right = np.ones(len(given), bool)
+        reports, found = np.nonzero(chosen)
+        if len(reports):
+            right[reports[self._best(reports, found) != given[reports, found]]] = False
+        return right
+
+    def _best(self, reports: Ints, found: Ints) -> Ints:
+        sizes = self._layout.sizes[found]
+        begins = sizes.cumsum() - sizes
+        within = np.arange(int(sizes.sum())) - np.repeat(begins, sizes)
+        columns = np.repeat(self._layout.starts[found], sizes) + within
+        counts = self._counts[np.repeat(reports, sizes), columns].astype(np.int64)
+        totals = np.repeat(self._totals[reports, self._layout.total_of[found]], sizes).astype(np.uint64)
+        expected = ((totals * self._layout.shares[columns]) >> np.uint64(16)).astype(np.int64)
+        widths = np.frexp(expected.astype(np.float64))[1].astype(np.int64) >> 1
+        bits, near = _fewest(_zigzag(counts - expected) >> widths, widths, begins, sizes)
+        plain_bits, plain = _fewest(_zigzag(counts), np.zeros_like(widths), begins, sizes)
+        return np.where(bits <= plain_bits, near, PLAIN + plain)
+
+
+def _zigzag(numbers: Ints) -> Ints:
+    return (numbers << 1) ^ (numbers >> 63)
+
+
+def _fewest(quotients: Ints, widths: Ints, begins: Ints, sizes: Ints) -> tuple[Ints, Ints]:
+    """Fewest bits and the first k that takes them, for each stretch of cells."""
+    base = np.add.reduceat(widths, begins) + sizes
+    bits = base + np.add.reduceat(quotients, begins)
+    best = np.zeros_like(bits)
+    for k in range(1, PARAMETERS - PLAIN):
+        quotients = quotients >> 1
+        tried = base + k * sizes + np.add.reduceat(quotients, begins)
+        fewer = tried < bits
+        if not fewer.any():  # the gain only shrinks
+            break
+        best[fewer], bits = k, np.minimum(tried, bits)
+    return bits, best

@@ -1,0 +1,165 @@
+"""Many reports at once are read as each on its own is, whatever their bytes."""
+
+from __future__ import annotations
+
+import random
+from dataclasses import replace
+from zlib import crc32
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from mlpack_edge.profiles.arrays.decoding import BATCH, ReportDecoder, Reports
+from mlpack_edge.profiles.layout import groups
+from mlpack_edge.profiles.profile import Profile, Window
+from mlpack_edge.profiles.wire import rice
+from mlpack_edge.profiles.wire.frame import LONGEST, read_frame, write_frame
+from mlpack_edge.profiles.wire.refusal import ReportRefused
+from mlpack_edge.profiles.wire.report import ReportFormat
+from tests.profiles.large import large_profile, large_spec
+from tests.profiles.strategies import DIGEST, profiles, specs
+
+
+def one_by_one(form: ReportFormat, reports: list[bytes]) -> tuple[dict[int, Profile], dict[int, str]]:
+    read: dict[int, Profile] = {}
+    refused: dict[int, str] = {}
+    for place, report in enumerate(reports):
+        try:
+            read[place] = form.decode(report)
+        except ReportRefused as reason:
+            refused[place] = reason.message
+    return read, refused
+
+
+def profile_of(form: ReportFormat, found: Reports, row: int) -> Profile:
+    number = {name: int(column[row]) for name, column in found.numbers.items()}
+    return Profile(
+        form.digest,
+        form.model,
+        found.devices[row],
+        found.cohorts[row],
+        Window(number["sequence"], number["start"], number["end"]),
+        number["rows"],
+        number["predictions"],
+        number["timed"],
+        tuple(found.counts[row].tolist()),
+        tuple(found.sums[row].tolist()),
+        number["epsilon"],
+    )
+
+
+def assert_read_alike(form: ReportFormat, reports: list[bytes]) -> None:
+    found = ReportDecoder(form).decode(reports)
+    read, refused = one_by_one(form, reports)
+    assert {place: reason.message for place, reason in found.refused} == refused
+    assert {place: profile_of(form, found, row) for row, place in enumerate(found.places.tolist())} == read
+    assert found.ids == [read_frame(reports[place]).id for place in read]
+
+
+def damaged(draw: st.DrawFn, report: bytes) -> bytes:
+    """A few bytes changed, most often with the right checksum behind them."""
+    data = bytearray(report)
+    for _ in range(draw(st.integers(1, 3))):
+        at = draw(st.integers(0, len(data) - 1) | st.integers(max(0, len(data) - 60), len(data) - 1))
+        edit = draw(st.sampled_from(["flip", "set", "insert", "delete", "cut"]))
+        if edit == "flip":
+            data[at] ^= 1 << draw(st.integers(0, 7))
+        elif edit == "set":
+            data[at] = draw(st.sampled_from([0, 1, 31, 32, 63, 64, 255]))
+        elif edit == "insert":
+            data.insert(at, draw(st.integers(0, 255)))
+        elif len(data) > 10:
+            del data[at : at + 1 if edit == "delete" else None]
+        data = data or bytearray(1)
+    if draw(st.integers(0, 4)):
+        data[-4:] = crc32(data[:-4]).to_bytes(4, "big")
+    return bytes(data)
+
+
+@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
+@given(st.data())
+def test_any_reports_are_read_or_refused_as_the_single_reader_does(data: st.DataObject) -> None:
+    spec = data.draw(specs())
+    form = ReportFormat(spec, DIGEST)
+    good = [form.encode(data.draw(profiles(spec))) for _ in range(data.draw(st.integers(0, 3)))]
+    draw = st.composite(damaged)
+    bad = [data.draw(draw(report)) for report in good for _ in range(data.draw(st.integers(0, 3)))]
+    noise = data.draw(st.lists(st.binary(max_size=60), max_size=2))
+    assert_read_alike(form, data.draw(st.permutations([*good, *bad, *noise])))
+
+
+def test_reports_of_seventy_features_are_read_alike_over_batches() -> None:
+    spec = large_spec()
+    form = ReportFormat(spec, DIGEST)
+    generator = np.random.default_rng(1)
+    made = [
+        large_profile(spec, int(rows), shift, generator) for shift in (0, 0.5) for rows in (0, 1, 200, 5000, 70_000)
+    ]
+    reports = [form.encode(profile) for profile in made]
+    sealed = random.Random(0)
+    for report in reports[:6]:
+        data = bytearray(report)
+        data[sealed.randrange(60, len(data) - 4)] ^= 1 << sealed.randrange(8)
+        reports.append(bytes(data[:-4]) + crc32(bytes(data[:-4])).to_bytes(4, "big"))
+    assert_read_alike(form, reports * (BATCH // len(reports) + 2))
+
+
+class _NeverAsked(ReportFormat):
+    def decode(self, data: bytes) -> Profile:
+        raise AssertionError("a sound report went to the single reader")
+
+
+def test_sound_reports_never_need_the_single_reader() -> None:
+    spec = large_spec()
+    generator = np.random.default_rng(3)
+    made = [
+        large_profile(spec, rows, shift, generator) for shift in (0, 0.5, 3) for rows in (0, 1, 1000, 20_000, 70_000)
+    ]
+    made.append(replace(made[2], counts=(-5, *made[2].counts[1:]), epsilon=10**6))
+    found = ReportDecoder(_NeverAsked(spec, DIGEST)).decode([ReportFormat(spec, DIGEST).encode(one) for one in made])
+    assert [tuple(row) for row in found.counts.tolist()] == [one.counts for one in made]
+
+
+def test_a_parameter_that_is_not_the_best_is_found_among_many() -> None:
+    """The cheap bounds that spare the search never let another parameter pass."""
+    spec = large_spec()
+    form = ReportFormat(spec, DIGEST)
+    generator = np.random.default_rng(2)
+    profile = large_profile(spec, 1000, 0, generator)
+    form_of_other = _OtherParameters(spec, DIGEST)
+    reports = [
+        form_of_other.encode_with(profile, group, change)
+        for group in range(len(groups(spec)))
+        for change in (-1, 1, 32, -32)
+    ]
+    assert len(set(reports)) > 2 * len(groups(spec))
+    assert_read_alike(form, reports)
+
+
+class _OtherParameters(ReportFormat):
+    """A writer that takes another parameter for one group."""
+
+    def encode_with(self, profile: Profile, group: int, change: int) -> bytes:
+        parameters, _, _ = self._streams(profile)
+        new = parameters[group] + change
+        if not 0 <= new < rice.PARAMETERS:
+            new = parameters[group]
+        given = bytes([*parameters[:group], new, *parameters[group + 1 :]])
+        codes, widths = list[int](), list[int]()
+        for part, parameter in zip(self.groups, given, strict=True):
+            expected = self._expected(part.start, part.stop, profile.total(part.total))
+            codes += rice.codes(parameter, profile.counts[part.start : part.stop], expected)
+            widths += rice.widths(parameter, expected)
+        unary = rice.unary([code >> r for code, r in zip(codes, widths, strict=True)])
+        frame = read_frame(self.encode(profile))
+        return write_frame(replace(frame, parameters=given, unary=unary, low=rice.low(codes, widths)))
+
+
+@pytest.mark.parametrize("reports", [[], [b""], [bytes(LONGEST + 1)], [b"\x91\x01"] * 300])
+def test_nothing_worth_reading_is_read_as_nothing(reports: list[bytes]) -> None:
+    spec = large_spec()
+    assert_read_alike(ReportFormat(spec, DIGEST), reports)
+    found = ReportDecoder(ReportFormat(spec, DIGEST)).decode(reports)
+    assert found.counts.shape == (0, groups(spec)[-1].stop)
