@@ -98,8 +98,8 @@ def ones(packed: Sequence[bytes]) -> Ints:
     return np.where(lengths, found, 0)
 
 
-def decode(layout: Layout, streams: Streams, *, wide: bool) -> tuple[NDArray[np.int64], Bools]:
-    """Counters int64 `[reports, counters]`, and for which reports they are right. Every report has as many set bits in its
+def decode(layout: Layout, streams: Streams, *, wide: bool) -> tuple[NDArray[Any], Bools]:
+    """Counters int32 or int64 `[reports, counters]`, and for which reports they are right. Every report has as many set bits in its
     unary stream as there are counters, and parameters below 64; not wide: totals up to NARROW, no noise."""
     word: Any = np.uint64 if wide else np.uint32
     signed: Any = np.int64 if wide else np.int32
@@ -107,10 +107,15 @@ def decode(layout: Layout, streams: Streams, *, wide: bool) -> tuple[NDArray[np.
     unary_bytes, low_bytes = streams.lengths()
     expected = layout.expected(streams.totals, word)
     plain = streams.parameters >= PLAIN
-    if plain.any():
-        expected *= (~plain).astype(word)[:, layout.group_of]
-    widths = np.frexp(expected.astype(np.float64))[1].astype(np.uint8) >> 1 if wide else _HALF_BITS[expected]
-    widths += (streams.parameters & (PLAIN - 1))[:, layout.group_of]
+    for group in np.flatnonzero(plain.any(axis=0)).tolist():
+        expected[plain[:, group], layout.starts[group] : layout.stops[group]] = 0
+    widths: Array
+    if wide:
+        widths = np.frexp(expected.astype(np.float64))[1].astype(np.uint8) >> 1
+    else:
+        widths = _HALF_BITS.take(expected, mode="clip")
+    k = streams.parameters & (PLAIN - 1)
+    widths += k.take(layout.group_of, axis=1)
     widest = widths.max(axis=1).astype(np.int64)
     # Quotients are shorter than their stream, so that this bounds every code.
     right = (widest <= _WIDEST[wide]) & (
@@ -127,9 +132,12 @@ def decode(layout: Layout, streams: Streams, *, wide: bool) -> tuple[NDArray[np.
     bits = widths.astype(word)
     codes = quotients.astype(word)
     codes <<= bits
-    codes |= (aligned >> word(1)) >> (top - bits)
+    remainders = aligned >> word(1)
+    remainders >>= np.subtract(top, bits, out=bits)
+    codes |= remainders
     counts = (codes >> word(1)).view(signed)
-    counts ^= -(codes & word(1)).view(signed)
+    codes &= word(1)
+    counts ^= np.negative(codes.view(signed), out=codes.view(signed))
     counts += expected.view(signed)
 
     if wide:
@@ -145,19 +153,22 @@ def decode(layout: Layout, streams: Streams, *, wide: bool) -> tuple[NDArray[np.
     if wide:
         everything = np.broadcast_to(right[:, None], plain.shape)
         right &= best.parameters_are(everything, streams.parameters)
-        return counts.astype(np.int64), right
-    quotient_sums = _group_sums(ends.astype(np.int64) + 1, layout) - layout.sizes
-    spent = quotient_sums + layout.sizes + _group_sums(offsets.astype(np.int64), layout)
-    flags = quotients.astype(np.uint32) & np.uint32(1)
-    flags |= (aligned >> word(31)) << np.uint32(16)
+        return counts, right
+    quotient_sums = _group_sums(ends, layout) - layout.sizes
+    quotient_sums[:, 0] += 1
+    spent = quotient_sums + layout.sizes + _group_sums(offsets, layout)
+    quotients &= 1
+    flags = quotients.view(np.uint32)
+    aligned >>= word(15)
+    aligned &= word(1 << 16)
+    flags |= aligned
     flag_sums = np.add.reduceat(flags, layout.starts, axis=1, dtype=np.uint32)
     odd, high = (flag_sums & 0xFFFF).astype(np.int64), (flag_sums >> 16).astype(np.int64)
-    k = streams.parameters & (PLAIN - 1)
     right &= (((quotient_sums + odd) >> 1 <= layout.sizes) | (k == PLAIN - 1)).all(axis=1)
     right &= ((quotient_sums + high > layout.sizes) | (k == 0)).all(axis=1)
     unsure = (plain | (spent > _least_plain(layout, streams.totals))) & right[:, None]
     right &= best.parameters_are(unsure, streams.parameters)
-    return counts.astype(np.int64), right
+    return counts, right
 
 
 def _quotients(unary: Sequence[bytes], lengths: Ints, size: int) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
@@ -166,9 +177,9 @@ def _quotients(unary: Sequence[bytes], lengths: Ints, size: int) -> tuple[NDArra
     ends = np.flatnonzero(bits.view(bool)).astype(np.int32).reshape(len(unary), size)
     ends -= ((lengths.cumsum() - lengths) * 8).astype(np.int32)[:, None]
     quotients = np.empty_like(ends)
-    quotients[:, 0] = ends[:, 0]
+    quotients[:, 0] = ends[:, 0] + 1
     np.subtract(ends[:, 1:], ends[:, :-1], out=quotients[:, 1:])
-    quotients[:, 1:] -= 1
+    quotients -= 1
     return quotients, ends
 
 
@@ -180,7 +191,8 @@ def _aligned(low: Sequence[bytes], lengths: Ints, offsets: NDArray[np.int32], wi
     begins = offsets - widths
     begins += ((lengths.cumsum() - lengths) * 8).astype(np.int32)[:, None]
     found = words.take(begins >> 3, mode="clip")
-    found <<= (begins & 7).astype(word)
+    begins &= 7
+    found <<= begins.view(np.uint32)
     return found
 
 
@@ -191,10 +203,11 @@ def _padding_is_zero(low: Sequence[bytes], needed: NDArray[np.int32], right: Boo
     return clean
 
 
-def _group_sums(ends: Ints, layout: Layout) -> Ints:
+def _group_sums(ends: Array, layout: Layout) -> Ints:
     """Sums by group from running sums `[reports, counters]`."""
-    at = ends[:, layout.stops - 1]
-    return np.diff(at, axis=1, prepend=0)
+    at = ends.take(layout.stops - 1, axis=1).astype(np.int64)
+    found: Ints = np.diff(at, axis=1, prepend=0)
+    return found
 
 
 def _least_plain(layout: Layout, totals: Ints) -> Ints:

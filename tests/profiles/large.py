@@ -67,7 +67,7 @@ def large_profile(spec: Spec, rows: int, shift: float, generator: np.random.Gene
         values = drawn(number, rows, generator)
         columns.append(values + shift * _deviation(number))
     for number in range(TEXTS):
-        mixed = shares(number) * (1 - shift / 2) + shift / 24
+        mixed = shares(number) * (1 - min(shift, 2) / 2) + min(shift, 2) / 24
         columns.append(Coded(generator.choice(12, rows, p=mixed), [f"c{place}" for place in range(12)]))
     sure = generator.beta(5, 2, rows)
     tally = ColumnTally(spec)
