@@ -22,7 +22,7 @@ DAY, HOUR, VALUE, ROWS = "day", "hour", "value", "rows"
 #: Blocks of a reference for which nobody said how to cut it, and the fewest rows of one.
 BLOCKS, FEWEST_ROWS = 100, 100
 SECONDS = {DAY: 86_400, HOUR: 3600}
-_ROWS_TEXT = re.compile(r"([1-9][0-9]{0,11}) ?rows?")
+_ROWS_TEXT = re.compile(r"([1-9][0-9]{0,11})(?: ?rows?)?")
 Key = int | float | str
 
 

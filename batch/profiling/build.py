@@ -13,7 +13,7 @@ from mlpack_edge.batch.pandas_left_out import leave_pandas_out
 from mlpack_edge.batch.plan import ModelFile
 from mlpack_edge.batch.profiling.blocks import DAY, BlockRule, rule_of
 from mlpack_edge.batch.profiling.counted import rows_from
-from mlpack_edge.batch.profiling.data import Data, open_data
+from mlpack_edge.batch.profiling.data import Data, columns_of_inputs, open_data
 from mlpack_edge.batch.profiling.places import places_of
 from mlpack_edge.batch.profiling.scored import Scored, scored, unscored
 from mlpack_edge.batch.profiling.windows import window_of_day, window_of_files
@@ -41,7 +41,9 @@ def build(payload: Json, stage: Stage) -> Json:
     leave_pandas_out()
     spec = spec_from_bytes(payload["spec"].encode())
     model = _model(payload["model"], spec, stage)
-    data = open_data(payload["data"], Path(payload["staging"]) / "data", stage, _wanted(spec, model), _inputs(spec))
+    data = open_data(
+        payload["data"], Path(payload["staging"]) / "data", stage, _wanted(spec, model), _inputs(spec, model)
+    )
     rule = rule_of(DAY, payload["by"], data.schema, data.rows) if payload["by"] else None
     aside = [payload["by"]] if payload["by"] else []
     tallies = _counted(spec, model, data, aside, rule, lambda text: stage(f"counting {text}"))
@@ -63,6 +65,8 @@ def build(payload: Json, stage: Stage) -> Json:
 
 def _model(path: str, spec: Spec, stage: Stage) -> ModelFile | None:
     if not path:
+        if not any(feature.source.role == INPUT for feature in spec.features):
+            raise BadInput("the spec counts the model's outputs alone", "--model runs it over the rows")
         return None
     stage("opening the model")
     model = model_file(path)
@@ -124,8 +128,10 @@ def _is_number(text: str) -> bool:
         return False
 
 
-def _inputs(spec: Spec) -> dict[str, list[str]]:
-    """The columns of each input, as `stage_arrays` takes them; none where the spec knows its elements only by number."""
+def _inputs(spec: Spec, model: ModelFile | None) -> dict[str, list[str]]:
+    """The columns of each input, as `stage_arrays` takes them; none where its elements are known only by number."""
+    if model is not None:
+        return columns_of_inputs(signature_from_text(model.signature))
     by_tensor: dict[str, list[Source]] = {}
     for feature in spec.features:
         if feature.source.role == INPUT:

@@ -10,13 +10,16 @@ from typing import Any
 import pyarrow as pa
 
 from mlpack_edge.batch.inputs.discover import Found, discover
+from mlpack_edge.batch.inputs.fingerprint import fingerprint_of
 from mlpack_edge.batch.inputs.reader import ShardReader
 from mlpack_edge.batch.inputs.sources import database_table, is_url, matches
 from mlpack_edge.batch.job import Job
 from mlpack_edge.batch.plan import InputFile, cut_shards
 from mlpack_edge.batch.profiling.array_files import is_array_file, stage_arrays
 from mlpack_edge.batch.shard_writer import row_width
+from mlpack_edge.batch.unchanged import source_file
 from mlpack_edge.core.artifact import sha256_of_file
+from mlpack_edge.core.signature import Signature
 
 Json = dict[str, Any]
 Stage = Callable[[str], None]
@@ -49,9 +52,8 @@ class Data:
 
     @property
     def written(self) -> list[int]:
-        """When each of the user's files was written, ns since 1970."""
-        paths = [Path(self._name(item)) for item in self.found.files]
-        return [path.stat().st_mtime_ns for path in paths if path.is_file()]
+        """When each of the user's files was written, ns since 1970; nothing of databases, queries and URLs."""
+        return [item.fingerprint.mtime_ns for item in map(self._user, self.found.files) if source_file(item)]
 
     def batches(self, columns: Collection[str], coded: Collection[str], block_rows: int, stage: Stage) -> Iterator[Any]:
         """`pyarrow.RecordBatch`es of all rows in order. They begin and end where batches of scoring could: a whole number of
@@ -68,6 +70,12 @@ class Data:
                     yield batch
                     done += batch.num_rows
             reader.close()
+
+    def _user(self, item: InputFile) -> InputFile:
+        """Arrays as the file that they were staged from."""
+        if item.name not in self.named:
+            return item
+        return replace(item, fingerprint=fingerprint_of(Path(self.named[item.name])))
 
     def _name(self, item: InputFile) -> str:
         return self.named.get(item.name, item.name)
@@ -100,6 +108,12 @@ def open_data(
     job = Job("", tuple(paths), "")
     found = discover(job, staging, stage, wanted)
     return Data(replace(found, notes=tuple(_renamed(note, named) for note in found.notes)), named)
+
+
+def columns_of_inputs(signature: Signature) -> dict[str, list[str]]:
+    """By input the names of its columns in order, as `stage_arrays` takes them."""
+    ordered = sorted(signature.columns, key=lambda column: column.index)
+    return {spec.name: [column.name for column in ordered if column.input == spec.name] for spec in signature.inputs}
 
 
 def _renamed(note: str, named: Mapping[str, str]) -> str:

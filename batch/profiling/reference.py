@@ -20,7 +20,7 @@ from mlpack_edge.batch.plan import ModelFile
 from mlpack_edge.batch.profiling.answers import Predicted, answer_columns
 from mlpack_edge.batch.profiling.blocks import BlockRule, rule_of
 from mlpack_edge.batch.profiling.counted import rows_from
-from mlpack_edge.batch.profiling.data import Data, open_data
+from mlpack_edge.batch.profiling.data import Data, columns_of_inputs, open_data
 from mlpack_edge.batch.profiling.places import Columns, Place, as_category, places_of
 from mlpack_edge.batch.profiling.scored import Kept, Scored, scored, unscored
 from mlpack_edge.batch.scoring.scorer import Scorer
@@ -75,8 +75,7 @@ def make_spec(payload: Json, stage: Stage) -> Json:
     signature = signature_from_text(model.signature)
     slots = slots_of(signature)
     staging = Path(payload["staging"])
-    inputs = {spec.name: [column.name for column in sorted(signature.columns, key=lambda item: item.index) if column.input == spec.name] for spec in signature.inputs}  # fmt: skip
-    data = open_data(payload["data"], staging / "data", stage, kinds_of_columns([model]), inputs)
+    data = open_data(payload["data"], staging / "data", stage, kinds_of_columns([model]), columns_of_inputs(signature))
     for option in ("device", "label"):
         if payload[option] and payload[option] not in data.schema.names:
             raise BadInput(

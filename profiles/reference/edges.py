@@ -63,7 +63,8 @@ def cut(values: Floats) -> Cut | None:
     rounded = [_shortest(tail, span / 64) for tail in tails]
     edges = tuple(sorted({low, high, *inner, *rounded}))
     step = 2.0 ** math.floor(math.log2(max(span, _LEAST) / 1024))
-    return Cut(edges, low, high, _shortest((low + high) / 2, span / 64), step)
+    # Half a step below a short number: floor then rounds to the nearest step, and the mean is off to no side.
+    return Cut(edges, low, high, _shortest((low + high) / 2, span / 64) - step / 2, step)
 
 
 def _between(distinct: Floats) -> list[float]:

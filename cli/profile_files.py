@@ -1,0 +1,98 @@
+"""Report files and the spec that they are read with."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Sequence
+from pathlib import Path
+
+from mlpack_edge.core.errors import BadInput
+from mlpack_edge.core.files import io_fault, publish
+from mlpack_edge.profiles.profile import Profile
+from mlpack_edge.profiles.spec import Spec
+from mlpack_edge.profiles.spec_file import digest, read_spec
+from mlpack_edge.profiles.wire.frame import Frame, read_frame, split
+from mlpack_edge.profiles.wire.report import ReportFormat
+
+#: Files that are looked at for a spec that nobody named, in one folder; bytes of a file.
+_LOOKED_AT, _LARGEST = 1000, 4 << 20
+#: Bytes of a file of reports that is read whole.
+_MOST = 1 << 30
+
+
+def reports_of(path: Path) -> list[bytes]:
+    """The reports of a file. Raises BadInput where it holds none or anything else, IoFault where it cannot be read."""
+    try:
+        if path.stat().st_size > _MOST:
+            raise BadInput(f"{path} holds more than {_MOST:,} bytes", "give its reports in several files")
+        content = path.read_bytes()
+    except OSError as fault:
+        raise io_fault(fault, f"{path} could not be read") from fault
+    found, refused = split(content)
+    if refused is not None:
+        raise BadInput(f"{path}: {refused.message}", refused.hint)
+    if not found:
+        raise BadInput(f"{path} holds no report", "mlpack profile build makes one")
+    return found
+
+
+def read_profiles(paths: Sequence[Path], spec: Path | None) -> tuple[Spec, list[Profile]]:
+    """All profiles of all files, in order, and their spec: the one named, else one that lies beside a file or here.
+
+    Raises BadInput naming the file whose reports are damaged, or of another spec; IoFault.
+    """
+    reports = [(path, report) for path in paths for report in reports_of(path)]
+    frames = [(path, _frame(path, report)) for path, report in reports]
+    known = read_spec(spec) if spec is not None else _beside(frames[0][1], [path.absolute().parent for path in paths])
+    form = ReportFormat(known, digest(known))
+    profiles = []
+    for path, frame in frames:
+        try:
+            profiles.append(form.profile(frame))
+        except BadInput as refused:
+            raise BadInput(f"{path}: {refused.message}", refused.hint, why=refused.why) from refused
+    return known, profiles
+
+
+def write_reports(path: Path, reports: Sequence[bytes], force: bool) -> None:
+    """One after another (a CBOR sequence). Raises OutputExists, IoFault."""
+    with publish(path, force) as draft:
+        draft.write_bytes(b"".join(reports))
+
+
+def decoded(reports: Sequence[str]) -> list[bytes]:
+    """Reports as they come from a child process."""
+    return [base64.b64decode(report) for report in reports]
+
+
+def is_spec(path: Path) -> bool:
+    """Whether the file is JSON: a report is not."""
+    try:
+        with path.open("rb") as stream:
+            return stream.read(64).lstrip().startswith(b"{")
+    except OSError as fault:
+        raise io_fault(fault, f"{path} could not be read") from fault
+
+
+def _frame(path: Path, report: bytes) -> Frame:
+    try:
+        return read_frame(report)
+    except BadInput as refused:
+        raise BadInput(f"{path}: {refused.message}", refused.hint, why=refused.why) from refused
+
+
+def _beside(frame: Frame, folders: Sequence[Path]) -> Spec:
+    """The spec of a report's digest, by its text, among the JSON files of some folders and of the current one."""
+    mark = f'"digest":"{frame.spec.hex()}'.encode()
+    for folder in dict.fromkeys([*folders, Path.cwd()]):
+        for path in sorted(folder.glob("*.json"))[:_LOOKED_AT]:
+            try:
+                there = path.is_file() and path.stat().st_size <= _LARGEST and mark in path.read_bytes()
+            except OSError:
+                continue  # a file that may not be read is not the one that is looked for
+            if there:
+                return read_spec(path)
+    raise BadInput(
+        f"the spec of these reports is not beside them: its digest begins with {frame.spec.hex()}",
+        "name it with --spec: counters are written as what differs from the reference",
+    )

@@ -1,0 +1,67 @@
+"""Specs and profiles as tables for people."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+from mlpack_edge.cli.outcome import size_text, table
+from mlpack_edge.profiles.spec import Categorical, Numeric, Spec
+
+Json = dict[str, Any]
+
+
+def spec_text_of(path: str, size: int, spec: Spec) -> str:
+    """What a spec counts, in one glance."""
+    reference, blocks = spec.reference, spec.reference.blocks
+    kinds = [
+        ("numbers", sum(isinstance(feature, Numeric) for feature in spec.features)),
+        ("categories", sum(isinstance(feature, Categorical) for feature in spec.features)),
+        ("presence only", sum(not isinstance(feature, Numeric | Categorical) for feature in spec.features)),
+    ]
+    facts = [
+        ("spec", f"{path}  {size_text(size)}"),
+        ("features", ", ".join(f"{count} {kind}" for kind, count in kinds if count)),
+        ("reference", f"{reference.rows:,} rows" + (f" of {reference.devices:,} devices" if reference.devices else "")),
+        ("blocks", f"{len(blocks.rows)} by {blocks.unit}, {blocks.first} to {blocks.last}"),
+    ]
+    return table(facts)
+
+
+def profile_text(document: Json) -> str:
+    """The rows of a profile, and of each feature what does not need its cells."""
+    window = document["window"]
+    head = table([
+        ("rows", f"{document['rows']:,}" + (f", {document['predictions']:,} with a prediction" if document["predictions"] else "")),
+        ("window", f"{_time(window['start'])} to {_time(window['end'])}"),
+        ("spec", document["spec"]),
+        ("outcome", ", ".join(f"{count:,} {name}" for name, count in document["outcome"].items() if count) or "-"),
+    ])  # fmt: skip
+    rows = [
+        (name, each["kind"], _share(each["missing"], each), _share(each["unseen"], each), _share(each["out_of_range"], each), _level(each))
+        for name, each in document["features"].items()
+    ]  # fmt: skip
+    return (
+        head + "\n\n" + table(rows, ("feature", "kind", "missing", "unseen", "out of range", "mean or most frequent"))
+    )
+
+
+def _share(count: int, feature: Json) -> str:
+    return f"{100 * count / feature['rows']:.2f} %" if feature["rows"] else "-"
+
+
+def _level(feature: Json) -> str:
+    if feature["kind"] == "numeric":
+        return "-" if feature["mean"] is None else f"{feature['mean']:.6g}"
+    if feature["kind"] == "categorical" and feature["categories"] and any(feature["counts"]):
+        names = [*feature["categories"], "another known"]
+        largest = max(range(len(names)), key=lambda place: feature["counts"][place])
+        return f"{names[largest]} ({_share(feature['counts'][largest], feature)})"
+    return "-"
+
+
+def _time(seconds: int) -> str:
+    try:
+        return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%d %H:%M")
+    except (OverflowError, ValueError, OSError):
+        return f"second {seconds:,}"
