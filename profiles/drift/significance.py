@@ -20,13 +20,13 @@ def kolmogorov(distance: float, rows: float) -> float:
     """P(D >= distance) for `rows` effective rows nm/(n+m): Kolmogorov's limit with Stephens' (1970) correction for few rows.
     Too large, so on the safe side, where values repeat or are counted in cells."""
     root = math.sqrt(max(rows, 0.0))
-    x = (root + 0.12 + 0.11 / root) * distance if root > 0 else 0.0
+    x = float((root + 0.12 + 0.11 / root) * distance) if root > 0 else 0.0
     if x < 0.2:  # the series does not converge, and the answer is 1 to 12 digits
         return 1.0
     if x < 1.18:  # the theta function turned round (Jacobi): converges where the other does not
         sums = sum(math.exp(-((2 * j - 1) ** 2) * math.pi**2 / (8 * x * x)) for j in range(1, 8))
         return min(1.0, max(0.0, 1 - math.sqrt(2 * math.pi) / x * sums))
-    return min(1.0, 2 * sum((-1) ** (j - 1) * math.exp(-2 * j * j * x * x) for j in range(1, 8)))
+    return min(1.0, 2 * sum((1 if j % 2 else -1) * math.exp(-2 * j * j * x * x) for j in range(1, 8)))
 
 
 def normal(z: float) -> float:

@@ -1,0 +1,119 @@
+"""Drift of profiles against the reference of their spec: windows, checks, slow shifts and the accuracy proxy. numpy."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mlpack_edge.core.errors import BadInput
+from mlpack_edge.profiles.drift import accuracy
+from mlpack_edge.profiles.drift.checks import feature_drift
+from mlpack_edge.profiles.drift.clusters import FEWEST, SHARDS, Shards, by_shards, intraclass, shards
+from mlpack_edge.profiles.drift.facts import Accuracy, DriftReport, FeatureDrift, Window
+from mlpack_edge.profiles.drift.series import slow_drift
+from mlpack_edge.profiles.drift.significance import benjamini_hochberg
+from mlpack_edge.profiles.drift.thresholds import blocks_in, learned
+from mlpack_edge.profiles.drift.windows import LENGTHS, Stretch, stretches
+from mlpack_edge.profiles.layout import groups
+from mlpack_edge.profiles.profile import Profile
+from mlpack_edge.profiles.spec import Spec
+
+Ints = NDArray[np.int64]
+
+
+def drift(spec: Spec, digest: bytes, profiles: Iterable[Profile], lengths: Sequence[int] = LENGTHS) -> DriftReport:
+    """digest: of the spec (`spec_file.digest`). lengths: days of the windows. Raises BadInput for no profile, profiles of
+    another spec, or a length below 1."""
+    given = list(profiles)
+    for part in given:
+        if part.spec != digest[:16]:
+            raise BadInput(
+                f"a profile was counted by the spec {part.spec.hex()}, this one is {digest[:16].hex()}",
+                "name the spec that the profiles were made with",
+                why="the cells of two specs do not count the same",
+            )
+    found = stretches(given, lengths)
+    windows = tuple(window_of(spec, stretch) for stretch in found)
+    return DriftReport(spec.reference.blocks, windows, slow_drift(spec, given), _accuracy(spec, found[-1]))
+
+
+def window_of(spec: Spec, stretch: Stretch) -> Window:
+    """Everything that is found of one window."""
+    counts, sums = totals(stretch.profiles)
+    rows, predictions = (sum(getattr(part, name) for part in stretch.profiles) for name in ("rows", "predictions"))
+    names = {part.device for part in stretch.profiles if part.device}
+    devices = len(names) if names else None
+    sharded = shards(stretch.profiles) if names and all(part.device for part in stretch.profiles) else None
+    unit, note = _unit(spec, stretch, sharded)
+    features = features_of(spec, counts, sums, stretch.days, rows, sharded, unit)
+    return Window(stretch.days, stretch.first, stretch.last, rows, predictions, devices, unit, note, features)
+
+
+def features_of(
+    spec: Spec, counts: Ints, sums: Ints, days: int | None, rows: int, sharded: Shards | None, unit: str = "rows"
+) -> tuple[FeatureDrift, ...]:
+    """Of counters int `[vector]` and sums `[numeric features]` of `rows` rows: all features, p-values adjusted over them. sharded:
+    the same by shard of devices, for the units "devices" and "shards", and for how rows of few devices hang together."""
+    length = blocks_in(spec, days, rows)
+    known = spec.reference
+    found = []
+    for group in groups(spec):
+        if group.feature is None:
+            continue
+        taught = known.learned.get(group.name)
+        before = np.array(known.counts[group.start : group.stop], np.int64)
+        growth, p = 1.0, None
+        if sharded is not None and unit != "rows":
+            p = by_shards(group, sharded, known, taught)
+        elif sharded is not None:
+            growth = 1 + (rows / sharded.devices - 1) * intraclass(taught, known)
+        totalled = (known.sums[group.sum_index], int(sums[group.sum_index])) if group.sum_index >= 0 else (0, 0)
+        mine = counts[group.start : group.stop]
+        found.append(feature_drift(group, before, mine, totalled, learned(spec, group.name, length), growth, p))
+    return adjusted(found)
+
+
+def adjusted(features: Sequence[FeatureDrift]) -> tuple[FeatureDrift, ...]:
+    """With p_adjusted over all checks of all features: Benjamini-Hochberg."""
+    rates = iter(benjamini_hochberg([check.p for feature in features for check in feature.checks]))
+    return tuple(
+        replace(feature, checks=tuple(replace(check, p_adjusted=next(rates)) for check in feature.checks))
+        for feature in features
+    )
+
+
+def totals(profiles: Sequence[Profile]) -> tuple[Ints, Ints]:
+    """Counters int `[vector]` and sums `[numeric features]` of all together."""
+    counts: Ints = np.array([part.counts for part in profiles], np.int64).sum(axis=0)
+    return counts, np.array([part.sums for part in profiles], np.int64).sum(axis=0)
+
+
+def _unit(spec: Spec, stretch: Stretch, sharded: Shards | None) -> tuple[str, str]:
+    if sharded is None:
+        if any(part.device for part in stretch.profiles):
+            return "rows", "some profiles are of devices and some were merged: rows are taken as independent"
+        return "rows", ""
+    known = spec.reference.devices > 1
+    if sharded.devices >= FEWEST:
+        note = "" if known else (
+            "the reference does not tell devices apart: it is taken to come from as many devices as these profiles"
+        )  # fmt: skip
+        return ("devices" if sharded.devices <= SHARDS else "shards"), note
+    few = f"{sharded.devices} device{'s are' if sharded.devices > 1 else ' is'} too few to show how devices differ"
+    how = (
+        "the reference's devices say it"
+        if known
+        else "rows are taken as independent, and an alarm may be a device's own way"
+    )
+    return "rows", f"{few}: {how}"
+
+
+def _accuracy(spec: Spec, stretch: Stretch) -> Accuracy | None:
+    confidence = next((group for group in groups(spec) if group.name == "confidence" and group.feature is None), None)
+    if confidence is None:
+        return None
+    counts, _ = totals(stretch.profiles)
+    return accuracy.estimate(spec.reference, counts[confidence.start : confidence.stop].tolist())

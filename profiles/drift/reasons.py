@@ -1,0 +1,90 @@
+"""Findings in words."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+from mlpack_edge.profiles.drift.facts import MISSING, UNSEEN, Check, FeatureDrift, Slow
+
+#: From this share of rows on, unknown values look like a changed coding.
+_RECODED = 0.5
+
+
+def reason(feature: FeatureDrift, cause: Check) -> str:
+    """Why a feature is said to have drifted."""
+    if cause.kind == MISSING:
+        before, now = feature.missing
+        return f"missing {'rose' if now > before else 'fell'} from {percent(before)} to {percent(now)} % of rows"
+    if cause.kind == UNSEEN:
+        return _unseen(feature, cause)
+    if feature.resembles:
+        return f"values are {feature.resembles}: another unit?"
+    usual = f"; the reference's own windows differ by up to {share(cause.learned)}" if cause.learned else ""
+    if feature.kind == "categorical":
+        return f"{percent(cause.effect)} % of rows moved to other categories{_moved(feature)}{usual}"
+    return f"distribution moved by {share(cause.effect)} (Kolmogorov-Smirnov){_mean(cause)}{usual}"
+
+
+def calm_reason(cause: Check | None, threshold: float, level: float) -> str:
+    """Why a feature is not said to have drifted."""
+    if cause is None:
+        return "too few rows to say anything"
+    if cause.effect <= threshold:
+        known = cause.learned is not None and cause.learned >= threshold
+        source = "the reference's own windows differ as much" if known else "too small to matter"
+        if cause.p_adjusted <= level:
+            return f"changed by {share(cause.effect)}, {source} (limit {share(threshold)})"
+        return ""
+    return f"changed by {share(cause.effect)}, which chance explains (p {cause.p_adjusted:.2g})"
+
+
+def slow_reason(slow: Slow) -> str:
+    since = day_text(slow.since)
+    if slow.level == "mean":
+        return f"mean lies {abs(slow.shift):.2g} standard deviations {'above' if slow.shift > 0 else 'below'} the reference's since about {since}"
+    rose = "rose" if slow.shift > 0 else "fell"
+    return f"share of {slow.level} {rose} by {percent(abs(slow.shift))} points since about {since}"
+
+
+def day_text(day: int) -> str:
+    """day: since 1970."""
+    return datetime.fromtimestamp(day * 86_400, UTC).strftime("%Y-%m-%d")
+
+
+def percent(rate: float) -> str:
+    """Two digits that count: 0.4, 3.1, 12, 100."""
+    hundred = rate * 100
+    return (
+        f"{hundred:.0f}"
+        if hundred >= 9.95 or hundred == 0
+        else f"{hundred:.1f}"
+        if hundred >= 0.095
+        else f"{hundred:.2g}"
+    )
+
+
+def share(effect: float | None) -> str:
+    return f"{effect or 0.0:.2g}"
+
+
+def _unseen(feature: FeatureDrift, cause: Check) -> str:
+    now = percent(cause.value)
+    if feature.kind == "numeric":
+        what = "hold no number"
+        return f"{now} % of rows {what} where the reference has numbers{': another type or coding?' if cause.value >= _RECODED else ''}"
+    what = "hold categories that the reference does not know"
+    before = f", {percent(feature.unseen[0])} % did" if feature.unseen[0] else ""
+    return f"{now} % of rows {what}{before}{': recoded?' if cause.value >= _RECODED else ''}"
+
+
+def _moved(feature: FeatureDrift) -> str:
+    if feature.mover is None:
+        return ""
+    name, before, now = feature.mover
+    return f", most at {name!r} ({percent(before)} to {percent(now)} %)"
+
+
+def _mean(cause: Check) -> str:
+    if abs(cause.delta) < 0.005:
+        return ""
+    return f", the mean by {abs(cause.delta):.2g} standard deviations {'up' if cause.delta > 0 else 'down'}"
