@@ -72,7 +72,7 @@ def features_of(
             growth = 1 + (rows / sharded.devices - 1) * intraclass(taught, known)
         totalled = (known.sums[group.sum_index], int(sums[group.sum_index])) if group.sum_index >= 0 else (0, 0)
         mine = counts[group.start : group.stop]
-        found.append(feature_drift(group, before, mine, totalled, learned(spec, group.name, length), growth, p))
+        found.append(feature_drift(group, before, mine, totalled, learned(spec, group, length, rows), growth, p))
     return adjusted(found)
 
 

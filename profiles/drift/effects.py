@@ -78,10 +78,18 @@ def ks_distance(reference: Floats, current: Floats) -> Floats:
 def ks_effect(reference: Floats, current: Floats) -> Floats:
     """sqrt(max(0, D^2 - E0[D^2])). E0 is pi^2/12 over the effective rows nm/(n+m); for few cells at most the sum of F(1-F)
     over the edges, which is what two cells have exactly."""
-    rows = effective_rows(reference, current)
-    pooled = _cumulative(reference + current)
-    chance = np.minimum((pooled * (1 - pooled)).sum(axis=-1), _BRIDGE) / rows
-    return np.asarray(np.sqrt(np.maximum(ks_distance(reference, current) ** 2 - chance, 0.0)))
+    expected = _bridge(reference + current) / effective_rows(reference, current)
+    return np.asarray(np.sqrt(np.maximum(ks_distance(reference, current) ** 2 - expected, 0.0)))
+
+
+def chance(feature: Feature, cells: Floats) -> Floats:
+    """What chance alone makes of the square of the effect, times the effective rows, cells `[..., cells]`: E0[D^2] of numbers; of
+    categories about the variance of the corrected total variation."""
+    if isinstance(feature, Numeric):
+        return _bridge(cells)
+    share = shares(cells)
+    held = (share > 0).sum(axis=-1)
+    return np.asarray((share * (1 - share)).sum(axis=-1) / 4 * held / np.maximum(held - 1, 1))
 
 
 def total_variation(reference: Floats, current: Floats) -> Floats:
@@ -134,6 +142,11 @@ def shares(cells: Floats) -> Floats:
 
 def _cumulative(cells: Floats) -> Floats:
     return np.cumsum(shares(cells), axis=-1)[..., :-1]
+
+
+def _bridge(cells: Floats) -> Floats:
+    cumulative = _cumulative(cells)
+    return np.asarray(np.minimum((cumulative * (1 - cumulative)).sum(axis=-1), _BRIDGE))
 
 
 def _both(reference: Floats, current: Floats) -> NDArray[np.bool_]:

@@ -18,8 +18,8 @@ class Check:
 
     statistic: "rate" (of the rows), "ks" (largest distance of the distribution functions), "variation" (total variation);
     `value` as counted. delta: the signed change of a rate; of a distribution the change of the mean in standard deviations of
-    the reference (0.0 for categories). effect: freed of what chance adds (`effects`). learned: the largest effect of the
-    reference's own windows of this length, as `thresholds` stretches it; None where the reference has no two such windows.
+    the reference (0.0 for categories). effect: freed of what chance adds (`effects`). learned: what the effect
+    must exceed by the reference's own windows of this length (`thresholds`); None where the reference has no two such windows.
     p: the probability of the value if nothing had moved; p_adjusted: Benjamini-Hochberg over the checks of the window.
     """
 

@@ -45,7 +45,7 @@ class Gates:
     def leading(self, feature: FeatureDrift, sufficient: bool) -> Check | None:
         """The cause, else what is nearest to being one."""
         return self.cause(feature, sufficient) or max(
-            feature.checks, key=lambda check: check.effect / self.threshold(check, sufficient), default=None
+            reversed(feature.checks), key=lambda check: check.effect / self.threshold(check, sufficient), default=None
         )
 
     def slow_alarms(self, slow: tuple[Slow, ...]) -> frozenset[str]:

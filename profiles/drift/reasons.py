@@ -19,7 +19,7 @@ def reason(feature: FeatureDrift, cause: Check) -> str:
         return _unseen(feature, cause)
     if feature.resembles:
         return f"values are {feature.resembles}: another unit?"
-    usual = f"; the reference's own windows differ by up to {share(cause.learned)}" if cause.learned else ""
+    usual = f"; the reference's own windows set the limit at {share(cause.learned)}" if cause.learned else ""
     if feature.kind == "categorical":
         return f"{percent(cause.effect)} % of rows moved to other categories{_moved(feature)}{usual}"
     return f"distribution moved by {share(cause.effect)} (Kolmogorov-Smirnov){_mean(cause)}{usual}"

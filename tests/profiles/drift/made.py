@@ -23,8 +23,8 @@ DAY = 86_400
 
 def coded(values: np.ndarray) -> Coded:
     """Texts, None where missing."""
-    names, codes = np.unique(np.where(values == None, "", values).astype(str), return_inverse=True)  # noqa: E711
-    return Coded(np.where(values == None, -1, codes), names.tolist())  # noqa: E711
+    names, codes = np.unique(np.where(values == None, "", values).astype(str), return_inverse=True)
+    return Coded(np.where(values == None, -1, codes), names.tolist())
 
 
 def columns_of(table: Columns) -> dict[str, object]:
@@ -49,7 +49,7 @@ def spec_of(
             if slot.category:
                 column = coded(values)
                 seen = TextCounts()
-                seen.update(column.codes, column.values)
+                seen.update(column)
                 features.append(text_feature(slot, seen))
             else:
                 sample = NumberSample()
