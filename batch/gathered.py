@@ -17,6 +17,7 @@ Json = dict[str, Any]
 _MERGES = {
     "contract": "mlpack_edge.batch.contract.merging:merge_statistics",
     "agreement": "mlpack_edge.batch.agreement:merge_agreement",
+    "profile": "mlpack_edge.batch.profiling.merging:merge_profile",
 }
 
 

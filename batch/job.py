@@ -18,6 +18,7 @@ class Job:
     output: a directory, `FILE.duckdb::TABLE`, or `delta::DIRECTORY`.
     keep: columns of the input that are kept; `("*",)` is all of them. key: the column that names a row, "" for input
     file and row number. max_rejected: the share (0 to 1) of rows that may be rejected; None is the contract's, or none.
+    profile: the file that the rows' profile is written to, "" for none; profile_spec: the spec that it counts by.
     memory: bytes of all processes together; workers: None is one a core as far as `memory` allows.
     """
 
@@ -32,6 +33,8 @@ class Job:
     max_rejected: float | None = None
     challenger: str = ""
     label: str = ""
+    profile: str = ""
+    profile_spec: str = ""
     incremental: bool = False
     fresh: bool = False
     engine: str = "local"

@@ -124,6 +124,8 @@ _KEYS: dict[str, tuple[str, Callable[[Any], Any]]] = {
     "max_rejected": ("max_rejected", _share),
     "challenger": ("challenger", _text),
     "label": ("label", _text),
+    "profile": ("profile", _text),
+    "profile_spec": ("profile_spec", _text),
     "incremental": ("incremental", _yes_or_no),
     "engine": ("engine", _text),
     "workers": ("workers", _count),

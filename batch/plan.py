@@ -96,7 +96,8 @@ class Plan:
 
     schema: of the input, an Arrow schema as base64 of its IPC form. reads: the columns that are read at all.
 
-    contract: its text, "" where there is none. versions: packages that decide the bits of a score.
+    contract: its text, "" where there is none. versions: packages that decide the bits of a score. profile: the text of the
+    spec that the rows are counted by, "" where they are not.
     """
 
     job: Job
@@ -108,6 +109,7 @@ class Plan:
     reads: tuple[str, ...]
     contract: str
     versions: tuple[tuple[str, str], ...]
+    profile: str = ""
 
     @property
     def rows(self) -> int:
@@ -125,7 +127,7 @@ class Plan:
             "format": FORMAT,
             "models": {model.prefix or "model": model.sha256 for model in self.models},
             "inputs": {item.name: item.fingerprint.key() for item in inputs},
-            **settings(self.job, self.contract, dict(self.versions)),
+            **settings(self.job, self.contract, dict(self.versions), self.profile),
         }
 
     @property
@@ -137,13 +139,15 @@ class Plan:
         return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
 
 
-def settings(job: Job, contract: str, versions: dict[str, str]) -> dict[str, Any]:
+def settings(job: Job, contract: str, versions: dict[str, str], profile: str) -> dict[str, Any]:
     """The part of an identity that is known before any input is looked at."""
     options = job.to_json()
     return {
         "options": {name: options[name] for name in DECIDING},
         "contract": hashlib.sha256(contract.encode()).hexdigest() if contract else "",
         "versions": versions,
+        # Without a profile as before there were any: tables of then stay what they are.
+        **({"profile": hashlib.sha256(profile.encode()).hexdigest()} if profile else {}),
     }
 
 
@@ -159,6 +163,7 @@ def plan_from_json(record: dict[str, Any]) -> Plan:
         reads=tuple(record["reads"]),
         contract=record["contract"],
         versions=tuple((name, version) for name, version in record["versions"]),
+        profile=record.get("profile", ""),
     )
 
 
@@ -218,6 +223,8 @@ def changes(old: dict[str, Any], new: dict[str, Any]) -> list[str]:
     said += _differences("option", old.get("options", {}), new["options"])
     if old.get("contract") != new["contract"]:
         said.append("the contract changed")
+    if old.get("profile") != new.get("profile"):
+        said.append("the spec of the profile changed")
     said += _differences("version of", old.get("versions", {}), new["versions"])
     if old.get("format") != new["format"]:
         said.append("this mlpack writes tables in another form")

@@ -40,7 +40,8 @@ def plan_alone(payload: Json, stage: Callable[[str], None]) -> Json:
 
 
 def plan_job(payload: Json, stage: Callable[[str], None]) -> Json:
-    """payload: {"job", "staging", "contract" (its text), "last" (a manifest's JSON or None)}.
+    """payload: {"job", "staging", "contract" (its text), "profile" (the text of a spec), "last" (a manifest's JSON or
+    None)}.
 
     Gives {"plan", "notes"}. Raises BadInput where the model, an input or the contract cannot be what it should be, or rows
     that stay in the table have other columns; CheckFailed where the contract refuses the input's columns.
@@ -53,13 +54,14 @@ def plan_job(payload: Json, stage: Callable[[str], None]) -> Json:
     stage("looking at the input")
     found = discover(job, Path(payload["staging"]), stage, kinds_of_columns(models))
     reads, columns = _columns(job, models, found.schema, payload["contract"])
+    _refuse_other_profile(job, models[0], found.schema, payload["profile"])
     notes = list(found.notes)
     files, groups = list(found.files), list(found.groups)
     last = manifest_from_json(payload["last"]) if payload["last"] and not job.fresh else None
     division = Division(scored=tuple(files), kept=())
     if job.incremental and last is not None:
         division = divide(last, files, _appended)
-        if not _same_scorer(last, models, payload["contract"], job):
+        if not _same_scorer(last, models, payload["contract"], payload["profile"], job):
             notes.append("model, options or versions are other ones: everything is scored again")
             division = Division(scored=tuple(files), kept=())
         by_name = {item.name: rows for item, rows in zip(files, groups, strict=True)}
@@ -74,6 +76,7 @@ def plan_job(payload: Json, stage: Callable[[str], None]) -> Json:
         reads=reads,
         contract=payload["contract"],
         versions=deciding_versions({model.format for model in models}),
+        profile=payload["profile"],
     )
     if last is not None:
         _refuse_other_columns(plan, last, columns)
@@ -89,11 +92,11 @@ def _appended(item: InputFile, known: Fingerprint, rows: int) -> int:
     return appended_rows(Path(item.name), known, rows)
 
 
-def _same_scorer(last: Manifest, models: list[ModelFile], contract: str, job: Job) -> bool:
+def _same_scorer(last: Manifest, models: list[ModelFile], contract: str, profile: str, job: Job) -> bool:
     """Whether rows that are scored now may stand beside those of the table."""
     now = {
         "models": {model.prefix or "model": model.sha256 for model in models},
-        **settings(job, contract, dict(deciding_versions({model.format for model in models}))),
+        **settings(job, contract, dict(deciding_versions({model.format for model in models})), profile),
     }
     return all(last.identity.get(key) == value for key, value in now.items())
 
@@ -146,6 +149,22 @@ def _refuse_other_columns(plan: Plan, last: Manifest, columns: pyarrow.Schema) -
         f"the files that stay in {plan.job.output} have other columns than those of this run: {said}",
         "run once without --incremental, which makes the whole table anew",
     )
+
+
+def _refuse_other_profile(job: Job, model: ModelFile, schema: pyarrow.Schema, text: str) -> None:
+    """Raise BadInput where the spec of the profile is of another model, or counts columns that are not there."""
+    if not text:
+        return
+    from mlpack_edge.batch.profiling.collector import ProfileCollector
+    from mlpack_edge.profiles.spec_file import spec_from_bytes
+
+    spec = spec_from_bytes(text.encode(), job.profile_spec)
+    if spec.model_sha256 != model.sha256:
+        raise BadInput(
+            f"{job.profile_spec} is the spec of another model than {model.path}", "make one: mlpack profile spec MODEL --reference DATA",
+            why=f"its model's SHA-256 begins with {spec.model_sha256[:16]}, this one's with {model.sha256[:16]}",
+        )  # fmt: skip
+    ProfileCollector(spec, signature_from_text(model.signature), schema, job.aside)
 
 
 def _refuse_absent(job: Job, schema: pyarrow.Schema) -> None:

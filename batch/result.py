@@ -16,6 +16,7 @@ class RunResult:
 
     table_rows: of the table as it stands now, with those of earlier runs.
     changed: why this is another run than the last, in words. agreement, evaluation: of a challenger, or None.
+    profile: {"path", "spec", "rows"} of the profile that was written, or None.
     """
 
     status: str
@@ -35,12 +36,12 @@ class RunResult:
     agreement: Json | None = None
     evaluation: Json | None = None
     table_rows: int = 0
+    profile: Json | None = None
 
     def to_json(self) -> Json:
-        """The keys of the command's JSON document. `profile` is null: no profile is taken yet."""
+        """The keys of the command's JSON document."""
         record = asdict(self)
         done, reused = record.pop("shards_done"), record.pop("shards_reused")
         record["shards"] = {"done": done, "reused": reused, "total": done + reused}
         record["rows_per_second"] = round(self.rows_in / self.seconds) if self.seconds and done else None
-        record["profile"] = None
         return record

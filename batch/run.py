@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
-from datetime import datetime
+from datetime import date, datetime
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +25,7 @@ from mlpack_edge.batch.ledger import Begun, RunFolder, finish_killed
 from mlpack_edge.batch.manifest import Manifest
 from mlpack_edge.batch.outputs.output import Output, child_limits, output_of
 from mlpack_edge.batch.plan import Plan, changes, plan_from_json
+from mlpack_edge.batch.profiled import ProfileOrder, profile_order
 from mlpack_edge.batch.result import DONE, NOTHING_TO_DO, RunResult
 from mlpack_edge.batch.same import is_done
 from mlpack_edge.batch.unchanged import refuse_other_inputs, source_file
@@ -39,10 +40,11 @@ Json = dict[str, Any]
 Clock = Callable[[], datetime]
 
 
-def run_job(job: Job, listener: RunListener, clock: Clock) -> RunResult:
+def run_job(job: Job, listener: RunListener, clock: Clock, day: date | None = None) -> RunResult:
     """Leave the job's table at its output, whatever an earlier run left.
 
-    clock: the time now, with its zone, for rules of freshness. Raises CheckFailed where the contract, the error budget or
+    clock: the time now, with its zone, for rules of freshness. day: that the job is for, None where nothing of it has a date.
+    Raises CheckFailed where the contract, the error budget or
     the key says no; BadInput, IoFault, WorkerFault and others where it could not be done. The output is then what it was.
     """
     began = time.monotonic()
@@ -50,20 +52,22 @@ def run_job(job: Job, listener: RunListener, clock: Clock) -> RunResult:
         job = replace(job, keep=(*job.keep, job.label))
     engine = _engine(job.engine)
     text = contract_text(Path(job.contract)) if job.contract else ""
+    order = profile_order(job, day)
+    profile = order.text if order else ""
     output = output_of(job.output)
     _make_parents(output)
     output.refuse(job)
     last = output.last()
-    if last is not None and is_done(job, text, last):
+    if last is not None and is_done(job, text, profile, last):
         finish_killed(output, last)
-        return _nothing_to_do(output, last, began)
+        return _nothing_to_do(output, last, order, began)
     with RunFolder.open(output) as folder, _prepared(engine, job):
         folder.lock(time.time)
         last = output.last()  # another run may have published while this one waited for nothing but its turn
         planned = run_isolated(
             "mlpack_edge.batch.planning:plan_alone",
             {
-                "job": job.to_json(), "staging": str(folder.staging), "contract": text,
+                "job": job.to_json(), "staging": str(folder.staging), "contract": text, "profile": profile,
                 "last": last.to_json() if last else None,
             },
             child_limits(job.memory), subject="the job", on_stage=listener.stage,
@@ -73,8 +77,8 @@ def run_job(job: Job, listener: RunListener, clock: Clock) -> RunResult:
             listener.note(note)
         if last is not None and last.identity == plan.identity() and not job.fresh:
             folder.finish()
-            return _nothing_to_do(output, last, began)
-        run = _Run(plan, text, output, last, folder, listener, clock)
+            return _nothing_to_do(output, last, order, began)
+        run = _Run(plan, text, output, last, folder, listener, clock, order)
         return run.result(engine, began)
 
 
@@ -83,10 +87,10 @@ class _Run:
 
     def __init__(
         self, plan: Plan, contract: str, output: Output, last: Manifest | None, folder: RunFolder,
-        listener: RunListener, clock: Clock,
+        listener: RunListener, clock: Clock, order: ProfileOrder | None,
     ) -> None:  # fmt: skip
         self._plan, self._output, self._last, self._folder = plan, output, last, folder
-        self._listener, self._clock = listener, clock
+        self._listener, self._clock, self._order = listener, clock, order
         signature = signature_from_text(plan.models[0].signature)
         self._contract = contract_from_text(contract, plan.job.contract, signature) if contract else None
 
@@ -133,6 +137,7 @@ class _Run:
             agreement=self._agreement(collected),
             evaluation=self._evaluation(),
             table_rows=manifest.rows_out,
+            profile=self._order.write(collected, plan.inputs) if self._order else None,
         )
 
     def _changed(self, begun: Begun) -> tuple[str, ...]:
@@ -232,12 +237,13 @@ def _make_parents(output: Output) -> None:
         raise io_fault(fault, f"the folder {output.work.parent} could not be made") from fault
 
 
-def _nothing_to_do(output: Output, last: Manifest, began: float) -> RunResult:
+def _nothing_to_do(output: Output, last: Manifest, order: ProfileOrder | None, began: float) -> RunResult:
     rejected = output.rejected_file(last)
     return RunResult(
         NOTHING_TO_DO, output.name, last.run_key, last.identity["models"]["model"], 0, 0, 0, {}, 0, 0,
         round(time.monotonic() - began, 3), str(rejected) if rejected else None,
         table_rows=last.rows_out,
+        profile=order.write(last.collected, [item.file for item in last.inputs]) if order else None,
     )  # fmt: skip
 
 

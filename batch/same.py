@@ -12,7 +12,7 @@ from mlpack_edge.batch.plan import FORMAT, settings
 from mlpack_edge.core.files import io_fault
 
 
-def is_done(job: Job, contract: str, last: Manifest) -> bool:
+def is_done(job: Job, contract: str, profile: str, last: Manifest) -> bool:
     """True only where the plan of the job would have `last`'s identity. False is no answer: then the plan says it.
 
     Queries, tables and URLs always need the plan: nothing here tells whether their rows are the same.
@@ -23,7 +23,7 @@ def is_done(job: Job, contract: str, last: Manifest) -> bool:
     wanted = {
         "format": FORMAT,
         "models": {model: _digest(path) for model, path in _models(job).items()},
-        **settings(job, contract, dict(deciding_versions(formats))),
+        **settings(job, contract, dict(deciding_versions(formats)), profile),
     }
     if {key: value for key, value in last.identity.items() if key != "inputs"} != wanted:
         return False

@@ -61,6 +61,8 @@ class ShardJob:
             self._watch_contract()
         if plan.job.challenger:
             self._watch_agreement()
+        if plan.profile:
+            self._watch_profile()
         fields = [field for scorer in self._scorers for field in scorer.output_fields]
         self._layout = TableLayout(plan.job, schema, fields)
         self._inputs = tuple(dict.fromkeys(name for scorer in self._scorers for name in scorer.reads))
@@ -168,6 +170,16 @@ class ShardJob:
         from mlpack_edge.batch.agreement import Agreement
 
         self._collecting.append(Agreement)
+
+    def _watch_profile(self) -> None:
+        from mlpack_edge.batch.profiling.collector import ProfileCollector
+        from mlpack_edge.core.signature import signature_from_text
+        from mlpack_edge.profiles.spec_file import spec_from_bytes
+
+        spec = spec_from_bytes(self._plan.profile.encode())
+        signature = signature_from_text(self._plan.models[0].signature)
+        aside = self._plan.job.aside
+        self._collecting.append(lambda: ProfileCollector(spec, signature, self._schema, aside))
 
     def _rows_read_at_once(self) -> int:
         width = row_width(pyarrow.schema([self._schema.field(name) for name in self._plan.reads]))

@@ -16,7 +16,7 @@ from mlpack_edge.batch.job import Job
 from mlpack_edge.core.errors import BadInput
 
 #: Keys of a job in which dates are filled in: the others are names of columns, numbers and choices.
-TEMPLATED = ("model", "inputs", "sql", "output", "contract", "challenger")
+TEMPLATED = ("model", "inputs", "sql", "output", "contract", "challenger", "profile", "profile_spec")
 #: What a template may ask the date for.
 _OF_A_DATE = ("year", "month", "day", "strftime", "isoformat", "weekday", "isoweekday", "isocalendar", "replace")
 
@@ -83,6 +83,13 @@ def ds_add(ds: str, days: int) -> str:
         return (date_from_text(ds) + timedelta(days=days)).isoformat()
     except BadInput as fault:
         raise ValueError(fault.message) from fault
+
+
+def is_dated(job: Job) -> bool:
+    """Whether a template in it is filled in with the date."""
+    values = [getattr(job, name) for name in TEMPLATED]
+    texts = [text for value in values for text in (value if isinstance(value, tuple) else (value,))]
+    return any("{{" in text or "{%" in text for text in texts)
 
 
 def render_job(job: Job, day: date, place: Callable[[str], str] = str) -> Job:

@@ -98,6 +98,8 @@ _OPTIONS: dict[str, tuple[str, Any, str, str]] = {
     "resume": ("--resume", bool, "", "Go on where a run was stopped. This is the default."),
     "challenger": ("--challenger", _TEXT, "MODEL", "A second model for the same rows: its scores too, and how far the two agree."),
     "label": ("--label", _TEXT, "COL", "The column of true answers, where they are there: quality is told too."),
+    "profile": ("--profile", _TEXT, "FILE", "Count the rows by --profile-spec in the same pass, and write the profile."),
+    "profile_spec": ("--profile-spec", _TEXT, "SPEC", "What mlpack profile spec made of the model."),
     "day": ("--date", Day(), "YYYY-MM-DD", "The date that {{ ds }} in paths and queries stands for [default: today]."),
     "log": ("--log", _TEXT, "FILE", "Append a JSON line for each shard and event; - is standard error."),
     "metrics": ("--metrics", _TEXT, "FILE.prom", "Write metrics for the textfile collector of Prometheus' node_exporter."),
@@ -118,7 +120,7 @@ _REPEATABLE = ("inputs", "segments")
 #: What a run is made of; the other options are of one way of using the command.
 _RUN = (
     "inputs", "sql", "output", "keep", "key", "partition_by", "contract", "max_rejected", "engine", "workers", "batch_rows",
-    "memory", "incremental", "challenger", "label", "log", "metrics",
+    "memory", "incremental", "challenger", "label", "profile", "profile_spec", "log", "metrics",
 )  # fmt: skip
 _GOES_WITH: dict[str, tuple[str, ...]] = {
     "": (*_RUN, "fresh", "resume", "day"),

@@ -17,7 +17,7 @@ from mlpack_edge.cli.score_options import given, written
 from mlpack_edge.core.errors import BadInput
 
 #: Fields of a Job that are places in the file system, and so start at some folder.
-_PLACES = ("model", "inputs", "output", "contract", "challenger")
+_PLACES = ("model", "inputs", "output", "contract", "challenger", "profile", "profile_spec")
 
 
 def is_job_file(name: str | None) -> bool:
@@ -57,6 +57,9 @@ def complaint(job: Job, called: Callable[[str], str]) -> str:
     """Why these values of a job do not go together, "" where they do. called: what a field is called where it was given."""
     if job.sql and len(job.inputs) > 1:
         return f"{called('sql')} takes one database as {called('inputs')} at most; the query names its files itself"
+    if bool(job.profile) != bool(job.profile_spec):
+        given_one, missing = ("profile", "profile_spec") if job.profile else ("profile_spec", "profile")
+        return f"{called(given_one)} goes with {called(missing)}"
     if job.partition_by and "::" in job.output:
         return f"{called('partition_by')} goes with a directory of Parquet files as {called('output')}"
     return ""

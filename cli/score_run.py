@@ -16,7 +16,7 @@ from mlpack_edge.batch.job import Job
 from mlpack_edge.batch.job_file import KEY_OF, JobFile
 from mlpack_edge.batch.prometheus import Measured, old_metrics, write_metrics
 from mlpack_edge.batch.run_log import RunLog, Sink, sink_of_file
-from mlpack_edge.batch.templates import render, render_job
+from mlpack_edge.batch.templates import is_dated, render, render_job
 from mlpack_edge.cli.outcome import CHECK_SAID_NO, COULD_NOT, DONE, SCHEMA, Outcome, clear_progress, note
 from mlpack_edge.cli.score_listener import ScoreListener
 from mlpack_edge.cli.score_options import written
@@ -58,7 +58,8 @@ def run_outcome(job_file: JobFile, folder: Path, name: str, day: date | None, wh
         log, metrics = _beside(task, job)
         listener = ScoreListener(RunLog(log, _clock), quiet=not sys.stderr.isatty() or job_file.log == "-")
         listener.say("start", name=name, date=task.day.isoformat(), **job.to_json())
-        result = _run(job, listener)
+        dated = day is not None or is_dated(job_file.job)
+        result = _run(job, listener, task.day if dated else None)
     except BaseException as fault:
         clear_progress()
         _after_failure(task, listener, fault, time.monotonic() - began)
@@ -70,11 +71,11 @@ def _clock() -> datetime:
     return datetime.now().astimezone()
 
 
-def _run(job: Job, listener: ScoreListener) -> Json:
+def _run(job: Job, listener: ScoreListener, day: date | None) -> Json:
     from mlpack_edge.batch.run import run_job
 
     try:
-        result = run_job(job, listener, clock=_clock).to_json()
+        result = run_job(job, listener, _clock, day).to_json()
     except KeyboardInterrupt as stop:
         raise Interrupted("interrupted", "the same command goes on where this one was") from stop
     return {**result, "notes": [*result["notes"], *listener.notes]}

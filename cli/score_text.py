@@ -93,6 +93,8 @@ def _facts(result: Json) -> list[tuple[str, str]]:
     facts = []
     if result.get("rejected_file"):
         facts.append(("rejected", _from_here(result["rejected_file"])))
+    if result.get("profile"):
+        facts.append(("profile", f"{_from_here(result['profile']['path'])}, {_rows(result['profile']['rows'])}"))
     facts += [("time", speed), ("shards", f"{shards['done']} scored{taken}")]
     facts += [("changed", text) for text in result["changed"]]
     return [*facts, ("run", result["run_key"][:16])]

@@ -145,8 +145,10 @@ def test_a_column_of_any_name_is_printed_so_that_it_can_be_read(tmp_path: Path) 
     assert job_file_from_text(done.stdout, "printed").job.key == 'ze\u200bro\x7f \\ "'
 
 
-def test_the_profile_is_not_offered_yet() -> None:
-    assert mlpack("score", *RUN, "--profile", "x").returncode == 2
+@pytest.mark.parametrize(("given", "missing"), [("--profile", "--profile-spec"), ("--profile-spec", "--profile")])
+def test_a_profile_needs_its_spec(given: str, missing: str) -> None:
+    done = mlpack("score", *RUN, given, "x")
+    assert done.returncode == 2 and f"{given} goes with {missing}" in done.stderr
 
 
 def test_doctor_lists_the_extras_of_batches() -> None:

@@ -1,0 +1,89 @@
+"""The profile of a run: its spec read before, its file written after. In the coordinating process, with the standard library
+alone.
+
+The counters lie in the manifest of the table, so that a profile whose file was not written (a kill between the two) is
+written by the run that finds nothing to do.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+from mlpack_edge.batch.inputs.sources import database_table
+from mlpack_edge.batch.job import Job
+from mlpack_edge.batch.plan import InputFile
+from mlpack_edge.batch.profiling.merging import profile_from_state
+from mlpack_edge.batch.profiling.windows import window_of_day, window_of_files
+from mlpack_edge.batch.unchanged import source_file
+from mlpack_edge.core.errors import BadInput, MlpackError
+from mlpack_edge.core.files import io_fault, publish, refuse_existing
+from mlpack_edge.profiles.spec import Spec
+from mlpack_edge.profiles.spec_file import digest, read_spec, spec_text
+from mlpack_edge.profiles.wire.frame import split
+from mlpack_edge.profiles.wire.report import ReportFormat
+
+Json = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class ProfileOrder:
+    """A profile that a run is to leave. day: that the job is for, None for the day of its inputs."""
+
+    path: Path
+    spec: Spec
+    day: date | None
+
+    @property
+    def text(self) -> str:
+        """The spec as it travels in a plan."""
+        return spec_text(self.spec)
+
+    def write(self, collected: Json, inputs: Iterable[InputFile]) -> Json:
+        """Write the file; the same counters leave the same bytes. Gives {"path", "spec", "rows"}. Raises IoFault."""
+        if self.day is not None:
+            window = window_of_day(self.day)
+        else:
+            window = window_of_files(item.fingerprint.mtime_ns for item in inputs if source_file(item))
+        made = digest(self.spec)
+        profile = profile_from_state(self.spec, collected["profile"], window)
+        report = ReportFormat(self.spec, made).encode(profile)
+        try:
+            with publish(self.path, force=True) as draft:
+                draft.write_bytes(report)
+        except MlpackError as fault:
+            raise type(fault)(
+                f"the table is published, and its profile could not be written: {fault.message}",
+                f"{fault.hint}; the same command again scores nothing and writes it", why=fault.why,
+            ) from fault  # fmt: skip
+        return {"path": str(self.path), "spec": made[:16].hex(), "rows": profile.rows}
+
+
+def profile_order(job: Job, day: date | None) -> ProfileOrder | None:
+    """What the job orders, None where it orders none. Raises BadInput where the spec is none, or the file's name holds what
+    is no profile; IoFault."""
+    if not job.profile:
+        return None
+    path = Path(job.profile)
+    _refuse_foreign(path)
+    output = job.output.removeprefix("delta::")
+    if database_table(job.output) is None and path.resolve().is_relative_to(Path(output).resolve()):
+        raise BadInput(
+            f"the profile {path} lies in the output {output}, which is replaced as a whole", "put it beside the output"
+        )
+    return ProfileOrder(path, read_spec(Path(job.profile_spec)), day)
+
+
+def _refuse_foreign(path: Path) -> None:
+    """A profile is replaced by that of a later run; anything else is not."""
+    refuse_existing(path, force=True)
+    try:
+        content = path.read_bytes() if path.exists() else b""
+    except OSError as fault:
+        raise io_fault(fault, f"the profile {path} could not be read") from fault
+    reports, refused = split(content)
+    if content and (refused is not None or not reports):
+        raise BadInput(f"{path} is there and is no profile", "name another file with --profile")

@@ -1,0 +1,215 @@
+"""`mlpack profile` and `mlpack score --profile` from the outside: documents, files, exit codes."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from tests.batch.profiling.models import classifier, flights, net, write
+from tests.cli.mlpack import mlpack, mlpack_json
+
+Json = dict[str, Any]
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    made = tmp_path_factory.mktemp("profile")
+    classifier(made / "late.onnx")
+    write(flights(6000), made / "flights.parquet")
+    done = mlpack(
+        "profile", "spec", "late.onnx", "--reference", "flights.parquet", "--by", "day", "-o", "late.spec.json", cwd=made
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert "insufficient reference: 10 blocks" in done.stderr
+    done = mlpack(
+        "profile", "build", "late.spec.json", "flights.parquet", "--model", "late.onnx", "--day", "2013-01-10", "-o",
+        "all.profile", cwd=made,
+    )  # fmt: skip
+    assert done.returncode == 0 and "6,000 rows in 1 report" in done.stdout, done.stderr
+    return made
+
+
+def _show(folder: Path, name: str, *more: str) -> Json:
+    code, document = mlpack_json("profile", "show", name, *more, cwd=folder)
+    assert code == 0, document
+    return document
+
+
+def test_the_spec_of_a_model_says_what_it_counts(folder: Path) -> None:
+    code, document = mlpack_json(
+        "profile", "spec", "late.onnx", "--reference", "flights.parquet", "--by", "day", "-o", "again.json", cwd=folder
+    )
+    assert code == 0
+    assert document["reference"]["blocks"] == 10 and document["reference"]["sufficient"] is False
+    assert document["features"] == ["delay", "distance", "carrier", "label", "probabilities[late]"]
+    assert (folder / "again.json").read_bytes() == (folder / "late.spec.json").read_bytes()
+
+
+def test_a_profile_of_the_reference_shows_the_reference(folder: Path) -> None:
+    shown, reference = _show(folder, "all.profile"), _show(folder, "late.spec.json")
+    assert shown["features"] == reference["features"]
+    for feature in shown["features"].values():
+        assert {"counts", "missing", "unseen", "out_of_range"} <= set(feature)
+        assert sum(feature["counts"]) + feature["missing"] + feature["unseen"] + feature["invalid"] == shown["rows"]
+    assert shown["features"]["distance"]["missing"] > 200
+    assert set(shown["window"]) == {"sequence", "start", "end"}
+
+
+def test_the_same_counts_give_the_same_document(folder: Path) -> None:
+    """One report of all rows, or the merge of ten days."""
+    mlpack(
+        "profile", "build", "late.spec.json", "flights.parquet", "--day", "2013-01-10", "-o", "one.profile", cwd=folder
+    )
+    done = mlpack(
+        "profile", "build", "late.spec.json", "flights.parquet", "--by", "day", "-o", "days.profile", cwd=folder
+    )
+    assert done.returncode == 0 and "in 10 reports" in done.stdout
+    assert "outputs are not counted" in done.stderr
+    assert mlpack("profile", "merge", "merged.profile", "days.profile", cwd=folder).returncode == 0
+    one, merged, days = (_show(folder, f"{name}.profile") for name in ("all", "merged", "days"))
+    assert days.pop("reports") == 10 and merged.pop("reports") == 1
+    assert days == merged
+    assert {**merged, "window": one["window"]} == {key: value for key, value in one.items() if key != "reports"}
+    code, document = mlpack_json(
+        "profile", "merge", "again.profile", "days.profile", "all.profile", "--by-window", cwd=folder
+    )
+    assert code == 0 and (document["merged"], document["reports"]) == (11, 10)
+
+
+def test_a_scored_run_leaves_the_profile_of_its_rows(folder: Path, tmp_path: Path) -> None:
+    table = flights(3000, seed=5)
+    broken = table.set_column(0, "delay", pa.array([None, float("nan"), *table["delay"].to_pylist()[2:]], pa.float32()))
+    write(broken, tmp_path / "in.parquet")
+    run = (
+        "score", str(folder / "late.onnx"), "--input", "in.parquet", "--output", "out", "--max-rejected", "1%", "--profile",
+        "night.profile", "--profile-spec", str(folder / "late.spec.json"),
+    )  # fmt: skip
+    code, document = mlpack_json(*run, cwd=tmp_path)
+    assert code == 0, document
+    assert document["profile"]["path"] == "night.profile" and document["profile"]["rows"] == 3000
+    spec, model = str(folder / "late.spec.json"), str(folder / "late.onnx")
+    code, _ = mlpack_json(
+        "profile", "build", spec, "in.parquet", "--model", model, "-o", "same.profile", cwd=tmp_path
+    )
+    assert code == 0
+    assert (tmp_path / "same.profile").read_bytes() == (tmp_path / "night.profile").read_bytes()
+    assert _show(tmp_path, "night.profile", "--spec", spec)["outcome"]["refused"] == 2
+    first = (tmp_path / "night.profile").read_bytes()
+    (tmp_path / "night.profile").unlink()
+    code, document = mlpack_json(*run, cwd=tmp_path)
+    assert (code, document["status"]) == (0, "nothing to do")
+    assert (tmp_path / "night.profile").read_bytes() == first
+
+
+def test_the_window_is_the_date_of_the_job(folder: Path, tmp_path: Path) -> None:
+    write(flights(300), tmp_path / "2013-11-30.parquet")
+    code, document = mlpack_json(
+        "score", str(folder / "late.onnx"), "--input", "{{ ds }}.parquet", "--output", "out", "--date", "2013-11-30",
+        "--profile", "{{ ds }}.profile", "--profile-spec", str(folder / "late.spec.json"), "--workers", "1", cwd=tmp_path,
+    )  # fmt: skip
+    assert code == 0 and document["profile"]["path"] == "2013-11-30.profile"
+    window = _show(tmp_path, "2013-11-30.profile", "--spec", str(folder / "late.spec.json"))["window"]
+    assert window == {"sequence": 16039, "start": 16039 * 86400, "end": 16040 * 86400}
+
+
+def test_shards_and_workers_count_the_same(folder: Path, tmp_path: Path) -> None:
+    table = flights(4000)
+    for number in range(4):
+        pq.write_table(table.slice(number * 1000, 1000), tmp_path / f"{number}.parquet")
+    made = []
+    for workers in ("1", "2"):
+        code, document = mlpack_json(
+            "score", str(folder / "late.onnx"), "--input", "[0-9].parquet", "--output", f"out{workers}", "--workers", workers,
+            "--profile", f"{workers}.profile", "--profile-spec", str(folder / "late.spec.json"), "--date", "2013-02-03",
+            cwd=tmp_path,
+        )  # fmt: skip
+        assert code == 0 and document["shards"]["total"] == 4
+        made.append((tmp_path / f"{workers}.profile").read_bytes())
+    assert made[0] == made[1]
+
+
+def test_a_spec_of_another_model_and_a_file_that_is_no_profile_are_refused(folder: Path, tmp_path: Path) -> None:
+    classifier(tmp_path / "other.onnx", label=False)
+    write(flights(100), tmp_path / "in.parquet")
+    run = ("--input", "in.parquet", "--output", "out", "--profile-spec", str(folder / "late.spec.json"))
+    done = mlpack("score", "other.onnx", *run, "--profile", "a.profile", cwd=tmp_path)
+    assert done.returncode == 1 and "is the spec of another model" in done.stderr
+    (tmp_path / "precious.txt").write_text("mine")
+    done = mlpack("score", str(folder / "late.onnx"), *run, "--profile", "precious.txt", cwd=tmp_path)
+    assert done.returncode == 1 and "is there and is no profile" in done.stderr
+    assert (tmp_path / "precious.txt").read_text() == "mine"
+    done = mlpack("score", str(folder / "late.onnx"), *run, "--profile", "out/a.profile", cwd=tmp_path)
+    assert done.returncode == 1 and not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("show", "nothing.profile"), "could not be read"),
+        (("show", "flights.parquet"), "report refused"),
+        (("show", "late.onnx"), "report refused"),
+        (("build", "all.profile", "flights.parquet", "-o", "x"), "is no profile spec"),
+        (("build", "flights.parquet", "flights.parquet", "-o", "x"), "is no profile spec"),
+        (("build", "late.spec.json", "nothing.parquet", "-o", "x"), "no file matches"),
+        (("build", "late.spec.json", "late.onnx", "-o", "x"), "is no data file"),
+        (("build", "late.spec.json", "flights.parquet", "--cohort", "Ä", "-o", "x"), "is no name of a cohort"),
+        (("build", "late.spec.json", "flights.parquet", "--day", "2013-02-30", "-o", "x"), "no 2013-02-30 in the calendar"),
+        (("build", "late.spec.json", "flights.parquet", "--model", "flights.parquet", "-o", "x"), "flights.parquet"),
+        (("spec", "late.onnx", "--reference", "flights.parquet", "-o", "late.spec.json"), "exists"),
+        (("spec", "late.onnx", "--reference", "flights.parquet", "-o", "a/b.json"), "does not exist"),
+        (("spec", "flights.parquet", "--reference", "flights.parquet", "-o", "x"), "flights.parquet"),
+        (("merge", "x", "all.profile", "late.spec.json"), "report refused"),
+    ],
+)  # fmt: skip
+def test_what_cannot_be_is_refused_in_one_message(folder: Path, arguments: tuple[str, ...], said: str) -> None:
+    done = mlpack("profile", *arguments, cwd=folder)
+    assert done.returncode == 1, done.stdout
+    assert done.stderr.startswith("error: ") and "Traceback" not in done.stderr
+    assert said in done.stderr
+    assert not (folder / "x").exists()
+
+
+def test_a_report_is_read_with_its_own_spec_alone(folder: Path, tmp_path: Path) -> None:
+    done = mlpack(
+        "profile", "build", "late.spec.json", "flights.parquet", "-o", str(tmp_path / "a.profile"), cwd=folder
+    )
+    assert done.returncode == 0
+    done = mlpack("profile", "show", "a.profile", cwd=tmp_path)
+    assert done.returncode == 1 and "is not beside them" in done.stderr and "--spec" in done.stderr
+    other = mlpack(
+        "profile",
+        "spec",
+        str(folder / "late.onnx"),
+        "--reference",
+        str(folder / "flights.parquet"),
+        "-o",
+        "other.json",
+        cwd=tmp_path,
+    )
+    assert other.returncode == 0
+    done = mlpack("profile", "show", "a.profile", "--spec", "other.json", cwd=tmp_path)
+    assert done.returncode == 1 and "wrong spec" in done.stderr
+
+
+def test_tflite_and_its_rows_are_profiled(tmp_path: Path) -> None:
+    import numpy as np
+
+    net(tmp_path / "net.onnx", 4)
+    rows = np.random.default_rng(1).normal(size=(400, 4)).astype(np.float32)
+    np.save(tmp_path / "x.npy", rows)
+    done = mlpack("convert", "net.onnx", "--to", "tflite", "-o", "net.tflite", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    done = mlpack("profile", "spec", "net.tflite", "--reference", "x.npy", "-o", "net.json", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    code, built = mlpack_json(
+        "profile", "build", "net.json", "x.npy", "--model", "net.tflite", "-o", "x.profile", cwd=tmp_path
+    )
+    assert (code, built["predictions"]) == (0, 400)
+    shown = _show(tmp_path, "x.profile")
+    assert list(shown["features"])[:5] == ["x[0]", "x[1]", "x[2]", "x[3]", "scores[0]"]
+    assert json.dumps(shown["features"]) == json.dumps(_show(tmp_path, "net.json")["features"])
