@@ -115,9 +115,15 @@ def _value(value: object) -> str:
 
 
 def build(
-    folder: Path, spec: Spec, compiler: str = "gcc", flags: Sequence[str] = (), runner: Sequence[str] = ()
+    folder: Path,
+    spec: Spec,
+    compiler: str = "gcc",
+    *,
+    digest: bytes = DIGEST,
+    flags: Sequence[str] = (),
+    runner: Sequence[str] = (),
 ) -> Driver:
-    (folder / "spec.h").write_text(c_header(spec, DIGEST), encoding="ascii")
+    (folder / "spec.h").write_text(c_header(spec, digest), encoding="ascii")
     objects = []
     # The driver may use what devices have not: only what ships is held to the strictest.
     for source, chosen in (
