@@ -231,7 +231,36 @@ def show_command(file: Path, spec: Path | None) -> Outcome:
     else:
         known, profiles = read_profiles([file], spec)
     document = profile_to_json(known, merge(profiles))
-    return Outcome({**document, "reports": len(profiles)}, profile_text(document))
+    if len(profiles) > 1:
+        note(f"{len(profiles):,} reports, added up")
+    return Outcome(document, profile_text(document))
+
+
+@command.command("header")
+@click.argument("spec", type=_PATH)
+@_output
+@click.option("--name", default="model", show_default=True, help="What every name in it begins with.")
+@_force
+@answers("profile header")
+def header_command(spec: Path, output: Path, name: str, force: bool) -> Outcome:
+    """Write SPEC as tables in C, for devices that count without Python (devices/c/mlpack_profile.c).
+
+    \b
+    Example:
+      mlpack profile header late.spec.json -o late_spec.h --name late
+    """
+    refuse_existing(output, force)
+    from mlpack_edge.core.files import publish
+    from mlpack_edge.profiles.c_header import c_header
+    from mlpack_edge.profiles.spec_file import digest, read_spec
+
+    known = read_spec(spec)
+    text = c_header(known, digest(known), name)
+    with publish(output, force) as draft:
+        draft.write_text(text, encoding="utf-8")
+    size = output.stat().st_size
+    facts = {"header": {"path": str(output), "bytes": size}, "spec": digest(known)[:16].hex()}
+    return Outcome(facts, f"{output}  {size:,} bytes, begins {name}_spec")
 
 
 def _refuse_options(options: Json) -> None:
