@@ -256,6 +256,6 @@ def _sums(walk: _Walk, begins: Ints, widths: Ints, size: int) -> tuple[Ints, NDA
     widths = np.where(walk.right & (widths > 0), widths, 1)
     at = begins[:, None] + widths[:, None] * np.arange(size)
     spare = (64 - 8 * widths)[:, None]
-    found: Any = walk.words.take(at, mode="clip").astype(np.uint64).view(np.int64) >> spare
+    found: Any = walk.words[np.minimum(at, len(walk.words) - 1)].astype(np.uint64).view(np.int64) >> spare
     fits_fewer = (found >> (8 * widths - 9).clip(0)[:, None] == found >> 63).all(axis=1) & (widths > 1)
     return found, ~fits_fewer | (size == 0)

@@ -29,9 +29,10 @@ TOTALS = (ROWS, PREDICTIONS, TIMED)
 NARROW = (1 << 16) - 1
 #: Bits of a number half as wide as the arithmetic: `quotient << r` stays below.
 _ROOM = {False: 30, True: 51}
+#: Groups up to so many are cheaper gone through one by one.
+_MANY = 24
 #: The most bits of remainder that a word holds behind 7 bits of another.
 _WIDEST = {False: 25, True: 56}
-_HALF_BITS = np.array([number.bit_length() >> 1 for number in range(NARROW + 1)], np.uint8)
 
 
 class Layout:
@@ -46,6 +47,8 @@ class Layout:
         self.total_of = np.array([TOTALS.index(group.total) for group in form.groups])
         #: Sums of a group in 32 bits hold that many counters.
         self.narrow = int(self.sizes.max()) < 1 << 14
+        kinds = np.stack([self.total_of, self.sizes])
+        self.kinds, self.kind_of = np.unique(kinds, axis=1, return_inverse=True)
         self.shares = np.array(form.shares, np.uint64)
         self.ok = int(self.starts[-1]) + OUTCOMES.index("ok")
 
@@ -109,13 +112,14 @@ def decode(layout: Layout, streams: Streams, *, wide: bool) -> tuple[NDArray[Any
     plain = streams.parameters >= PLAIN
     for group in np.flatnonzero(plain.any(axis=0)).tolist():
         expected[plain[:, group], layout.starts[group] : layout.stops[group]] = 0
-    widths: Array
-    if wide:
-        widths = np.frexp(expected.astype(np.float64))[1].astype(np.uint8) >> 1
-    else:
-        widths = _HALF_BITS.take(expected, mode="clip")
+    widths = _half_bits(expected)
     k = streams.parameters & (PLAIN - 1)
-    widths += k.take(layout.group_of, axis=1)
+    raised = np.flatnonzero(k.any(axis=0)).tolist()
+    if len(raised) > _MANY:
+        widths += k.take(layout.group_of, axis=1)
+    else:
+        for group in raised:
+            widths[:, layout.starts[group] : layout.stops[group]] += k[:, group : group + 1]
     widest = widths.max(axis=1).astype(np.int64)
     # Quotients are shorter than their stream, so that this bounds every code.
     right = (widest <= _WIDEST[wide]) & (
@@ -171,6 +175,16 @@ def decode(layout: Layout, streams: Streams, *, wide: bool) -> tuple[NDArray[Any
     return counts, right
 
 
+def _half_bits(expected: Array) -> NDArray[np.uint8]:
+    """The bits of each number, halved and rounded down."""
+    least = 2
+    found: NDArray[np.uint8] = (expected >= expected.dtype.type(least)).view(np.uint8)
+    largest = int(expected.max(initial=0))
+    while (least := 4 * least) <= largest:
+        found += (expected >= expected.dtype.type(least)).view(np.uint8)
+    return found
+
+
 def _quotients(unary: Sequence[bytes], lengths: Ints, size: int) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
     """Zeros before each one, `[reports, counters]`, and where in its stream each one is."""
     bits = np.unpackbits(np.frombuffer(b"".join(unary), np.uint8))
@@ -215,13 +229,12 @@ def _least_plain(layout: Layout, totals: Ints) -> Ints:
 
     With r bits of remainder a counter c takes 1 + r bits and a quotient of at least (c + 1) / 2**(r - 1) - 1.
     """
-    kinds, place = np.unique(np.stack([layout.total_of, layout.sizes]), axis=1, return_inverse=True)
-    total, size = totals[:, kinds[0]], kinds[1]
+    total, size = totals[:, layout.kinds[0]], layout.kinds[1]
     least = size + 2 * total
-    for r in range(1, 18):
-        quotients = (total + size + (1 << (r - 1)) - 1 >> (r - 1)) - size
+    for r in range(1, int(totals.max(initial=0)).bit_length() + 2):
+        quotients = ((total + (size + (1 << (r - 1)) - 1)) >> (r - 1)) - size
         np.minimum(least, size * (1 + r) + np.maximum(quotients, 0), out=least)
-    found: Ints = least[:, place.reshape(-1)]
+    found: Ints = least[:, layout.kind_of.reshape(-1)]
     return found
 
 
