@@ -26,7 +26,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 from mlpack_edge.batch.disk import Disk, faults, remove_tree, write_whole
 from mlpack_edge.batch.facts import Part, ShardFacts, facts_from_json
-from mlpack_edge.batch.lock import Lock
+from mlpack_edge.core.lock import Lock
 from mlpack_edge.batch.plan import Plan, changes, plan_from_json
 from mlpack_edge.batch.shard_folder import FACTS, shard_folder
 from mlpack_edge.batch.syncing import Syncing

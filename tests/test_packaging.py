@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parent.parent
-ROOMS = {"batch", "cli", "converters", "core", "devices", "profiles", "runtimes"}
+ROOMS = {"batch", "cli", "converters", "core", "devices", "fleet", "profiles", "runtimes"}
 
 
 def _tracked(*folders: str) -> list[str]:

@@ -13,13 +13,13 @@ from pathlib import Path
 
 import pytest
 
-from mlpack_edge.batch.lock import Lock
+from mlpack_edge.core.lock import Lock
 from mlpack_edge.core.errors import IoFault
 
 _HOLD = """
 import sys, time
 from pathlib import Path
-from mlpack_edge.batch.lock import Lock
+from mlpack_edge.core.lock import Lock
 lock = Lock(Path(sys.argv[1]), "scores", clock=lambda: 1_800_000_000.0)
 print("locked", flush=True)
 {then}

@@ -1,0 +1,94 @@
+"""Where in a file one report ends and the next begins, also where some of it was damaged. Standard library alone.
+
+A flipped bit in a length would make a reader skip over sound reports that follow. So a piece is trusted where its checksum is right;
+after one whose checksum is not, the next thing that looks like the head of a report is looked for.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from zlib import crc32
+
+from mlpack_edge.profiles.wire import cbor
+from mlpack_edge.profiles.wire.frame import CRC, DIGEST, ITEMS, LONGEST, VERSION
+from mlpack_edge.profiles.wire.refusal import ReportRefused
+
+#: The first bytes of a report of this version: the array, its version, the spec, the model, a device or none.
+HEAD = cbor.head(cbor.ARRAY, ITEMS) + cbor.head(cbor.UNSIGNED, VERSION) + cbor.head(cbor.BYTES, DIGEST)
+_BYTES_16 = re.escape(cbor.head(cbor.BYTES, DIGEST))
+_BEGINS = re.compile(
+    re.escape(HEAD) + b".{16}" + _BYTES_16 + b".{16}(?:" + _BYTES_16 + b"|" + re.escape(cbor.head(cbor.BYTES, 0)) + b")",
+    re.DOTALL,
+)
+#: Bytes that must lie ahead of a piece before it is judged, unless the file ends: the longest report and a head behind it.
+AHEAD = LONGEST + 64
+
+
+def pieces(data: bytes, ends: bool) -> Iterator[tuple[int, int]]:
+    """(start, stop) of every piece of `data`, one after another, none left out. ends: nothing follows `data`; else the pieces stop
+    where fewer than AHEAD bytes are left, and the rest is to be given again with what follows.
+
+    A piece is a report with a right checksum, an item of another version, or a stretch of damaged bytes of at most LONGEST.
+    """
+    at, size = 0, len(data)
+    view = memoryview(data)
+    while at < size and (ends or size - at >= AHEAD):
+        stop = _report_end(data, at) or _item_end(data, at)
+        if not _sealed(view, at, stop):
+            stop = _damaged_end(data, at, stop)
+        yield at, stop
+        at = stop
+
+
+def _sealed(view: memoryview, at: int, stop: int) -> bool:
+    return stop - at > CRC and crc32(view[at : stop - CRC]) == int.from_bytes(view[stop - CRC : stop], "big")
+
+
+def _damaged_end(data: bytes, at: int, stop: int) -> int:
+    """Of a piece whose checksum is wrong. stop: where it says that it ends, 0 where it does not say."""
+    found = _BEGINS.search(data, at + 1, min(len(data), at + LONGEST + 64))
+    following = found.start() if found else 0
+    if following and (not stop or following < stop):
+        return following
+    if stop and (stop == len(data) or stop == following or data.startswith(HEAD, stop)):
+        return stop
+    if stop and data[at] >> 5 == cbor.ARRAY and not data.startswith(HEAD, at):
+        return stop  # of another version, whose checksum may lie elsewhere
+    return following or min(len(data), at + LONGEST)
+
+
+def _item_end(data: bytes, at: int) -> int:
+    """Where the item ends, 0 where that cannot be told."""
+    try:
+        stop = cbor.end_of_item(data, at)
+    except ReportRefused:
+        return 0
+    return stop if stop - at <= LONGEST else 0
+
+
+def _report_end(data: bytes, at: int) -> int:
+    """As `_item_end`, of a report of this version, three times as fast; 0 where it is none."""
+    if not data.startswith(HEAD, at):
+        return 0
+    start, at = at, at + 2  # 17 items, the first of them its version
+    try:
+        for _ in range(ITEMS - 1):
+            first = data[at]
+            short = first & 31
+            if short < 24:
+                at += 1
+            elif short < 28:
+                width = 1 << (short - 24)
+                at += 1 + width
+                short = int.from_bytes(data[at - width : at], "big")
+            else:
+                return 0
+            major = first >> 5
+            if major == cbor.BYTES or major == cbor.TEXT:
+                at += short
+            elif major != cbor.UNSIGNED:
+                return 0
+    except IndexError:
+        return 0
+    return at if at <= len(data) and at - start <= LONGEST else 0
