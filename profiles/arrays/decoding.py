@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from mlpack_edge.profiles.arrays.rice import NARROW, Layout, Streams, decode, ones
 from mlpack_edge.profiles.profile import LIMIT, Profile, Window
 from mlpack_edge.profiles.wire import cbor
-from mlpack_edge.profiles.wire.frame import CRC, DIGEST, ITEMS, LONGEST, VERSION
+from mlpack_edge.profiles.wire.frame import CRC, DIGEST, ITEMS, VERSION
 from mlpack_edge.profiles.wire.refusal import ReportRefused
 from mlpack_edge.profiles.wire.report import ReportFormat
 from mlpack_edge.profiles.wire.rice import PARAMETERS
@@ -27,6 +27,8 @@ from mlpack_edge.profiles.wire.rice import PARAMETERS
 Ints = NDArray[np.int64]
 #: Reports at a time: enough to share a call's cost among, few enough for their counters to stay in the cache.
 BATCH = 128
+#: Longer reports (counts of thousands of millions) go one by one: a batch of them would take a gigabyte.
+_USUAL = 1 << 15
 _COHORT = re.compile(rb"[a-z0-9._-]*")
 _ARGUMENT = np.array([0] * 24 + [1, 2, 4, 8] + [0] * 4)
 _LEAST = np.array([0] * 24 + [24, 1 << 8, 1 << 16, 1 << 32] + [1 << 62] * 4)
@@ -198,7 +200,7 @@ def _frames(reports: Sequence[bytes], prefix: bytes, groups: int, sums: int) -> 
         [
             place
             for place, report in enumerate(reports)
-            if len(report) <= LONGEST and report.startswith(prefix) and _checked(report)
+            if len(report) <= _USUAL and report.startswith(prefix) and _checked(report)
         ],
         np.int64,
     )
@@ -212,7 +214,7 @@ def _frames(reports: Sequence[bytes], prefix: bytes, groups: int, sums: int) -> 
     cohort = walk.content(cbor.TEXT, 32)
     numbers = {name: walk.item(cbor.UNSIGNED, LIMIT - 1) for name in _NUMBERS}
     walk.right &= numbers["start"] <= numbers["end"]
-    packed, parameters, unary, low, crc = (walk.content(cbor.BYTES, LONGEST) for _ in range(5))
+    packed, parameters, unary, low, crc = (walk.content(cbor.BYTES, _USUAL) for _ in range(5))
     walk.right &= (crc[1] - crc[0] == CRC) & (walk.at == ends) & (parameters[1] - parameters[0] == groups)
     widths = (packed[1] - packed[0]) // sums if sums else packed[1] - packed[0]
     walk.right &= (widths * sums == packed[1] - packed[0]) & (widths <= 8) & ((widths > 0) | (sums == 0))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import tracemalloc
 from dataclasses import replace
 from zlib import crc32
 
@@ -155,6 +156,21 @@ class _OtherParameters(ReportFormat):
         unary = rice.unary([code >> r for code, r in zip(codes, widths, strict=True)])
         frame = read_frame(self.encode(profile))
         return write_frame(replace(frame, parameters=given, unary=unary, low=rice.low(codes, widths)))
+
+
+def test_long_reports_are_read_without_a_gigabyte() -> None:
+    """Streams of a megabyte each, with the right checksum: one at a time."""
+    spec = large_spec()
+    form = ReportFormat(spec, DIGEST)
+    frame = read_frame(form.encode(large_profile(spec, 10, 0, np.random.default_rng(0))))
+    long = write_frame(replace(frame, unary=b"\x01" * (LONGEST - 10_000)))
+    tracemalloc.start()
+    try:
+        found = ReportDecoder(form).decode([long] * 20)
+        assert tracemalloc.get_traced_memory()[1] < 64 << 20
+    finally:
+        tracemalloc.stop()
+    assert len(found.refused) == 20
 
 
 @pytest.mark.parametrize("reports", [[], [b""], [bytes(LONGEST + 1)], [b"\x91\x01"] * 300])

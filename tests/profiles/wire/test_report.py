@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 import time
+import tracemalloc
 from collections.abc import Callable
 from dataclasses import replace
 from zlib import crc32
@@ -273,9 +274,14 @@ def test_a_file_of_reports_is_split_and_damage_ends_it_by_name() -> None:
 @pytest.mark.parametrize("stream", ["unary", "low", "sums", "parameters"])
 def test_a_stream_of_a_megabyte_is_refused_at_once(stream: str, fill: bytes) -> None:
     data = edited(**{stream: fill * (LONGEST - 400)})
+    tracemalloc.start()
     before = time.process_time()
-    assert reason(data) in REASONS
-    assert time.process_time() - before < 2
+    try:
+        assert reason(data) in REASONS
+        assert time.process_time() - before < 2
+        assert tracemalloc.get_traced_memory()[1] < 64 << 20
+    finally:
+        tracemalloc.stop()
 
 
 @given(
