@@ -1,0 +1,93 @@
+"""Limits that come from the reference's own windows."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from mlpack_edge.profiles.drift import thresholds
+from mlpack_edge.profiles.drift.effects import chance, effective_rows, ks_effect, variation_effect
+from mlpack_edge.profiles.layout import groups
+from mlpack_edge.profiles.spec import Categorical, Numeric, Source, Spec
+from tests.profiles.drift.made import spec_of
+
+
+@pytest.mark.parametrize("rows", [200, 2_000])
+@pytest.mark.parametrize(
+    ("cells", "numeric", "law"),
+    [
+        (50, True, thresholds.NUMBERS),
+        (5, True, thresholds.NUMBERS),
+        (2, True, thresholds.FEW_NUMBERS),
+        (2, False, thresholds.CATEGORIES),
+        (6, False, thresholds.CATEGORIES),
+        (31, False, thresholds.CATEGORIES),
+    ],
+)
+def test_the_laws_of_chance_are_what_simulation_gives(
+    rows: int, cells: int, numeric: bool, law: tuple[float, float, float]
+) -> None:
+    rng = np.random.default_rng(cells)
+    share = rng.dirichlet(np.ones(cells) * 3)
+    reference = rng.multinomial(100 * rows, share)[None].astype(float)
+    current = rng.multinomial(rows, share, size=4_000).astype(float)
+    source = Source("x", "input")
+    feature = Numeric(source, (), 0, 1, 0, 1) if numeric else Categorical(source, (), ())
+    effect = (ks_effect if numeric else variation_effect)(reference, current)
+    scaled = effect**2 * effective_rows(reference, current) / chance(feature, reference)
+    often, mean, spread = law
+    assert np.quantile(scaled, 0.98) < often * 1.15
+    assert scaled.mean() < mean * 1.15 and scaled.std() < spread * 1.15
+    assert cells == 5 or scaled.mean() > mean * 0.8  # numbers of few values are further from alarming
+
+
+def _spec(rng: np.random.Generator, apart: float, blocks: int = 120, rows: int = 400, unit: str = "day") -> Spec:
+    of = np.repeat(np.arange(blocks), rows)
+    levels = rng.normal(size=blocks) * apart
+    kinds = np.searchsorted([-1.0, 0.0, 1.0], rng.normal(size=len(of)) + levels[of])
+    return spec_of(
+        {"x": rng.normal(size=len(of)) + levels[of], "kind": np.array(list("abcd"), object)[kinds]}, of, unit=unit
+    )
+
+
+def _limits(spec: Spec, length: float, rows: int) -> list[float]:
+    return [thresholds.learned(spec, group, length, rows)["distribution"] for group in groups(spec)[:2]]
+
+
+def test_blocks_of_one_distribution_set_no_limit() -> None:
+    rng = np.random.default_rng(0)
+    quiet = sum(limit == 0 for _ in range(10) for limit in _limits(_spec(rng, 0.0), 1, 400))
+    assert quiet >= 19
+
+
+def test_blocks_that_differ_a_little_set_one_though_no_single_block_shows_it() -> None:
+    """.1 sd: a fifth of what the largest of 120 blocks of 400 rows reaches by chance comes on top of it."""
+    rng = np.random.default_rng(1)
+    assert sum(limit > 0 for _ in range(10) for limit in _limits(_spec(rng, 0.1), 1, 400)) >= 19
+
+
+def test_the_limit_of_blocks_that_differ_covers_windows_with_more_rows() -> None:
+    """Days differ by .3 sd; a window of one day has 20,000 rows where the blocks had 400."""
+    rng = np.random.default_rng(2)
+    for limit in _limits(_spec(rng, 0.3), 1, 20_000):
+        assert 0.2 < limit < 0.5
+
+
+def test_few_windows_are_stretched_and_no_limit_reaches_one() -> None:
+    rng = np.random.default_rng(3)
+    spec = _spec(rng, 0.3)
+    week = spec.reference.learned["x"].thresholds[7]
+    assert week.windows == 17
+    assert _limits(spec, 7, 2_800)[0] == pytest.approx(week.distribution * np.sqrt(np.log(100) / np.log(17)), rel=0.01)
+    wild = replace(week, windows=2, distribution=0.7)
+    taught = {"x": replace(spec.reference.learned["x"], thresholds={7: wild}), "kind": spec.reference.learned["kind"]}
+    spec = replace(spec, reference=replace(spec.reference, learned=taught))
+    assert _limits(spec, 7, 2_800)[0] == pytest.approx(0.85)
+
+
+def test_a_window_is_as_long_as_its_days_or_its_rows() -> None:
+    rng = np.random.default_rng(4)
+    assert thresholds.blocks_in(_spec(rng, 0, unit="day"), 7, 10) == 7
+    assert thresholds.blocks_in(_spec(rng, 0, unit="hour"), 7, 10) == 7 * 24
+    assert thresholds.blocks_in(_spec(rng, 0, unit="rows"), 7, 1_200) == 3
+    assert thresholds.blocks_in(_spec(rng, 0, unit="day"), None, 1_200) == 3
