@@ -21,6 +21,7 @@ from mlpack_edge.profiles.cells import category_text
 DAY, HOUR, VALUE, ROWS = "day", "hour", "value", "rows"
 #: Blocks of a reference for which nobody said how to cut it, and the fewest rows of one.
 BLOCKS, FEWEST_ROWS = 100, 100
+_DAY_TEXT = re.compile(r"\d{4}-\d{2}-\d{2}(?![0-9])")
 SECONDS = {DAY: 86_400, HOUR: 3600}
 _ROWS_TEXT = re.compile(r"([1-9][0-9]{0,11})(?: ?rows?)?")
 Key = int | float | str
@@ -65,9 +66,10 @@ class BlockRule:
         return number, when.strftime("%Y-%m-%d" if self.unit == DAY else "%Y-%m-%dT%H")
 
 
-def rule_of(text: str, by: str, schema: pa.Schema, rows: int) -> BlockRule:
-    """text: what --block says, "" for what the column suggests: days of times, else values; without a column 100 blocks of
-    rows. Raises BadInput naming what does not go together."""
+def rule_of(text: str, by: str, schema: pa.Schema, rows: int, first: pa.Array | None = None) -> BlockRule:
+    """text: what --block says, "" for what the column suggests: days of times, and of texts that are all days among the
+    `first` values of the column, else values; without a column 100 blocks of rows. Raises BadInput naming what does not go
+    together."""
     if by and by not in schema.names:
         shown = ", ".join(schema.names[:20]) + (" ..." if len(schema.names) > 20 else "")
         raise BadInput(f"--by: the data has no column {by!r}", f"its columns are {shown}")
@@ -87,7 +89,15 @@ def rule_of(text: str, by: str, schema: pa.Schema, rows: int) -> BlockRule:
     temporal = types.is_timestamp(kind) or types.is_date(kind)
     if text in (DAY, HOUR) and not temporal and not _is_text(kind):
         raise BadInput(f"--block {text}: column {by!r} is {kind}, no time", "--block value takes each of its values")
+    if not text and first is not None and _is_text(kind) and _are_days(first):
+        return BlockRule(DAY, by)
     return BlockRule(text or (DAY if temporal else VALUE), by)
+
+
+def _are_days(values: Any) -> bool:
+    """Whether all texts begin as days are written: 2026-02-28."""
+    texts = [text for text in values.unique().to_pylist() if text is not None]
+    return bool(texts) and all(_DAY_TEXT.match(text) for text in texts)
 
 
 def _plain(values: Any) -> list[Any]:

@@ -55,6 +55,13 @@ class Data:
         """When each of the user's files was written, ns since 1970; nothing of databases, queries and URLs."""
         return [item.fingerprint.mtime_ns for item in map(self._user, self.found.files) if source_file(item)]
 
+    def first(self, column: str) -> pa.Array | None:
+        """The first values of a column; None where there is no such column, or no row."""
+        if column not in self.schema.names:
+            return None
+        batch = next(self.batches([column], (), 1, lambda text: None), None)
+        return None if batch is None else batch.column(0)
+
     def batches(self, columns: Collection[str], coded: Collection[str], block_rows: int, stage: Stage) -> Iterator[Any]:
         """`pyarrow.RecordBatch`es of all rows in order. They begin and end where batches of scoring could: a whole number of
         blocks after the start of a shard."""

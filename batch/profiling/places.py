@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -41,15 +42,47 @@ def places_of(sources: Sequence[Source], schema: pa.Schema, aside: Collection[st
         by_tensor.setdefault(source.tensor, []).append(source)
     names = set(schema.names)
     for tensor, mine in by_tensor.items():
-        if all(source.name in names for source in mine):
-            found |= {source.name: Place(source.name) for source in mine}
+        columns = {source.name: _column_of(source, names) for source in mine}
+        if names.issuperset(columns.values()):
+            found |= {name: Place(column) for name, column in columns.items()}
         elif tensor in names and levels(schema.field(tensor).type)[1]:
             found |= {source.name: Place(tensor, source.index, len(mine)) for source in mine}
         elif tensor in names and len(mine) == 1:
             found[mine[0].name] = Place(tensor)
         else:
             found |= _in_order(mine, schema, aside, len(by_tensor) == 1)
+    for name, place in found.items():
+        _refuse_type(name, place, schema.field(place.column).type)
     return found
+
+
+def _column_of(source: Source, names: Collection[str]) -> str:
+    """A feature whose column is called as another group of the profile has the role behind its name."""
+    name, role = source.name, f" ({source.role})"
+    while name not in names and name.endswith(role):
+        name = name.removesuffix(role)
+    return name
+
+
+def _refuse_type(name: str, place: Place, kind: Any) -> None:
+    """Raise BadInput for what is counted in no way: lists that are no vectors of the input, structs, maps."""
+    inner, sizes = levels(kind)
+    if place.element is not None:
+        known = [size for size in sizes if size is not None]
+        if len(known) == len(sizes) and math.prod(known) != place.width:
+            raise BadInput(
+                f"column {place.column!r} holds lists of {math.prod(known)}, the spec counts {place.width} numbers of them", HINT,
+                column=place.column,
+            )  # fmt: skip
+        kind = inner
+    if types.is_dictionary(kind):
+        kind = kind.value_type
+    if types.is_nested(kind) or not (
+        types.is_primitive(kind) or types.is_null(kind) or _is_text(kind) or types.is_decimal(kind)
+    ):
+        raise BadInput(
+            f"column {place.column!r} is {kind}, which {name!r} cannot be counted from", HINT, column=place.column
+        )
 
 
 def _in_order(sources: Sequence[Source], schema: pa.Schema, aside: Collection[str], alone: bool) -> dict[str, Place]:
@@ -57,7 +90,7 @@ def _in_order(sources: Sequence[Source], schema: pa.Schema, aside: Collection[st
     unnamed = all(source.name in (f"x{source.index}", f"Column_{source.index}", f"{source.tensor}[{source.index}]") for source in sources)  # fmt: skip
     if alone and unnamed and len(rest) == len(sources):
         return {source.name: Place(rest[source.index]) for source in sources}
-    absent = [source.name for source in sources if source.name not in schema.names]
+    absent = [name for name in (_column_of(source, schema.names) for source in sources) if name not in schema.names]
     shown = ", ".join(schema.names[:20]) + (" ..." if len(schema.names) > 20 else "")
     raise BadInput(
         f"the data lacks {len(absent)} column{'s' * (len(absent) > 1)} of the spec: {', '.join(absent[:10])}", HINT,

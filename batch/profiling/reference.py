@@ -81,7 +81,7 @@ def make_spec(payload: Json, stage: Stage) -> Json:
             raise BadInput(
                 f"--{option}: the data has no column {payload[option]!r}", f"it has {', '.join(data.schema.names[:20])}"
             )
-    rule = rule_of(payload["block"], payload["by"], data.schema, data.rows)
+    rule = rule_of(payload["block"], payload["by"], data.schema, data.rows, data.first(payload["by"]))
     aside = [name for name in (rule.by, payload["device"], payload["label"]) if name]
     scorer = Scorer(model, data.schema, aside)
     places = places_of([slot.source for slot in slots.inputs], data.schema, aside)

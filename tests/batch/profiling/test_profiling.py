@@ -281,3 +281,62 @@ def test_what_cannot_be_blocks_is_refused_by_name(folder: Path, tmp_path: Path, 
     with pytest.raises(BadInput) as caught:
         _spec(folder, tmp_path / "s", **options)
     assert said in caught.value.message
+
+
+def test_days_in_a_csv_file_are_days(folder: Path, tmp_path: Path) -> None:
+    """Arrow knows no days in CSV: they come as texts."""
+    pyarrow.csv.write_csv(pq.read_table(folder / "flights.parquet"), tmp_path / "a.csv")
+    classifier(tmp_path / "late.onnx")
+    made, _ = _spec(tmp_path, tmp_path / "s", data="a.csv", by="day")
+    assert (made.reference.blocks.unit, made.reference.blocks.last, len(made.reference.blocks.rows)) == (
+        "day",
+        "2013-01-10",
+        10,
+    )
+    made, _ = _spec(tmp_path, tmp_path / "t", data="a.csv", by="late")
+    assert (made.reference.blocks.unit, made.reference.blocks.first) == ("value", "late")
+
+
+def test_hours_are_cut_in_the_columns_own_zone(folder: Path, tmp_path: Path) -> None:
+    table = pq.read_table(folder / "flights.parquet").slice(0, 48)
+    times = pa.array([1_357_000_000 + 3600 * number for number in range(48)], pa.timestamp("s", tz="America/New_York"))
+    write(table.append_column("time", times), tmp_path / "a.parquet")
+    classifier(tmp_path / "late.onnx")
+    made, _ = _spec(tmp_path, tmp_path / "s", data="a.parquet", by="time", block="hour")
+    assert len(made.reference.blocks.rows) == 48
+    assert made.reference.blocks.first == "2012-12-31T19"
+    made, _ = _spec(tmp_path, tmp_path / "t", data="a.parquet", by="time")
+    assert made.reference.blocks.rows == (5, 24, 19)
+
+
+def test_what_cannot_be_counted_is_refused_by_name(folder: Path, tmp_path: Path, spec: Spec) -> None:
+    table = pq.read_table(folder / "flights.parquet").slice(0, 10)
+    lists = pa.array([[1, 2]] * 10)
+    with pytest.raises(BadInput, match="'carrier' is list"):
+        _profiles(spec, write(table.set_column(2, "carrier", lists), tmp_path / "a.parquet"), tmp_path / "s")
+    net(tmp_path / "net.onnx", 4)
+    np.save(tmp_path / "x.npy", np.ones((50, 4), np.float32))
+    np.save(tmp_path / "wide.npy", np.ones((50, 5), np.float32))
+    made, _ = _spec(tmp_path, tmp_path / "t", "net.onnx", "x.npy")
+    with pytest.raises(BadInput, match="holds lists of 5, the spec counts 4"):
+        _profiles(made, tmp_path / "wide.npy", tmp_path / "u")
+
+
+def test_a_column_named_as_a_group_of_profiles_is_counted_under_another_name(tmp_path: Path) -> None:
+    from tests.batch.graphs import linear
+
+    linear(tmp_path / "m.onnx")
+    import onnx
+
+    model = onnx.load(tmp_path / "m.onnx")
+    for node in model.graph.node:
+        for place, name in enumerate(node.input):
+            node.input[place] = {"a": "latency"}.get(name, name)
+    model.graph.input[0].name = "latency"
+    onnx.save(model, tmp_path / "m.onnx")
+    numbers = pa.array(np.arange(200, dtype=np.float32))
+    write(pa.table({"latency": numbers, "b": numbers}), tmp_path / "a.parquet")
+    made, _ = _spec(tmp_path, tmp_path / "s", "m.onnx", "a.parquet")
+    assert [feature.source.name for feature in made.features] == ["latency (input)", "b", "score", "both[0]", "both[1]"]
+    (profile,) = _profiles(made, tmp_path / "a.parquet", tmp_path / "t", model=str(tmp_path / "m.onnx"))
+    assert profile.counts == made.reference.counts
