@@ -14,10 +14,10 @@ from mlpack_edge.core.errors import BadInput, Unsupported
 from mlpack_edge.profiles.cells import category_text
 from mlpack_edge.profiles.counting import category_cells
 from mlpack_edge.profiles.layout import Group, groups, shares
-from mlpack_edge.profiles.spec import INPUT, OUTPUT, Categorical, Numeric, Spec
+from mlpack_edge.profiles.spec import INPUT, MOST_STEPS, OUTPUT, Categorical, Numeric, Spec
 
-#: Sums of that many rows times steps stay within 64 bits, and cells and edges within 16.
-_MOST_STEPS, _MOST_CELLS = 1 << 31, 1 << 16
+#: The sizes of tables are numbers of 16 bits.
+_MOST_CELLS = 1 << 16
 _A_LINE = 8
 
 
@@ -74,7 +74,7 @@ def _check(spec: Spec, features: list[Group]) -> None:
             raise Unsupported(f"{part.name} has {part.size} counters, beyond 16 bits", "count it in fewer cells")
         if isinstance(feature, Numeric):
             ends = (feature.edges[0] - feature.centre, feature.edges[-1] - feature.centre)
-            if not max(map(abs, ends)) / feature.step < _MOST_STEPS:
+            if not max(map(abs, ends)) / feature.step < MOST_STEPS:
                 raise Unsupported(f"{part.name} spans more than 2**31 steps", "make its step larger")
 
 

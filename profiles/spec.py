@@ -12,6 +12,8 @@ from dataclasses import dataclass
 SCHEMA = 1
 #: Cells of the confidence of a classifier, equal widths over [0, 1].
 CONFIDENCE_CELLS = 20
+#: No edge lies so many steps from its feature's centre: a profile's sums then stay within 64 bits for 2**32 rows.
+MOST_STEPS = 1 << 31
 #: How a row ended: the model answered, was not asked, refused the row, or failed on it.
 OUTCOMES = ("ok", "not run", "refused", "failed")
 #: The roles of a feature.

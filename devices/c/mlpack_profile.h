@@ -3,6 +3,15 @@
  * The tables of a spec are a header that mlpack_edge.profiles.c_header writes. A program includes it, gives the memory, and calls
  * mlpack_start, mlpack_count for every row, and mlpack_encode at the end of a window. Nothing is allocated, and nothing is kept
  * but in what the program gave. Not safe to call from two threads for one profile.
+ *
+ *   #include "model_spec.h"                           c_header(spec, digest, "model") writes it
+ *   static uint32_t counts[MODEL_COUNTERS];
+ *   static int64_t sums[MODEL_SUMS];
+ *   static mlpack_profile profile;
+ *   mlpack_start(&profile, &model_spec, counts, sums);
+ *   mlpack_value row[2] = {{MLPACK_NUMBER, {.number = 21.5}}, {MLPACK_TEXT, {.text = "auto"}}};
+ *   mlpack_count(&profile, row, NULL, 0.0, MLPACK_NOT_TIMED, MLPACK_NOT_RUN);
+ *   size_t size = mlpack_encode(&profile, &(mlpack_window){device, "", 1, start, end}, buffer, sizeof buffer);
  */
 #ifndef MLPACK_PROFILE_H
 #define MLPACK_PROFILE_H
