@@ -1,0 +1,31 @@
+"""The JSON of `mlpack drift`: what the report says, without what would make it large."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from mlpack_edge.cli.drift_findings import findings
+from mlpack_edge.profiles.drift.document import report_to_json
+from mlpack_edge.profiles.drift.facts import DriftReport
+from mlpack_edge.profiles.drift.gates import Gates
+from mlpack_edge.profiles.drift.reasons import day_text
+
+Json = dict[str, Any]
+
+
+def drift_document(report: DriftReport, gates: Gates) -> Json:
+    """`report_to_json`; windows that are not the latest of their length tell of the features that alarm only (half a year of
+    seventy features would be 15 MB). `first`: what drifted first, with the day since which; null where nothing did."""
+    document = report_to_json(report, gates)
+    latest = {id(window) for window in report.latest}
+    for window, record in zip(report.windows, document["windows"], strict=True):
+        if id(window) not in latest:
+            record["features"] = [feature for feature in record["features"] if feature["drifted"]]
+    drifted = [finding for finding in findings(report, gates) if finding.drifted]
+    document["drifted"] = [finding.name for finding in drifted]
+    document["first"] = None
+    if drifted:
+        first = drifted[0]
+        since = day_text(first.onset.last) if first.onset else None
+        document["first"] = {"name": first.name, "cause": first.cause, "since": since, "reason": first.reason}
+    return document

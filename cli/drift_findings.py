@@ -1,0 +1,120 @@
+"""What a drift report comes to, feature by feature: what alarms, since when, and how near the others are to it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from functools import cached_property
+
+from mlpack_edge.profiles.drift.facts import KINDS, Check, DriftReport, FeatureDrift, Slow, Window
+from mlpack_edge.profiles.drift.gates import Gates
+from mlpack_edge.profiles.drift.reasons import calm_reason, reason, slow_reason
+
+#: The cause of a small lasting shift, which no single window shows.
+SLOW = "slow"
+
+
+@dataclass(frozen=True, slots=True)
+class Onset:
+    """The first window of an unbroken row of alarming ones that goes on until now: days since 1970, and its length."""
+
+    first: int
+    last: int
+    days: int
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One feature. window, feature: the latest window that alarms (the longest of them), else the longest latest window.
+    check: the kind of drift that alarms, else the nearest to it, None with too few rows; threshold: what its effect must exceed.
+    cause: "missing", "unseen", "distribution", "slow", None where the feature did not drift. onset: None where it did not,
+    and for profiles without a date."""
+
+    window: Window
+    feature: FeatureDrift
+    check: Check | None
+    threshold: float
+    cause: str | None
+    reason: str
+    onset: Onset | None
+    slow: Slow | None
+
+    @property
+    def name(self) -> str:
+        return self.feature.name
+
+    @property
+    def drifted(self) -> bool:
+        return self.cause is not None
+
+    @cached_property
+    def size(self) -> float:
+        """The effect in thresholds; 0.0 without a check."""
+        return self.check.effect / self.threshold if self.check and self.threshold else 0.0
+
+
+def findings(report: DriftReport, gates: Gates) -> tuple[Finding, ...]:
+    """Of every feature: what drifted first comes first, then what did not, the nearest to its threshold first."""
+    slow = gates.slow_alarms(report.slow)
+    names = dict.fromkeys(feature.name for window in report.latest for feature in window.features)
+    found = [_finding(report, gates, name, name in slow) for name in names]
+    return tuple(sorted(found, key=_order))
+
+
+def restricted(report: DriftReport, names: frozenset[str]) -> DriftReport:
+    """The same of some features only. Their p-values stay adjusted over all that were judged."""
+    windows = tuple(
+        replace(window, features=tuple(each for each in window.features if each.name in names))
+        for window in report.windows
+    )
+    return replace(report, windows=windows, slow=tuple(each for each in report.slow if each.name in names))
+
+
+def alarming(report: DriftReport, gates: Gates, window: Window) -> tuple[str, ...]:
+    """Names of the features that alarm in a window."""
+    return tuple(feature.name for feature in window.features if gates.cause(feature, report.sufficient))
+
+
+def _finding(report: DriftReport, gates: Gates, name: str, slow: bool) -> Finding:
+    pairs = [
+        (window, feature)
+        for window in sorted(report.latest, key=lambda each: each.days or 0, reverse=True)
+        for feature in window.features
+        if feature.name == name
+    ]
+    loud = [pair for pair in pairs if gates.cause(pair[1], report.sufficient)]
+    window, feature = (loud or pairs)[0]
+    check = gates.leading(feature, report.sufficient)
+    limit = gates.threshold(check, report.sufficient) if check else 0.0
+    lasting = next((each for each in report.slow if each.name == name), None)
+    cause: str | None = None
+    if loud:
+        assert check is not None
+        cause, why = check.kind, reason(feature, check)
+    elif slow:
+        assert lasting is not None
+        cause, why = SLOW, slow_reason(lasting)
+    else:
+        why = calm_reason(check, limit, gates.level)
+    starts = [_onset(report, gates, name, each.days) for each, _ in loud if each.days is not None]
+    if slow and lasting is not None and not loud:
+        starts.append(Onset(lasting.since, lasting.since, 1))
+    onset = min(starts, key=lambda each: (each.last, each.days), default=None)
+    return Finding(window, feature, check, limit, cause, why, onset, lasting)
+
+
+def _onset(report: DriftReport, gates: Gates, name: str, days: int) -> Onset:
+    """Of the alarm in the last window of `days` days."""
+    found: Window | None = None
+    for window in reversed([each for each in report.windows if each.days == days]):
+        if name not in alarming(report, gates, window):
+            break
+        found = window
+    assert found is not None
+    return Onset(found.first, found.last, days)
+
+
+def _order(finding: Finding) -> tuple[object, ...]:
+    if not finding.drifted:
+        return (1, 0, 0, -finding.size, finding.name)
+    place = KINDS.index(finding.cause) if finding.cause in KINDS else len(KINDS)
+    return (0, finding.onset.last if finding.onset else 0, place, -finding.size, finding.name)

@@ -1,0 +1,143 @@
+"""One feature as the page shows it: its verdict in words, its charts, and its checks as a table."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from markupsafe import Markup
+from numpy.typing import NDArray
+
+from mlpack_edge.cli.drift_findings import SLOW, Finding
+from mlpack_edge.cli.drift_page.charts import bars as bar_chart
+from mlpack_edge.cli.drift_page.charts import effect, numbers, rates
+from mlpack_edge.cli.drift_page.counted import Counted
+from mlpack_edge.cli.drift_page.frame import share_text
+from mlpack_edge.cli.drift_page.series import Series, series
+from mlpack_edge.cli.drift_page.shown import bars, neighbours
+from mlpack_edge.cli.drift_text import number_text, onset_text, window_text
+from mlpack_edge.profiles.drift.facts import DriftReport
+from mlpack_edge.profiles.drift.gates import Gates
+from mlpack_edge.profiles.layout import Group, groups
+from mlpack_edge.profiles.spec import Categorical, Numeric, Presence, Spec
+
+#: Categories that have a bar of their own.
+BARS = 7
+_INDICES = {
+    "psi": "population stability index", "jensen_shannon": "Jensen-Shannon distance", "ks": "Kolmogorov-Smirnov distance",
+    "wasserstein_sd": "Wasserstein distance, standard deviations", "chi_square": "chi-square",
+}  # fmt: skip
+_SIDES = {"missing": "share of rows missing", "unseen": "share of rows unseen", "distribution": "distribution"}
+
+
+@dataclass(frozen=True, slots=True)
+class Card:
+    """key: of its place on the page. shape, over_time, rates: charts, "" where there is nothing to draw; limits: of the effect, in words."""
+
+    key: str
+    finding: Finding
+    kind: str
+    when: str
+    window: str
+    shape: Markup
+    over_time: Markup
+    limits: str
+    rates: Markup
+    unseen: bool
+    never: str
+    note: str
+    checks: tuple[tuple[str, ...], ...]
+    indices: tuple[tuple[str, str], ...]
+
+
+def cards(spec: Spec, report: DriftReport, gates: Gates, counted: Counted, found: Sequence[Finding]) -> list[Card]:
+    by_name = {group.name: group for group in groups(spec) if group.feature is not None}
+    return [
+        _card(f"f{place}", spec, report, gates, counted, each, by_name[each.name]) for place, each in enumerate(found)
+    ]
+
+
+def reference_cells(spec: Spec, group: Group) -> NDArray[np.int64]:
+    return np.array(spec.reference.counts[group.start : group.stop], np.int64)
+
+
+def _card(
+    key: str, spec: Spec, report: DriftReport, gates: Gates, counted: Counted, finding: Finding, group: Group
+) -> Card:
+    lines = series(spec, report, gates, finding)
+    name = finding.name
+    unit = group.feature.source.unit if group.feature is not None else ""
+    never = finding.feature.missing[0] == 0 == finding.feature.unseen[0]
+    rate = (
+        rates.draw(f"{key}r", name, lines, finding.feature.missing[0], finding.feature.unseen[0])
+        if lines
+        else Markup("")
+    )
+    return Card(
+        key=key,
+        finding=finding,
+        kind=f"{finding.feature.kind} {finding.feature.role}" + (f", {unit}" if unit else ""),
+        when=onset_text(finding.onset) if finding.onset else "",
+        window=window_text(finding.window),
+        shape=_shape(f"{key}h", spec, counted, finding, group),
+        over_time=effect.draw(f"{key}e", name, lines) if lines else Markup(""),
+        limits=_limits(lines) if lines else "",
+        rates=rate,
+        unseen=lines is not None and any(moment.unseen for moment in lines.moments),
+        never="No value was ever missing or unseen." if never and not rate and lines else "",
+        note=group.feature.note if isinstance(group.feature, Presence) else "",
+        checks=tuple(_check_row(finding, report, gates, kind) for kind in _SIDES if _has(finding, kind)),
+        indices=tuple((_INDICES[one], f"{value:.3g}") for one, value in finding.feature.indices.items() if one in _INDICES),
+    )  # fmt: skip
+
+
+def _shape(key: str, spec: Spec, counted: Counted, finding: Finding, group: Group) -> Markup:
+    days = finding.window.days
+    here = slice(group.start, group.stop)
+    reference, current = reference_cells(spec, group), counted.counts[days][here]
+    devices = counted.devices[days][here].tolist() if days in counted.devices else None
+    feature = group.feature
+    if isinstance(feature, Numeric):
+        size = len(feature.edges) + 1
+        parts = neighbours(reference[:size].tolist(), current[:size].tolist(), devices[:size] if devices else None)
+        source = feature.source
+        return numbers.draw(key, source.name, feature.edges, feature.low, feature.high, parts, source.unit)
+    if isinstance(feature, Categorical):
+        names = [*feature.categories, "other known", "unseen"]
+        size = len(names)
+        chosen = bars(
+            names, reference[:size].tolist(), current[:size].tolist(), devices[:size] if devices else None, BARS
+        )
+        return bar_chart.draw(key, feature.source.name, chosen)
+    return Markup("")
+
+
+def _limits(lines: Series) -> str:
+    limits = [(lines.days, lines.limit)] + ([(lines.longer_days, lines.longer_limit)] if lines.longer else [])
+    told = [f"{number_text(limit)} for {days} day{'s' * (days != 1)}" for days, limit in limits if limit is not None]
+    return f"; limit {', '.join(told)}" if told else ""
+
+
+def _has(finding: Finding, kind: str) -> bool:
+    return any(check.kind == kind for check in finding.feature.checks)
+
+
+def _check_row(finding: Finding, report: DriftReport, gates: Gates, kind: str) -> tuple[str, ...]:
+    """What, reference, now, effect, limit, adjusted p, verdict."""
+    check = next(check for check in finding.feature.checks if check.kind == kind)
+    sides = {"missing": finding.feature.missing, "unseen": finding.feature.unseen}.get(kind)
+    before, now = (
+        (share_text(sides[0]), share_text(sides[1])) if sides else ("", f"{check.statistic} {number_text(check.value)}")
+    )
+    chance = "< 0.0001" if check.p_adjusted < 1e-4 else f"{check.p_adjusted:.2g}"
+    verdict = "drifted" if gates.alarms(check, report.sufficient) else "no"
+    limit = number_text(gates.threshold(check, report.sufficient))
+    return (_SIDES[kind], before, now, number_text(check.effect), limit, chance, verdict)
+
+
+def what(finding: Finding) -> str:
+    """The kind of drift that is nearest, or that alarms."""
+    if finding.cause == SLOW:
+        return "slow shift"
+    return finding.check.kind if finding.check else "too few rows"

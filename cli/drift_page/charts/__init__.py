@@ -1,0 +1,1 @@
+"""The charts of the page: one function each, SVG comes out."""

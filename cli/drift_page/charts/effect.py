@@ -1,0 +1,89 @@
+"""The effect over time: the reference's own blocks, then the windows that were judged, and the band of what is usual."""
+
+from __future__ import annotations
+
+from markupsafe import Markup
+
+from mlpack_edge.cli.bench_page.labels import text_width
+from mlpack_edge.cli.bench_page.scales import Scale
+from mlpack_edge.cli.bench_page.svg import SMALL, Drawing
+from mlpack_edge.cli.drift_page.frame import LEFT, RIGHT, TOP, below, chart, plot
+from mlpack_edge.cli.drift_page.paths import line
+from mlpack_edge.cli.drift_page.series import Series
+from mlpack_edge.cli.drift_text import number_text
+from mlpack_edge.profiles.drift.reasons import day_text
+
+HEIGHT = 130.0
+_LEAST = 0.05
+#: The reference takes this share of the width, by how many blocks it has, between these.
+_SMALLEST, _LARGEST = 0.22, 0.4
+
+
+def draw(name: str, feature: str, series: Series) -> Markup:
+    """ "" where no window was tested and the reference has no blocks."""
+    now = [(moment, moment.effect) for moment in series.moments if moment.effect is not None]
+    longer = [(moment, moment.effect) for moment in series.longer if moment.effect is not None]
+    if not now and not series.reference:
+        return Markup("")
+    limits = [limit for limit in (series.limit, series.longer_limit if longer else None) if limit is not None]
+    high = max([effect for _, effect in (*now, *longer)] + list(series.reference) + limits + [_LEAST]) * 1.12
+    frame = plot(high, HEIGHT)
+    drawing, up, bottom = frame.drawing, frame.up, frame.bottom
+    blocks, count = len(series.reference), len(series.moments)
+    part = min(max(blocks / max(blocks + count, 1), _SMALLEST), _LARGEST) if blocks else 0.0
+    middle = LEFT + part * (RIGHT - LEFT)
+    first, last = series.moments[0].first, series.moments[-1].last + 1
+    across = Scale(first, max(last, first + 1), middle + (4 if blocks else 0), RIGHT)
+    if series.limit is not None:
+        y = float(round(up(series.limit)))
+        drawing.parts.insert(0, Markup('<path class="band" d="M{} {}H{}V{}H{}z"/>').format(round(LEFT), y, round(RIGHT), round(bottom), round(LEFT)))  # fmt: skip
+        drawing.line(LEFT, y, RIGHT, y, "limit")
+    if blocks:
+        wide = (middle - 4 - LEFT) / max(blocks - 1, 1)
+        drawing.add(
+            "path", d=line([(LEFT + k * wide, up(effect)) for k, effect in enumerate(series.reference)]), class_="past"
+        )
+        drawing.line(middle, TOP - 6, middle, bottom, "divide")
+        below(drawing, (LEFT + middle) / 2, "reference", HEIGHT)
+    middles = [(across((moment.first + moment.last + 1) / 2), up(effect)) for moment, effect in now]
+    drawing.add("path", d=line(middles), class_="cur") if middles else None
+    for moment, effect in longer:
+        drawing.line(across(moment.first), up(effect), across(moment.last + 1), up(effect), "longer")
+    marks = "".join(
+        f"M{round(across((moment.first + moment.last + 1) / 2)) - 3} {max(round(up(effect)) - 5, 6)}h6l-3-5z"
+        for moment, effect in now if moment.alarm
+    )  # fmt: skip
+    if marks:
+        drawing.add("path", d=marks, class_="alarm")
+    dates(drawing, series, across, HEIGHT)
+    return chart(drawing, name, f"Effect on the distribution of {feature} over time", _told(series))
+
+
+def dates(drawing: Drawing, series: Series, across: Scale, height: float) -> None:
+    """The first and the last day where there is room for both, else the last."""
+    ends = day_text(series.moments[0].first), day_text(series.moments[-1].last)
+    wide = text_width(ends[0], SMALL)
+    if ends[0] != ends[1] and across.end - across.start > 2 * wide + 6:
+        below(drawing, across.start, ends[0], height, "start")
+    if across.end - across.start > wide:
+        below(drawing, RIGHT, ends[1], height, "end")
+
+
+def _told(series: Series) -> str:
+    effects = [moment.effect for moment in series.moments if moment.effect is not None]
+    alarms = [moment for moment in series.moments if moment.alarm]
+    words = []
+    if series.reference:
+        words.append(f"The reference's {len(series.reference)} blocks reach {number_text(max(series.reference))}")
+    if effects:
+        words.append(
+            f"windows of {series.days} day{'s' * (series.days != 1)} range from {number_text(min(effects))} to {number_text(max(effects))}"
+        )
+    if series.limit is not None:
+        words.append(f"the limit is {number_text(series.limit)}")
+    words.append(
+        f"{len(alarms)} of {len(series.moments)} alarm"
+        + (f", the first on {day_text(alarms[0].last)}" if alarms else "")
+    )
+    text = "; ".join(words) + "."
+    return text[0].upper() + text[1:]

@@ -1,0 +1,113 @@
+"""What `mlpack drift` was asked for: the profiles within some days, and the gates."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from datetime import UTC, datetime
+
+import click
+
+from mlpack_edge.core.errors import BadInput
+from mlpack_edge.profiles.drift.facts import KINDS
+from mlpack_edge.profiles.drift.gates import Gates
+from mlpack_edge.profiles.drift.windows import days_of, undated
+from mlpack_edge.profiles.profile import Profile
+from mlpack_edge.profiles.spec import Spec
+
+_DAY = 86_400
+
+
+def gates_of(significance: float | None, floors: Sequence[str]) -> Gates:
+    """floors: "missing=2%", "unseen=.005", "distribution=.05". Wrong usage is click's."""
+    gates = Gates() if significance is None else replace(Gates(), level=significance)
+    for given in floors:
+        kind, equals, text = given.partition("=")
+        if not equals or kind not in KINDS:
+            raise click.UsageError(f"--floor {given}: write KIND=SHARE, KIND one of {', '.join(KINDS)}")
+        gates = replace(gates, **{kind: _share(given, text)})
+    return gates
+
+
+def day_of(text: str, option: str) -> int | None:
+    """Days since 1970 of YYYY-MM-DD, None for ""."""
+    if not text:
+        return None
+    try:
+        return int(datetime.strptime(text, "%Y-%m-%d").replace(tzinfo=UTC).timestamp()) // _DAY
+    except ValueError:
+        raise click.UsageError(f"{option} {text}: write a day as YYYY-MM-DD") from None
+
+
+def within(profiles: Sequence[Profile], since: int | None, until: int | None) -> tuple[list[Profile], list[str]]:
+    """The profiles whose days all lie within, each report once, and notes of what was left out.
+
+    Raises BadInput where none remains.
+    """
+    once = list(dict.fromkeys(profiles))
+    notes = []
+    if len(once) < len(profiles):
+        notes.append(f"{_reports(len(profiles) - len(once))} came twice and count once")
+    if since is None and until is None:
+        return once, notes
+    kept = [profile for profile in once if not undated(profile) and _inside(profile, since, until)]
+    timeless = sum(undated(profile) for profile in once)
+    if timeless:
+        notes.append(f"{_reports(timeless)} without a date left out: --since and --until choose by days")
+    across = sum(
+        not undated(each) and not _inside(each, since, until) and _touches(each, since, until) for each in once
+    )
+    if across:
+        notes.append(f"{_reports(across)} left out that begin before or end after the days asked for")
+    if not kept:
+        raise BadInput(
+            f"none of {_reports(len(once))} lies within the days asked for", _span_hint(once), why="; ".join(notes)
+        )
+    return kept, notes
+
+
+def known_features(spec: Spec, names: Iterable[str]) -> frozenset[str]:
+    """Raises BadInput for a name that is no feature of the spec."""
+    there = [feature.source.name for feature in spec.features]
+    for name in names:
+        if name not in there:
+            near = difflib.get_close_matches(name, there, 3)
+            some = near or there[:10]
+            raise BadInput(
+                f"--feature {name}: the spec has no such feature",
+                f"{'did you mean' if near else 'it has'} {', '.join(some)}" + (" ..." if len(some) < len(there) and not near else ""),
+            )  # fmt: skip
+    return frozenset(names)
+
+
+def _share(given: str, text: str) -> float:
+    try:
+        value = float(text.removesuffix("%")) / (100 if text.endswith("%") else 1)
+    except ValueError:
+        value = -1.0
+    if not 0 <= value <= 1:
+        raise click.UsageError(f"--floor {given}: {text!r} is no share; write .02 or 2%")
+    return value
+
+
+def _inside(profile: Profile, since: int | None, until: int | None) -> bool:
+    first, last = days_of(profile)
+    return (since is None or first >= since) and (until is None or last <= until)
+
+
+def _touches(profile: Profile, since: int | None, until: int | None) -> bool:
+    first, last = days_of(profile)
+    return (since is None or last >= since) and (until is None or first <= until)
+
+
+def _span_hint(profiles: Sequence[Profile]) -> str:
+    days = [day for profile in profiles if not undated(profile) for day in days_of(profile)]
+    if not days:
+        return "leave --since and --until out: the profiles have no date"
+    first, last = (datetime.fromtimestamp(day * _DAY, UTC).strftime("%Y-%m-%d") for day in (min(days), max(days)))
+    return f"they hold {first} to {last}"
+
+
+def _reports(count: int) -> str:
+    return f"{count:,} report{'s' * (count != 1)}"

@@ -1,0 +1,174 @@
+"""Drift as a text for people: what drifted first and why, then every feature by the size of its effect."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import groupby
+
+from mlpack_edge.cli.drift_findings import SLOW, Finding, Onset, alarming, findings
+from mlpack_edge.cli.outcome import table
+from mlpack_edge.profiles.drift.facts import SUFFICIENT, Accuracy, DriftReport, Window
+from mlpack_edge.profiles.drift.gates import Gates
+from mlpack_edge.profiles.drift.reasons import day_text, percent
+from mlpack_edge.profiles.spec import Blocks
+
+#: Features that did not drift and are shown all the same, the nearest to it first.
+CALM = 20
+#: Months from which on a history is told.
+_MONTHS = 2
+
+
+def drift_text(report: DriftReport, gates: Gates) -> str:
+    """The whole text. The same report and gates give the same text."""
+    found = findings(report, gates)
+    parts = [_facts(report, gates), _first(found), _features(found)]
+    if history := _history(report, gates):
+        parts.append(history)
+    return "\n\n".join(part for part in parts if part)
+
+
+def summary(report: DriftReport, gates: Gates) -> str:
+    """One sentence: how many features drifted, and which."""
+    found = findings(report, gates)
+    names = [finding.name for finding in found if finding.drifted]
+    if not names:
+        return f"no drift in {len(found)} feature{'s' * (len(found) != 1)}"
+    shown = ", ".join(names[:5]) + (f" and {len(names) - 5} more" if len(names) > 5 else "")
+    return f"{len(names)} of {len(found)} feature{'s' * (len(found) != 1)} drifted: {shown}"
+
+
+def reference_text(blocks: Blocks, sufficient: bool, gates: Gates) -> str:
+    """What the thresholds were learned from; openly where that is not enough."""
+    count = len(blocks.rows)
+    what = f"{count:,} block{'s' * (count != 1)} of one {blocks.unit}" if blocks.unit in ("day", "hour") else (
+        f"{count:,} block{'s' * (count != 1)} of rows" if blocks.unit == "rows" else f"{count:,} values of {blocks.by}"
+    )  # fmt: skip
+    span = f", {blocks.first} to {blocks.last}" if blocks.first else ""
+    if sufficient:
+        return what + span
+    return (
+        f"{what}{span}: insufficient reference. {SUFFICIENT} blocks show what is usual; with fewer, only effects of "
+        f"{gates.coarse:g} times the floors alarm"
+    )
+
+
+def accuracy_text(accuracy: Accuracy) -> str:
+    """The estimate, with what it is worth."""
+    return (
+        f"{100 * accuracy.estimate:.1f} % right by the model's own confidence (reference {100 * accuracy.reference:.1f} %): "
+        "a proxy, made without labels, never an alarm"
+    )
+
+
+def window_text(window: Window) -> str:
+    """ "28 days to 2013-06-30", "all rows" for profiles without a date."""
+    if window.days is None:
+        return "all rows"
+    return day_text(window.last) if window.days == 1 else f"{window.days} days to {day_text(window.last)}"
+
+
+def onset_text(onset: Onset) -> str:
+    """ "since 2013-06-01", "since the 7 days to 2013-06-07"."""
+    return (
+        f"since {day_text(onset.last)}" if onset.days == 1 else f"since the {onset.days} days to {day_text(onset.last)}"
+    )
+
+
+def number_text(number: float) -> str:
+    """Two digits that count; what is next to nothing is 0."""
+    return "0" if abs(number) < 5e-5 else f"{number:.2g}" if abs(number) < 0.1 else f"{number:.2f}"
+
+
+def unit_text(window: Window) -> str:
+    """How many devices sent the rows, and what was taken as independent."""
+    if window.devices is None:
+        return ""
+    devices = f" of {window.devices:,} device{'s' * (window.devices != 1)}"
+    return devices + {"shards": ", judged between shards of them", "devices": ", judged between them"}.get(
+        window.unit, ""
+    )
+
+
+def _facts(report: DriftReport, gates: Gates) -> str:
+    longest = report.latest_longest
+    span = ""
+    if longest.days is not None:
+        dated = [window for window in report.windows if window.days is not None]
+        span = f", {day_text(min(each.first for each in dated))} to {day_text(max(each.last for each in dated))}"
+    lengths = sorted({window.days for window in report.windows if window.days is not None})
+    facts = [
+        ("drift", summary(report, gates)),
+        ("reference", reference_text(report.blocks, report.sufficient, gates)),
+        ("current", f"{_rows(report):,} rows{unit_text(longest)}{span}"),
+    ]
+    if lengths:
+        facts.append(("windows", f"of {_listed([str(length) for length in lengths])} day{'s' * (lengths != [1])}"))
+    facts += [("note", note) for note in dict.fromkeys(window.note for window in report.latest if window.note)]
+    if report.accuracy:
+        facts.append(("accuracy", accuracy_text(report.accuracy)))
+    return table(facts)
+
+
+def _rows(report: DriftReport) -> int:
+    """Of the length of window that covers most."""
+    totals: dict[int | None, int] = {}
+    for window in report.windows:
+        totals[window.days] = totals.get(window.days, 0) + window.rows
+    return max((rows for days, rows in totals.items() if days is not None), default=0) + totals.get(None, 0)
+
+
+def _first(found: Sequence[Finding]) -> str:
+    lines = []
+    for place, finding in enumerate(each for each in found if each.drifted):
+        when = f", {onset_text(finding.onset)}" if finding.onset else ""
+        what = " (prediction)" if finding.feature.role == "output" else ""
+        lines.append(f"{'first' if not place else 'then':6} {finding.name}{what}{when}: {finding.reason}")
+    return "\n".join(lines)
+
+
+def _features(found: Sequence[Finding]) -> str:
+    calm = [finding for finding in found if not finding.drifted]
+    shown = [finding for finding in found if finding.drifted] + calm[:CALM]
+    rows = [
+        (
+            finding.name,
+            (finding.check.kind if finding.check else "-") if finding.cause != SLOW else "slow shift",
+            number_text(finding.check.effect) if finding.check else "-",
+            number_text(finding.threshold) if finding.check else "-",
+            percent(finding.feature.missing[1]) + " %",
+            percent(finding.feature.unseen[1]) + " %",
+            window_text(finding.window),
+            "DRIFTED" if finding.drifted else "no",
+        )
+        for finding in shown
+    ]
+    text = table(rows, ("feature", "what", "effect", "limit", "missing", "unseen", "window", "drifted"))
+    rest = len(calm) - CALM
+    return text + (f"\n{rest} more did not drift: --json has them all" if rest > 0 else "")
+
+
+def _history(report: DriftReport, gates: Gates) -> str:
+    """By month, which features alarmed, in how many windows of the shortest length that the month ends."""
+    lengths = [window.days for window in report.windows if window.days is not None]
+    if not lengths:
+        return ""
+    windows = [window for window in report.windows if window.days == min(lengths)]
+    months = [(month, list(mine)) for month, mine in groupby(windows, key=lambda each: day_text(each.last)[:7])]
+    if len(months) < _MONTHS:
+        return ""
+    rows = []
+    for month, mine in months:
+        counts: dict[str, int] = {}
+        for window in mine:
+            for name in alarming(report, gates, window):
+                counts[name] = counts.get(name, 0) + 1
+        ordered = sorted(counts.items(), key=lambda item: (-item[1], item[0]))
+        told = ", ".join(f"{name} {count}" for name, count in ordered[:6])
+        rest = f", {len(ordered) - 6} more" if len(ordered) > 6 else ""
+        rows.append((month, str(len(mine)), f"{sum(window.rows for window in mine):,}", (told or "-") + rest))
+    head = f"windows of {min(lengths)} day{'s' * (min(lengths) != 1)}"
+    return table(rows, ("month", head, "rows", "windows in which a feature alarmed"))
+
+
+def _listed(words: Sequence[str]) -> str:
+    return words[0] if len(words) == 1 else f"{', '.join(words[:-1])} and {words[-1]}"
