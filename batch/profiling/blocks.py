@@ -54,7 +54,7 @@ class BlockRule:
                 f"column {self.by!r} is missing in {int(view.missing.sum()):,} rows, the first of them row {first + at:,}",
                 "leave those rows out: every row belongs to a block",
             )
-        keys = [self._key(value) for value in _plain(view.values)]
+        keys = [self._key(value) for value in _plain(view.values, self.by)]
         return _grouped(view.codes.astype(np.int64), keys)
 
     def _key(self, value: Any) -> tuple[Key, str]:
@@ -100,13 +100,20 @@ def _are_days(values: Any) -> bool:
     return bool(texts) and all(_DAY_TEXT.match(text) for text in texts)
 
 
-def _plain(values: Any) -> list[Any]:
+def _plain(values: Any, by: str) -> list[Any]:
     """Distinct values; times as wall clocks of their own zone."""
-    if types.is_timestamp(values.type):
-        if values.type.tz is not None:
-            values = pc.local_timestamp(values)
-        return [number.as_py() for number in pc.floor_temporal(values, unit="second").cast(pa.timestamp("s"))]
-    return list(values.to_pylist())
+    try:
+        if types.is_timestamp(values.type):
+            if values.type.tz is not None:
+                values = pc.local_timestamp(values)
+            values = pc.floor_temporal(values, unit="second").cast(pa.timestamp("s"))
+        return list(values.to_pylist())
+    except (ValueError, OverflowError, pa.ArrowException) as fault:
+        raise BadInput(
+            f"column {by!r} holds a value that is no time or text",
+            "leave those rows out, or take another column",
+            why=str(fault)[:200],
+        ) from fault
 
 
 def _time(value: Any, by: str) -> datetime:

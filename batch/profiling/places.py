@@ -132,7 +132,10 @@ def as_category(array: Any) -> Coded:
     codes = view.codes.astype(np.int64)
     if view.missing is not None:
         codes[view.missing] = -1
-    return Coded(codes, view.values.to_pylist())
+    try:
+        return Coded(codes, view.values.to_pylist())
+    except (ValueError, OverflowError):  # times that Python has no number for: as good as unseen
+        return Coded(codes, [str(value) for value in view.values.cast(pa.int64(), safe=False).to_pylist()])
 
 
 def as_presence(array: Any) -> Coded:

@@ -340,3 +340,19 @@ def test_a_column_named_as_a_group_of_profiles_is_counted_under_another_name(tmp
     assert [feature.source.name for feature in made.features] == ["latency (input)", "b", "score", "both[0]", "both[1]"]
     (profile,) = _profiles(made, tmp_path / "a.parquet", tmp_path / "t", model=str(tmp_path / "m.onnx"))
     assert profile.counts == made.reference.counts
+
+
+def test_texts_that_are_no_utf8_are_refused_as_damage(folder: Path, tmp_path: Path, spec: Spec) -> None:
+    table = pq.read_table(folder / "flights.parquet").slice(0, 100)
+    texts = pa.array([b"\xff\xfe" if row < 3 else b"UA" for row in range(100)], pa.binary()).view(pa.string())
+    path = write(table.set_column(2, "carrier", texts), tmp_path / "a.parquet")
+    with pytest.raises(BadInput, match="column 'carrier' of row group 0 cannot be read"):
+        _profiles(spec, path, tmp_path / "s", model=str(folder / "late.onnx"))
+
+
+@pytest.mark.parametrize("when", [2**62, -(2**62)])
+def test_times_beyond_the_calendar_are_refused(folder: Path, tmp_path: Path, spec: Spec, when: int) -> None:
+    table = pq.read_table(folder / "flights.parquet").slice(0, 2)
+    table = table.set_column(3, "day", pa.array([when, 0], pa.timestamp("us")))
+    with pytest.raises(BadInput, match="no time or text"):
+        _profiles(spec, write(table, tmp_path / "a.parquet"), tmp_path / "s", by="day", day="")
