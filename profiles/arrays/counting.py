@@ -24,6 +24,9 @@ from mlpack_edge.profiles.layout import Group, groups
 from mlpack_edge.profiles.profile import MANY, Profile, Window
 from mlpack_edge.profiles.spec import CONFIDENCE_CELLS, INPUT, OUTCOMES, OUTPUT, Categorical, Feature, Numeric, Spec
 
+#: Numbers at a time: what is made of them stays in the cache.
+_STRETCH = 8192
+
 Array = NDArray[Any]
 Ints = NDArray[np.int64]
 _LATENCY_EDGES = np.array(latency_edges(), np.int64)
@@ -204,14 +207,23 @@ def _numeric(feature: Numeric, column: Column) -> tuple[Ints, int]:
 
 
 def _numbers(feature: Numeric, column: Array) -> tuple[Ints, int]:
-    with np.errstate(over="ignore"):  # a long double beyond the doubles is infinite
-        values = column.astype(np.float64)
-    top = len(feature.edges)
-    cells = np.searchsorted(np.array(feature.edges), values, side="right")
-    cells[np.isnan(values)] = top + 1
-    inner = values[(cells > 0) & (cells < top)]
-    total = np.floor((inner - feature.centre) * (1 / feature.step)).astype(np.int64).sum()
-    return np.bincount(cells, minlength=feature.size).astype(np.int64), int(total)
+    edges, top = np.array(feature.edges), len(feature.edges)
+    counts, total = np.zeros(feature.size, np.int64), 0
+    with np.errstate(over="ignore", invalid="ignore"):  # beyond the doubles is infinite; and only rows in no inner cell
+        for at in range(0, len(column), _STRETCH):
+            values = column[at : at + _STRETCH].astype(np.float64, copy=False)
+            cells = np.searchsorted(edges, values, side="right")  # NaN is behind the last edge
+            counts += np.bincount(cells, minlength=feature.size)
+            outer = np.flatnonzero((cells == 0) | (cells == top))
+            missing = int(np.isnan(values[outer]).sum())
+            counts[top] -= missing
+            counts[top + 1] += missing
+            steps = values - feature.centre
+            steps *= 1 / feature.step
+            np.floor(steps, out=steps)
+            steps[outer] = 0.0
+            total += int(steps.sum())  # whole numbers below 2**53 in all, so that no addition rounds
+    return counts, total
 
 
 def _categorical(feature: Categorical, cells: Mapping[str, int], column: Column) -> Ints:
