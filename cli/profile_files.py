@@ -37,12 +37,13 @@ def reports_of(path: Path) -> list[bytes]:
 
 
 def read_profiles(paths: Sequence[Path], spec: Path | None) -> tuple[Spec, list[Profile]]:
-    """All profiles of all files, in order, and their spec: the one named, else one that lies beside a file or here.
+    """All profiles of all files, in order, each once, and their spec: the one named, else one that lies beside a file or
+    here.
 
     Raises BadInput naming the file whose reports are damaged, or of another spec; IoFault.
     """
     reports = [(path, report) for path in paths for report in reports_of(path)]
-    frames = [(path, _frame(path, report)) for path, report in reports]
+    frames = _once([(path, _frame(path, report)) for path, report in reports])
     known = read_spec(spec) if spec is not None else _beside(frames[0][1], [path.absolute().parent for path in paths])
     form = ReportFormat(known, digest(known))
     profiles = []
@@ -72,6 +73,25 @@ def is_spec(path: Path) -> bool:
             return stream.read(64).lstrip().startswith(b"{")
     except OSError as fault:
         raise io_fault(fault, f"{path} could not be read") from fault
+
+
+def _once(frames: Sequence[tuple[Path, Frame]]) -> list[tuple[Path, Frame]]:
+    """Without reports of a device that were delivered twice. Those of many devices have no name of their own: parts of a night
+    are counted each. Raises BadInput where a device says two things of one window."""
+    kept: dict[bytes, tuple[Path, Frame]] = {}
+    found = []
+    for path, frame in frames:
+        if frame.device:
+            first = kept.setdefault(frame.id, (path, frame))
+            if first[1] is not frame:
+                if first[1] == frame:
+                    continue
+                raise BadInput(
+                    f"{first[0]} and {path} hold two reports of one window of the device {frame.device.hex()}, which differ",
+                    "leave one of them out: a device counts a window once",
+                )
+        found.append((path, frame))
+    return found
 
 
 def _frame(path: Path, report: bytes) -> Frame:

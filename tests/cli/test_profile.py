@@ -217,3 +217,35 @@ def test_a_spec_becomes_a_c_header(folder: Path) -> None:
     done = mlpack("profile", "header", "late.spec.json", "-o", "other.h", "--name", "9", cwd=folder)
     assert done.returncode == 1 and "cannot begin names in C" in done.stderr
     assert not (folder / "other.h").exists()
+
+
+def test_a_report_that_was_delivered_twice_counts_once(folder: Path, tmp_path: Path) -> None:
+    table = pq.read_table(folder / "flights.parquet")
+    for name, rows in (("a", 100), ("b", 200)):
+        write(table.slice(0, rows), tmp_path / f"{name}.parquet")
+        done = mlpack(
+            "profile", "build", str(folder / "late.spec.json"), f"{name}.parquet", "--device", "N1", "--cohort", "beta", "--day",
+            "2013-02-03", "-o", f"{name}.profile", cwd=tmp_path,
+        )  # fmt: skip
+        assert done.returncode == 0, done.stderr
+    assert b"N1" not in (tmp_path / "a.profile").read_bytes()
+    spec = ("--spec", str(folder / "late.spec.json"))
+    code, document = mlpack_json("profile", "merge", "m.profile", "a.profile", "a.profile", *spec, cwd=tmp_path)
+    assert (code, document["rows"]) == (0, 100)
+    shown = _show(tmp_path, "m.profile", *spec)
+    assert len(shown["device"]) == 32 and shown["cohort"] == "beta"
+    done = mlpack("profile", "merge", "n.profile", "a.profile", "b.profile", *spec, cwd=tmp_path)
+    assert done.returncode == 1 and "two reports of one window" in done.stderr
+    assert not (tmp_path / "n.profile").exists()
+
+
+def test_an_incremental_run_profiles_the_rows_that_are_new(folder: Path, tmp_path: Path) -> None:
+    table = flights(1500)
+    run = (
+        "score", str(folder / "late.onnx"), "--input", "[0-9].parquet", "--output", "out", "--incremental", "--profile",
+        "night.profile", "--profile-spec", str(folder / "late.spec.json"),
+    )  # fmt: skip
+    for number, rows in enumerate((1000, 500)):
+        pq.write_table(table.slice(number * 1000, rows), tmp_path / f"{number}.parquet")
+        code, document = mlpack_json(*run, cwd=tmp_path)
+        assert (code, document["rows_in"], document["profile"]["rows"]) == (0, rows, rows)
