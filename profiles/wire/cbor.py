@@ -12,6 +12,9 @@ UNSIGNED, NEGATIVE_INTEGER, BYTES, TEXT, ARRAY = range(5)
 _LENGTHS = {24: 1, 25: 2, 26: 4, 27: 8}
 _LEAST = {24: 24, 25: 1 << 8, 26: 1 << 16, 27: 1 << 32}
 _NAMES = ("an unsigned integer", "a negative integer", "a byte string", "a text", "an array")
+#: What holds other items: arrays, maps (two for each entry), tags (one).
+_MAP, _TAG = 5, 6
+_HOLDING = (ARRAY, _MAP, _TAG)
 #: How deep items of a later version may lie in one another and still be passed over.
 _DEEPEST = 8
 
@@ -78,19 +81,23 @@ def _expect(kind: int, major: int, at: int) -> None:
 
 def end_of_item(data: bytes, at: int) -> int:
     """Where the item at `at` ends, whatever it is. Raises ReportRefused where that cannot be told."""
-    waiting = [1]  # how many items are still to come, at each depth
-    while waiting:
-        if not waiting[-1]:
-            waiting.pop()
-            continue
-        waiting[-1] -= 1
-        major, argument, start = read_head(data, at, canonical=False)
-        at = start + argument if major in (BYTES, TEXT) else start
-        if at > len(data):
-            raise ReportRefused(TRUNCATED, f"it ends at byte {len(data)}, within an item of {argument} bytes")
-        items = {ARRAY: argument, 5: 2 * argument, 6: 1}.get(major, 0)
-        if items:
-            if len(waiting) >= _DEEPEST:
-                raise ReportRefused(MALFORMED, f"items lie more than {_DEEPEST} deep in one another at byte {start}")
-            waiting.append(items)
-    return at
+    waiting, around = 1, list[int]()  # items still to come: of the innermost array, of each around it
+    while True:
+        while not waiting:
+            if not around:
+                return at
+            waiting = around.pop()
+        waiting -= 1
+        if at < len(data) and data[at] & 31 < 24:  # most heads are one byte
+            major, argument, at = data[at] >> 5, data[at] & 31, at + 1
+        else:
+            major, argument, at = read_head(data, at, canonical=False)
+        if major in (BYTES, TEXT):
+            at += argument
+            if at > len(data):
+                raise ReportRefused(TRUNCATED, f"it ends at byte {len(data)}, within an item of {argument} bytes")
+        elif major in _HOLDING:
+            around.append(waiting)
+            waiting = {ARRAY: argument, _MAP: 2 * argument}.get(major, 1)
+            if len(around) >= _DEEPEST:
+                raise ReportRefused(MALFORMED, f"items lie more than {_DEEPEST} deep in one another at byte {at}")

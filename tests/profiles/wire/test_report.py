@@ -268,6 +268,10 @@ def test_a_file_of_reports_is_split_and_damage_ends_it_by_name() -> None:
     assert rest is not None
     assert (found, rest.reason) == ([GOOD], refusal.MALFORMED)
     assert split(b"\x81" * 50 + b"\x00")[1] is not None
+    assert split(b"\xc1\x80\xa1\x01\x82\x02\x03\x80\x18\x07") == (
+        [b"\xc1\x80", b"\xa1\x01\x82\x02\x03", b"\x80", b"\x18\x07"],
+        None,
+    )
 
 
 @pytest.mark.parametrize("fill", [b"\x00", b"\xff", b"\x01"])
