@@ -62,11 +62,9 @@ class ProfileOrder:
         return {"path": str(self.path), "spec": made[:16].hex(), "rows": profile.rows}
 
 
-def profile_order(job: Job, day: date | None) -> ProfileOrder | None:
-    """What the job orders, None where it orders none. Raises BadInput where the spec is none, or the file's name holds what
+def profile_order(job: Job, day: date | None) -> ProfileOrder:
+    """What a job with a profile orders. Raises BadInput where the spec is none, or the file's name holds what
     is no profile; IoFault."""
-    if not job.profile:
-        return None
     path = Path(job.profile)
     _refuse_foreign(path)
     output = job.output.removeprefix("delta::")

@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from datetime import date, datetime
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from mlpack_edge.batch.contract.contract import contract_from_text, contract_text, judge
 from mlpack_edge.batch.engines.engine import Engine, Preparing
@@ -25,7 +25,6 @@ from mlpack_edge.batch.ledger import Begun, RunFolder, finish_killed
 from mlpack_edge.batch.manifest import Manifest
 from mlpack_edge.batch.outputs.output import Output, child_limits, output_of
 from mlpack_edge.batch.plan import Plan, changes, plan_from_json
-from mlpack_edge.batch.profiled import ProfileOrder, profile_order
 from mlpack_edge.batch.result import DONE, NOTHING_TO_DO, RunResult
 from mlpack_edge.batch.same import is_done
 from mlpack_edge.batch.unchanged import refuse_other_inputs, source_file
@@ -35,6 +34,9 @@ from mlpack_edge.core.extensions import ENGINES, extensions
 from mlpack_edge.core.files import io_fault
 from mlpack_edge.core.signature import signature_from_text
 from mlpack_edge.runtimes.worker import run_isolated
+
+if TYPE_CHECKING:
+    from mlpack_edge.batch.profiled import ProfileOrder
 
 Json = dict[str, Any]
 Clock = Callable[[], datetime]
@@ -52,7 +54,7 @@ def run_job(job: Job, listener: RunListener, clock: Clock, day: date | None = No
         job = replace(job, keep=(*job.keep, job.label))
     engine = _engine(job.engine)
     text = contract_text(Path(job.contract)) if job.contract else ""
-    order = profile_order(job, day)
+    order = _ordered(job, day)
     profile = order.text if order else ""
     output = output_of(job.output)
     _make_parents(output)
@@ -80,6 +82,15 @@ def run_job(job: Job, listener: RunListener, clock: Clock, day: date | None = No
             return _nothing_to_do(output, last, order, began)
         run = _Run(plan, text, output, last, folder, listener, clock, order)
         return run.result(engine, began)
+
+
+def _ordered(job: Job, day: date | None) -> ProfileOrder | None:
+    """Imported where a profile is asked for: a run without one starts sooner."""
+    if not job.profile:
+        return None
+    from mlpack_edge.batch.profiled import profile_order
+
+    return profile_order(job, day)
 
 
 class _Run:

@@ -22,7 +22,8 @@ INPUT, OUTPUT = "input", "output"
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """Where a feature's values come from: a column of a table, or element `index` of the tensor `tensor`."""
+    """Where a feature's values come from: a column of a table, or element `index` of the tensor `tensor`. Of wide outputs
+    index -1 is the place of the largest element (by its class) and -2 its value."""
 
     name: str
     role: str
@@ -122,7 +123,7 @@ class Blocks:
 @dataclass(frozen=True, slots=True)
 class Reference:
     """The reference profile: the vector and sums of all its rows, what its blocks taught by feature name, and by confidence
-    cell how many of the reference's labelled rows were right (empty where it has no labels)."""
+    cell how many of the reference's rows are labelled and how many of those were right (empty where it has no labels)."""
 
     rows: int
     predictions: int
