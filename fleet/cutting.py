@@ -21,6 +21,9 @@ _BEGINS = re.compile(
     re.escape(HEAD) + b".{16}" + _BYTES_16 + b".{16}(?:" + _BYTES_16 + b"|" + re.escape(cbor.head(cbor.BYTES, 0)) + b")",
     re.DOTALL,
 )
+#: Seven unsigned integers, then so many byte strings.
+_NUMBERS = re.compile(rb"(?:[\x00-\x17]|\x18.|\x19..|\x1a.{4}|\x1b.{8}){7}", re.DOTALL)
+STREAMS = 5
 #: Bytes that must lie ahead of a piece before it is judged, unless the file ends: the longest report and a head behind it.
 AHEAD = LONGEST + 64
 
@@ -68,27 +71,29 @@ def _item_end(data: bytes, at: int) -> int:
 
 
 def _report_end(data: bytes, at: int) -> int:
-    """As `_item_end`, of a report of this version, three times as fast; 0 where it is none."""
+    """As `_item_end`, of a report of this version, four times as fast; 0 where it is none."""
+    start = at
     if not data.startswith(HEAD, at):
         return 0
-    start, at = at, at + 2  # 17 items, the first of them its version
+    at += len(HEAD) + DIGEST + 1 + DIGEST
     try:
-        for _ in range(ITEMS - 1):
-            first = data[at]
-            short = first & 31
+        for _ in range(2):  # the device and the cohort, which are short
+            short = data[at] & 31
+            at += 1 + short if short < 24 else 2 + data[at + 1]
+        numbers = _NUMBERS.match(data, at)
+        if numbers is None:
+            return 0
+        at = numbers.end()
+        for _ in range(STREAMS):
+            short = data[at] & 31
             if short < 24:
-                at += 1
-            elif short < 28:
-                width = 1 << (short - 24)
-                at += 1 + width
-                short = int.from_bytes(data[at - width : at], "big")
+                at += 1 + short
+            elif short == 24:
+                at += 2 + data[at + 1]
+            elif short == 25:
+                at += 3 + (data[at + 1] << 8 | data[at + 2])
             else:
-                return 0
-            major = first >> 5
-            if major == cbor.BYTES or major == cbor.TEXT:
-                at += short
-            elif major != cbor.UNSIGNED:
-                return 0
+                at += 5 + int.from_bytes(data[at + 1 : at + 5], "big")
     except IndexError:
         return 0
     return at if at <= len(data) and at - start <= LONGEST else 0

@@ -20,8 +20,8 @@ AHEAD = DAY
 #: What is said of a report's clock.
 CLOCKS = ("ok", "future", "before the spec", "undated")
 OK, FUTURE, EARLY, UNDATED = range(len(CLOCKS))
-#: No report was made before: there was no such format.
-_EARLIEST = int(datetime(2026, 1, 1, tzinfo=UTC).timestamp())
+#: No report was made before.
+_EARLIEST = int(datetime(2020, 1, 1, tzinfo=UTC).timestamp())
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,8 +42,8 @@ class Places:
 
 
 def earliest(spec: Spec) -> int:
-    """Seconds since 1970 at which the spec's reference ended, where its blocks are days or hours; else the beginning of 2026, before
-    which there were no reports."""
+    """Seconds since 1970 at which the spec's reference ended, where its blocks are days or hours; else the beginning of 2020, before
+    which there were no reports: clocks that were reset say 1970, 2000 or 2010."""
     blocks = spec.reference.blocks
     if blocks.unit in ("day", "hour"):
         try:

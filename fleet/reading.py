@@ -1,0 +1,224 @@
+"""The counters of a store, added up by day and by shard of devices, one day in memory at a time. numpy, pyarrow.
+
+Row groups are read into Arrow and added with numpy over their buffers: 25 us a report of 2,951 counters, where DuckDB's `unnest`
+with `group by` takes 70 and Polars' `explode` 75.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow
+import pyarrow.compute
+import pyarrow.parquet
+from numpy.typing import NDArray
+
+from mlpack_edge.core.errors import BadInput
+from mlpack_edge.core.files import io_fault
+from mlpack_edge.fleet.layout import CORRECTIONS, REPORTS, STRAY, day_number
+from mlpack_edge.fleet.store import KnownSpec, Store
+from mlpack_edge.profiles.drift.clusters import SHARDS
+from mlpack_edge.profiles.layout import groups
+
+Ints = NDArray[np.int64]
+DAY = 86_400
+_COLUMNS = ("device", "shard", "cohort", "start", "end", "rows", "predictions")
+
+
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """Which reports: of a cohort (None: all), of the days `first` to `last` (since 1970; None: open)."""
+
+    cohort: str | None = None
+    first: int | None = None
+    last: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Day:
+    """Reports that counted the days `first` to `last` (since 1970).
+
+    devices: names of those that reported; nameless: reports of none (batches, merged profiles). counts int64 `[units,
+    counters]`, sums int64 `[units, numeric features]`: by device where there are at most SHARDS, else by shard; the unit
+    of each, a device or the byte of a shard, b"" for the nameless, is in `units`.
+    """
+
+    first: int
+    last: int
+    reports: int
+    rows: int
+    predictions: int
+    strays: int
+    devices: frozenset[bytes]
+    nameless: int
+    units: tuple[bytes, ...]
+    counts: Ints
+    sums: Ints
+
+
+def days(store: Store, known: KnownSpec, selection: Selection) -> Iterator[Day]:
+    """In the order of the first day. Reports with a clock that cannot be right count on the day on which they were received.
+
+    Raises IoFault, and BadInput where a file of the table is damaged.
+    """
+    for day in sorted(day_folders(store, known)):
+        if (selection.first is None or day >= selection.first) and (selection.last is None or day <= selection.last):
+            yield from _days(store, known, selection, day)
+
+
+def day_folders(store: Store, known: KnownSpec) -> set[int]:
+    """Days under which the store keeps reports of a spec."""
+    found = set()
+    for tree in (REPORTS, CORRECTIONS):
+        for folder in (store.root / tree / f"spec={known.digest.hex()}").glob("day=*"):
+            try:
+                found.add(day_number(folder.name.removeprefix("day=")))
+            except ValueError:
+                continue  # a folder that is not ours
+    return found
+
+
+def files_of_day(store: Store, known: KnownSpec, day: int) -> list[Path]:
+    from mlpack_edge.fleet.layout import partition
+
+    folders = [store.root / partition(tree, known.digest, day) for tree in (REPORTS, CORRECTIONS)]
+    return sorted(path for folder in folders for path in folder.glob("*.parquet"))
+
+
+@dataclass(slots=True)
+class _Light:
+    """The columns of a file beside its counters, and which of its reports are selected."""
+
+    path: Path
+    stray: bool
+    chosen: NDArray[np.bool_]
+    span: Ints
+    device: list[bytes | None]
+    shard: Ints
+    rows: Ints
+    predictions: Ints
+
+
+def _days(store: Store, known: KnownSpec, selection: Selection, day: int) -> Iterator[Day]:
+    lights = [_light(path, selection) for path in files_of_day(store, known, day)]
+    spans = sorted({int(span) for light in lights for span in np.unique(light.span[light.chosen])})
+    for span in spans:
+        mine = [light.chosen & (light.span == span) for light in lights]
+        if selection.last is not None and day + span > selection.last:
+            continue
+        names = frozenset(
+            device
+            for light, chosen in zip(lights, mine, strict=True)
+            for row in np.flatnonzero(chosen).tolist()
+            if (device := light.device[row]) is not None
+        )
+        yield _summed(known, day, span, lights, mine, names)
+
+
+def _light(path: Path, selection: Selection) -> _Light:
+    table = _read(path, list(_COLUMNS))
+    stray = path.name.startswith(f"{STRAY}-")
+    start, end = (table[name].to_numpy() for name in ("start", "end"))
+    chosen = np.ones(len(start), bool)
+    if selection.cohort is not None:
+        chosen = np.array(pyarrow.compute.equal(table["cohort"], selection.cohort).to_pylist(), bool)
+    span = np.zeros(len(start), np.int64) if stray else np.maximum(start, end - 1) // DAY - start // DAY
+    return _Light(
+        path,
+        stray,
+        chosen,
+        span,
+        table["device"].to_pylist(),
+        table["shard"].to_numpy().astype(np.int64),
+        table["rows"].to_numpy(),
+        table["predictions"].to_numpy(),
+    )
+
+
+def _summed(
+    known: KnownSpec,
+    day: int,
+    span: int,
+    lights: Sequence[_Light],
+    mine: Sequence[NDArray[np.bool_]],
+    names: frozenset[bytes],
+) -> Day:
+    alone = len(names) <= SHARDS
+    units = (*sorted(names), b"") if alone else (*(bytes([shard]) for shard in range(SHARDS)), b"")
+    place_of = {name: place for place, name in enumerate(units)}
+    counts = np.zeros((len(units), groups(known.spec)[-1].stop), np.int64)
+    sums = np.zeros((len(units), len(known.spec.numeric)), np.int64)
+    seen, reports, nameless = np.zeros(len(units), bool), 0, 0
+    for light, chosen in zip(lights, mine, strict=True):
+        if not chosen.any():
+            continue
+        nobody = np.array([device is None for device in light.device])
+        unit = np.array([place_of[device or b""] for device in light.device]) if alone else light.shard.copy()
+        unit[nobody] = len(units) - 1
+        _add(light.path, np.where(chosen, unit, -1), counts, sums)
+        seen[np.unique(unit[chosen])] = True
+        reports += int(chosen.sum())
+        nameless += int((nobody & chosen).sum())
+    there = np.flatnonzero(seen)
+    pairs = list(zip(lights, mine, strict=True))
+    return Day(
+        first=day,
+        last=day + span,
+        reports=reports,
+        rows=sum(int(light.rows[chosen].sum()) for light, chosen in pairs),
+        predictions=sum(int(light.predictions[chosen].sum()) for light, chosen in pairs),
+        strays=sum(int(chosen.sum()) for light, chosen in pairs if light.stray),
+        devices=names,
+        nameless=nameless,
+        units=tuple(units[place] for place in there.tolist()),
+        counts=counts[there],
+        sums=sums[there],
+    )
+
+
+def _add(path: Path, unit: Ints, counts: Ints, sums: Ints) -> None:
+    """Add the reports of a file to the rows of `counts` and `sums` that `unit` names, int64 `[reports]`; -1 is left out."""
+    at = 0
+    try:
+        with pyarrow.parquet.ParquetFile(path) as file:
+            for number in range(file.num_row_groups):
+                size = file.metadata.row_group(number).num_rows
+                here = unit[at : at + size]
+                at += size
+                if (here < 0).all():
+                    continue
+                table = file.read_row_group(number, columns=["counts", "sums"], use_threads=False)
+                for name, target in (("counts", counts), ("sums", sums)):
+                    if name in table.column_names:
+                        _add_rows(_matrix(path, table[name], size, target.shape[1]), here, target)
+    except (OSError, pyarrow.ArrowException) as fault:
+        raise _unreadable(path, fault) from fault
+
+
+def _add_rows(cells: Ints, unit: Ints, target: Ints) -> None:
+    for place in np.unique(unit[unit >= 0]).tolist():
+        target[place] += cells[unit == place].sum(axis=0)
+
+
+def _matrix(path: Path, column: Any, rows: int, width: int) -> Ints:
+    flat: Ints = column.combine_chunks().flatten().to_numpy()
+    if len(flat) != rows * width:
+        raise BadInput(f"{path} holds lists of another length than its spec", "restore it from a backup of the store")
+    return flat.reshape(rows, width)
+
+
+def _read(path: Path, columns: list[str]) -> Any:
+    try:
+        return pyarrow.parquet.read_table(path, columns=columns, partitioning=None, use_threads=False)
+    except (OSError, pyarrow.ArrowException) as fault:
+        raise _unreadable(path, fault) from fault
+
+
+def _unreadable(path: Path, fault: Exception) -> Exception:
+    if isinstance(fault, OSError) and fault.errno:
+        return io_fault(fault, f"{path} could not be read")
+    return BadInput(f"{path} is no table of a fleet store, or is damaged", "restore it from a backup", why=str(fault))
