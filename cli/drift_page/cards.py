@@ -69,19 +69,15 @@ def _card(
     name = finding.name
     unit = group.feature.source.unit if group.feature is not None else ""
     never = finding.feature.missing[0] == 0 == finding.feature.unseen[0]
-    rate = (
-        rates.draw(f"{key}r", name, lines, finding.feature.missing[0], finding.feature.unseen[0])
-        if lines
-        else Markup("")
-    )
+    rate = rates.draw(name, lines, finding.feature.missing[0], finding.feature.unseen[0]) if lines else Markup("")
     return Card(
         key=key,
         finding=finding,
         kind=f"{finding.feature.kind} {finding.feature.role}" + (f", {unit}" if unit else ""),
         when=onset_text(finding.onset) if finding.onset else "",
         window=window_text(finding.window),
-        shape=_shape(f"{key}h", spec, counted, finding, group),
-        over_time=effect.draw(f"{key}e", name, lines) if lines else Markup(""),
+        shape=_shape(spec, counted, finding, group),
+        over_time=effect.draw(name, lines) if lines else Markup(""),
         limits=_limits(lines) if lines else "",
         rates=rate,
         unseen=lines is not None and any(moment.unseen for moment in lines.moments),
@@ -92,7 +88,7 @@ def _card(
     )  # fmt: skip
 
 
-def _shape(key: str, spec: Spec, counted: Counted, finding: Finding, group: Group) -> Markup:
+def _shape(spec: Spec, counted: Counted, finding: Finding, group: Group) -> Markup:
     days = finding.window.days
     here = slice(group.start, group.stop)
     reference, current = reference_cells(spec, group), counted.counts[days][here]
@@ -102,14 +98,14 @@ def _shape(key: str, spec: Spec, counted: Counted, finding: Finding, group: Grou
         size = len(feature.edges) + 1
         parts = neighbours(reference[:size].tolist(), current[:size].tolist(), devices[:size] if devices else None)
         source = feature.source
-        return numbers.draw(key, source.name, feature.edges, feature.low, feature.high, parts, source.unit)
+        return numbers.draw(source.name, feature.edges, feature.low, feature.high, parts, source.unit)
     if isinstance(feature, Categorical):
         names = [*feature.categories, "other known", "unseen"]
         size = len(names)
         chosen = bars(
             names, reference[:size].tolist(), current[:size].tolist(), devices[:size] if devices else None, BARS
         )
-        return bar_chart.draw(key, feature.source.name, chosen)
+        return bar_chart.draw(feature.source.name, chosen)
     return Markup("")
 
 

@@ -5,11 +5,12 @@ from __future__ import annotations
 import base64
 import functools
 import hashlib
+import re
 from collections.abc import Sequence
 from importlib.resources import files
 
 from jinja2 import Environment, FunctionLoader, StrictUndefined
-from markupsafe import Markup
+from markupsafe import Markup, escape
 
 from mlpack_edge.cli.drift_findings import Finding, findings
 from mlpack_edge.cli.drift_page.cards import cards, what
@@ -36,6 +37,7 @@ from mlpack_edge.profiles.spec import Spec
 WIDTHS = (("wide", 928.0), ("narrow", 328.0))
 #: Drifted features whose checks stand in a table of their own.
 DETAILED = 20
+_DAY = re.compile(r"\b\d{4}-\d{2}-\d{2}\b")
 
 
 def render(spec: Spec, report: DriftReport, gates: Gates, counted: Counted, name: str) -> str:
@@ -96,9 +98,16 @@ def headline(found: Sequence[Finding]) -> str:
 
 @functools.cache
 def _templates() -> Environment:
-    return Environment(
+    made = Environment(
         loader=FunctionLoader(_source), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
+    made.filters["dates"] = dates
+    return made
+
+
+def dates(text: str) -> Markup:
+    """Days are not broken at their hyphens."""
+    return Markup(_DAY.sub(r'<span class="d">\g<0></span>', str(escape(text))))
 
 
 def _source(name: str) -> str:

@@ -7,7 +7,7 @@ from markupsafe import Markup
 from mlpack_edge.cli.bench_page.labels import text_width
 from mlpack_edge.cli.bench_page.scales import Scale
 from mlpack_edge.cli.bench_page.svg import SMALL, Drawing
-from mlpack_edge.cli.drift_page.frame import LEFT, RIGHT, TOP, below, chart, plot
+from mlpack_edge.cli.drift_page.frame import LEFT, RIGHT, TOP, below, chart, level, plot
 from mlpack_edge.cli.drift_page.paths import line
 from mlpack_edge.cli.drift_page.series import Series
 from mlpack_edge.cli.drift_text import number_text
@@ -19,7 +19,7 @@ _LEAST = 0.05
 _SMALLEST, _LARGEST = 0.22, 0.4
 
 
-def draw(name: str, feature: str, series: Series) -> Markup:
+def draw(feature: str, series: Series) -> Markup:
     """ "" where no window was tested and the reference has no blocks."""
     now = [(moment, moment.effect) for moment in series.moments if moment.effect is not None]
     longer = [(moment, moment.effect) for moment in series.longer if moment.effect is not None]
@@ -37,18 +37,23 @@ def draw(name: str, feature: str, series: Series) -> Markup:
     if series.limit is not None:
         y = float(round(up(series.limit)))
         drawing.parts.insert(0, Markup('<path class="band" d="M{} {}H{}V{}H{}z"/>').format(round(LEFT), y, round(RIGHT), round(bottom), round(LEFT)))  # fmt: skip
-        drawing.line(LEFT, y, RIGHT, y, "limit")
+        level(drawing, [y], "limit")
     if blocks:
         wide = (middle - 4 - LEFT) / max(blocks - 1, 1)
         drawing.add(
             "path", d=line([(LEFT + k * wide, up(effect)) for k, effect in enumerate(series.reference)]), class_="past"
         )
-        drawing.line(middle, TOP - 6, middle, bottom, "divide")
+        drawing.add("path", d=f"M{round(middle)} {TOP - 6:g}V{bottom:g}", class_="divide")
         below(drawing, (LEFT + middle) / 2, "reference", HEIGHT)
     middles = [(across((moment.first + moment.last + 1) / 2), up(effect)) for moment, effect in now]
     drawing.add("path", d=line(middles), class_="cur") if middles else None
-    for moment, effect in longer:
-        drawing.line(across(moment.first), up(effect), across(moment.last + 1), up(effect), "longer")
+    if longer:
+        spans = [
+            (round(across(each.first)), round(up(effect)), round(across(each.last + 1))) for each, effect in longer
+        ]
+        drawing.add(
+            "path", d="".join(f"M{left} {y}H{max(right, left + 2)}" for left, y, right in spans), class_="longer"
+        )
     marks = "".join(
         f"M{round(across((moment.first + moment.last + 1) / 2)) - 3} {max(round(up(effect)) - 5, 6)}h6l-3-5z"
         for moment, effect in now if moment.alarm
@@ -56,7 +61,7 @@ def draw(name: str, feature: str, series: Series) -> Markup:
     if marks:
         drawing.add("path", d=marks, class_="alarm")
     dates(drawing, series, across, HEIGHT)
-    return chart(drawing, name, f"Effect on the distribution of {feature} over time", _told(series))
+    return chart(drawing, f"Effect on the distribution of {feature} over time", _told(series))
 
 
 def dates(drawing: Drawing, series: Series, across: Scale, height: float) -> None:

@@ -9,7 +9,7 @@ from markupsafe import Markup
 
 from mlpack_edge.cli.bench_page.scales import Scale
 from mlpack_edge.cli.bench_page.svg import Drawing
-from mlpack_edge.cli.drift_page.frame import RIGHT, TOP, WIDTH, below, chart
+from mlpack_edge.cli.drift_page.frame import RIGHT, TOP, WIDTH, chart, ticks_below
 from mlpack_edge.cli.drift_page.paths import steps
 from mlpack_edge.cli.drift_page.shown import Part
 from mlpack_edge.profiles.cells import latency_edges
@@ -18,7 +18,7 @@ HEIGHT = 150.0
 _UNITS = ((1e9, "s"), (1e6, "ms"), (1e3, "µs"), (1.0, "ns"))
 
 
-def draw(name: str, parts: Sequence[Part]) -> Markup:
+def draw(parts: Sequence[Part]) -> Markup:
     """parts: of the latency cells (`shown.neighbours`). "" where nothing was timed or may be shown."""
     there = [part for part in parts if part.reference or part.current]
     if not there:
@@ -29,7 +29,7 @@ def draw(name: str, parts: Sequence[Part]) -> Markup:
     inner = [part for part in parts if there[0].first <= part.first <= there[-1].last]
     across = Scale(bounds[inner[0].first], bounds[inner[-1].last + 1], 4.0, RIGHT)
     drawing, bottom = Drawing(WIDTH, HEIGHT), HEIGHT - 20
-    drawing.line(4, bottom, RIGHT, bottom, "base")
+    drawing.add("path", d=f"M4 {bottom:g}H{RIGHT:g}", class_="base")
     dense = []
     for side in ("reference", "current"):
         total = max(sum(getattr(part, side) for part in inner), 1)
@@ -39,12 +39,9 @@ def draw(name: str, parts: Sequence[Part]) -> Markup:
     for heights, class_ in zip(dense, ("ref", "cur"), strict=True):
         scaled = [value / top * (bottom - TOP) for value in heights]
         drawing.add("path", d=steps(lefts, scaled, across.end, bottom), class_=class_)
-    for power in range(3, 12):
-        at = math.log2(10.0**power)
-        if across.inside(at):
-            drawing.line(across(at), bottom, across(at), bottom + 4, "tick")
-            below(drawing, across(at), time_text(10.0**power), HEIGHT)
-    return chart(drawing, name, "Latency: reference as an area, now as a line", told(parts) + ".")
+    powers = [10.0**power for power in range(3, 12) if across.inside(math.log2(10.0**power))]
+    ticks_below(drawing, [(across(math.log2(power)), time_text(power)) for power in powers], bottom, HEIGHT)
+    return chart(drawing, "Latency: reference as an area, now as a line", told(parts) + ".")
 
 
 def quantile(parts: Sequence[Part], side: str, share: float) -> float | None:

@@ -11,7 +11,7 @@ from markupsafe import Markup
 from mlpack_edge.cli.bench_page.labels import text_width
 from mlpack_edge.cli.bench_page.scales import Scale, labelled, linear_ticks
 from mlpack_edge.cli.bench_page.svg import SMALL, Drawing
-from mlpack_edge.cli.drift_page.frame import RIGHT, TOP, WIDTH, below, chart, share_text
+from mlpack_edge.cli.drift_page.frame import RIGHT, TOP, WIDTH, chart, share_text, ticks_below
 from mlpack_edge.cli.drift_page.paths import steps
 from mlpack_edge.cli.drift_page.shown import Part
 
@@ -33,9 +33,7 @@ class Column:
     current: int
 
 
-def draw(
-    name: str, feature: str, edges: Sequence[float], low: float, high: float, parts: Sequence[Part], unit: str
-) -> Markup:
+def draw(feature: str, edges: Sequence[float], low: float, high: float, parts: Sequence[Part], unit: str) -> Markup:
     """parts: of the cells, in order, `shown.neighbours`. low, high: the reference's range. "" where nothing may be shown."""
     if not parts:
         return Markup("")
@@ -51,7 +49,7 @@ def draw(
     )
     drawing = Drawing(WIDTH, HEIGHT)
     bottom = HEIGHT - 20
-    drawing.line(4, bottom, RIGHT, bottom, "base")
+    drawing.add("path", d=f"M4 {bottom:g}H{RIGHT:g}", class_="base")
     rooted = False
     if inner:
         dense = [
@@ -66,9 +64,7 @@ def draw(
         for heights, class_ in zip(dense, ("ref", "cur"), strict=True):
             scaled = [value / top * (bottom - TOP - 14) for value in heights]
             drawing.add("path", d=steps(lefts, scaled, across(inner[-1].high), bottom), class_=class_)
-    for value, text in _ticks(across):
-        drawing.line(across(value), bottom, across(value), bottom + 4, "tick")
-        below(drawing, across(value), text, HEIGHT)
+    ticks_below(drawing, [(across(value), text) for value, text in _ticks(across)], bottom, HEIGHT)
     told = []
     for place, outside in enumerate(beyond):
         before, now = (
@@ -81,7 +77,7 @@ def draw(
                 4 if not place else RIGHT,
                 11,
                 f"{arrow} {text}" if not place else f"{text} {arrow}",
-                text_anchor="start" if not place else "end",
+                class_="e" if place else "s",
             )
             told.append(f"{'below' if not place else 'above'} what is drawn {text.replace('→', 'to')}")
     middles = [_median(columns, side) for side in SIDES]
@@ -90,7 +86,7 @@ def draw(
     described = f"Median about {_number(middles[0])} in the reference, {_number(middles[1])} now" + "".join(
         f"; {each}" for each in told
     )
-    return chart(drawing, name, words, described + ".")
+    return chart(drawing, words, described + ".")
 
 
 def _column(edges: Sequence[float], part: Part, low: float, high: float) -> Column:

@@ -6,7 +6,7 @@ from markupsafe import Markup
 
 from mlpack_edge.cli.bench_page.scales import Scale
 from mlpack_edge.cli.drift_page.charts.effect import dates
-from mlpack_edge.cli.drift_page.frame import LEFT, RIGHT, chart, plot, share_text
+from mlpack_edge.cli.drift_page.frame import LEFT, RIGHT, chart, level, plot, share_text
 from mlpack_edge.cli.drift_page.paths import line
 from mlpack_edge.cli.drift_page.series import Series
 
@@ -14,7 +14,7 @@ HEIGHT = 130.0
 _LEAST = 0.01
 
 
-def draw(name: str, feature: str, series: Series, missing: float, unseen: float) -> Markup:
+def draw(feature: str, series: Series, missing: float, unseen: float) -> Markup:
     """missing, unseen: the reference's rates. "" where none was ever missing or unseen."""
     worst = [max(getattr(moment, side) for moment in series.moments) for side in ("missing", "unseen")]
     if not max(worst) and not max(missing, unseen):
@@ -28,7 +28,7 @@ def draw(name: str, feature: str, series: Series, missing: float, unseen: float)
         most = max(getattr(moment, side) for moment in series.moments)
         if not most and not rate:
             continue
-        drawing.line(LEFT, up(rate), RIGHT, up(rate), "usual")
+        level(drawing, [up(rate)], "usual")
         points = [(across((each.first + each.last + 1) / 2), up(getattr(each, side))) for each in series.moments]
         drawing.add("path", d=line(points), class_=class_)
         told.append(
@@ -36,4 +36,4 @@ def draw(name: str, feature: str, series: Series, missing: float, unseen: float)
         )
     dates(drawing, series, across, HEIGHT)
     text = "; ".join(told) + "."
-    return chart(drawing, name, f"Missing and unseen values of {feature} over time", text[0].upper() + text[1:])
+    return chart(drawing, f"Missing and unseen values of {feature} over time", text[0].upper() + text[1:])
