@@ -120,14 +120,19 @@ def shifted(sizes: float) -> Callable[[Generator, Array, Array], Array]:
     return lambda rng, whole, values: values + sizes * np.nanstd(whole)
 
 
-def mixed(share: float) -> Callable[[Generator, Array, Array], Array]:
-    """So many of all rows, of any other category, go to one of the eight most frequent: the total variation is `share`."""
+def mixed(share: float, one: bool = False) -> Callable[[Generator, Array, Array], Array]:
+    """So many of all rows go to one of the eight most frequent categories: of one of the others (`one`), that holds so many, or
+    of all others alike. The total variation is `share` both times."""
 
     def change(rng: Generator, whole: Array, values: Array) -> Array:
         names, counts = np.unique(whole.astype(str), return_counts=True)
+        rates = counts / counts.sum()
         target = rng.choice(np.argsort(-counts)[:8])
-        chance = share / (1 - counts[target] / counts.sum())
-        return np.where((values != names[target]) & (rng.random(len(values)) < chance), str(names[target]), values)
+        others = [at for at in range(len(names)) if at != target and (not one or rates[at] >= share)]
+        sources = [rng.choice(others)] if one else others
+        chance = share / rates[sources].sum()
+        moved = np.isin(values.astype(str), names[sources]) & (rng.random(len(values)) < chance)
+        return np.where(moved, str(names[target]), values)
 
     return change
 
@@ -158,8 +163,10 @@ def scaled(factor: float) -> Callable[[Generator, Array, Array], Array]:
 CHANGES: dict[str, tuple[float, str, Callable[[Generator, Array, Array], Array]]] = {
     "mean shift .2 sd": (0.8, "continuous", shifted(0.2)),
     "mean shift .3 sd": (1.0, "continuous", shifted(0.3)),
-    "category mix 5 %": (0.5, "text", mixed(0.05)),
-    "category mix 10 %": (1.0, "text", mixed(0.1)),
+    "category mix 5 %, one to another": (0.5, "text", mixed(0.05, one=True)),
+    "category mix 5 %, all to one": (0.5, "text", mixed(0.05)),
+    "category mix 10 %, one to another": (1.0, "text", mixed(0.1, one=True)),
+    "category mix 10 %, all to one": (1.0, "text", mixed(0.1)),
     "missing 2 %": (0.7, "any", lost(0.02)),
     "missing 5 %": (1.0, "any", lost(0.05)),
     "new category 1 %": (1.0, "text", added(0.01)),

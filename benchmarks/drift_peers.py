@@ -10,7 +10,7 @@ from pathlib import Path
 from drift_data import Case
 from peer_environments import python_in
 
-SCRIPTS = Path(__file__).parent / "drift_peers_scripts"
+SCRIPTS = Path(__file__).parent / "drift_peer_scripts"
 #: Packages by peer; the script has the same name.
 PEERS: dict[str, tuple[str, ...]] = {
     "evidently": ("evidently==0.7.21", "numpy<2.4", "pandas<3"),

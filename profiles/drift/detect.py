@@ -12,7 +12,7 @@ from mlpack_edge.core.errors import BadInput
 from mlpack_edge.profiles.drift import accuracy
 from mlpack_edge.profiles.drift.checks import feature_drift
 from mlpack_edge.profiles.drift.clusters import FEWEST, SHARDS, Shards, by_shards, intraclass, shards
-from mlpack_edge.profiles.drift.facts import Accuracy, DriftReport, FeatureDrift, Window
+from mlpack_edge.profiles.drift.facts import DISTRIBUTION, Accuracy, Check, DriftReport, FeatureDrift, Window
 from mlpack_edge.profiles.drift.series import slow_drift
 from mlpack_edge.profiles.drift.significance import benjamini_hochberg
 from mlpack_edge.profiles.drift.thresholds import blocks_in, learned
@@ -37,7 +37,7 @@ def drift(spec: Spec, digest: bytes, profiles: Iterable[Profile], lengths: Seque
             )
     found = stretches(given, lengths)
     windows = tuple(window_of(spec, stretch) for stretch in found)
-    return DriftReport(spec.reference.blocks, windows, slow_drift(spec, given), _accuracy(spec, found[-1]))
+    return DriftReport(spec.reference.blocks, windows, slow_drift(spec, given), accuracy_of(spec, totals(found[-1].profiles)[0]))
 
 
 def window_of(spec: Spec, stretch: Stretch) -> Window:
@@ -47,7 +47,7 @@ def window_of(spec: Spec, stretch: Stretch) -> Window:
     names = {part.device for part in stretch.profiles if part.device}
     devices = len(names) if names else None
     sharded = shards(stretch.profiles) if names and all(part.device for part in stretch.profiles) else None
-    unit, note = _unit(spec, stretch, sharded)
+    unit, note = unit_of(spec, sharded, devices or 0)
     features = features_of(spec, counts, sums, stretch.days, rows, sharded, unit)
     return Window(stretch.days, stretch.first, stretch.last, rows, predictions, devices, unit, note, features)
 
@@ -77,12 +77,19 @@ def features_of(
 
 
 def adjusted(features: Sequence[FeatureDrift]) -> tuple[FeatureDrift, ...]:
-    """With p_adjusted over all checks of all features: Benjamini-Hochberg."""
-    rates = iter(benjamini_hochberg([check.p for feature in features for check in feature.checks]))
-    return tuple(
-        replace(feature, checks=tuple(replace(check, p_adjusted=next(rates)) for check in feature.checks))
-        for feature in features
-    )
+    """With p_adjusted over all checks of all features: Benjamini-Hochberg. Rates that are 0 in the reference and now could not
+    have alarmed whatever happened to the rows, and are no part of the family (Tarone 1990; Gilbert 2005)."""
+    family = [check.p for feature in features for check in feature.checks if _could_alarm(check)]
+    rates = iter(benjamini_hochberg(family))
+
+    def one(check: Check) -> Check:
+        return replace(check, p_adjusted=next(rates) if _could_alarm(check) else 1.0)
+
+    return tuple(replace(feature, checks=tuple(one(check) for check in feature.checks)) for feature in features)
+
+
+def _could_alarm(check: Check) -> bool:
+    return check.kind == DISTRIBUTION or check.value != 0 or check.delta != 0
 
 
 def totals(profiles: Sequence[Profile]) -> tuple[Ints, Ints]:
@@ -91,9 +98,11 @@ def totals(profiles: Sequence[Profile]) -> tuple[Ints, Ints]:
     return counts, np.array([part.sums for part in profiles], np.int64).sum(axis=0)
 
 
-def _unit(spec: Spec, stretch: Stretch, sharded: Shards | None) -> tuple[str, str]:
+def unit_of(spec: Spec, sharded: Shards | None, devices: int) -> tuple[str, str]:
+    """What is taken as independent ("rows", "devices", "shards") and a note. sharded: None where some rows are of no device;
+    devices: how many are named all the same."""
     if sharded is None:
-        if any(part.device for part in stretch.profiles):
+        if devices:
             return "rows", "some profiles are of devices and some were merged: rows are taken as independent"
         return "rows", ""
     known = spec.reference.devices > 1
@@ -111,9 +120,9 @@ def _unit(spec: Spec, stretch: Stretch, sharded: Shards | None) -> tuple[str, st
     return "rows", f"{few}: {how}"
 
 
-def _accuracy(spec: Spec, stretch: Stretch) -> Accuracy | None:
+def accuracy_of(spec: Spec, counts: Ints) -> Accuracy | None:
+    """The proxy of counters int `[vector]`, None where the model gives no confidence or the reference no labels."""
     confidence = next((group for group in groups(spec) if group.name == "confidence" and group.feature is None), None)
     if confidence is None:
         return None
-    counts, _ = totals(stretch.profiles)
     return accuracy.estimate(spec.reference, counts[confidence.start : confidence.stop].tolist())

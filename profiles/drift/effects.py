@@ -24,6 +24,8 @@ Floats = NDArray[np.float64]
 _BRIDGE = np.pi**2 / 12
 #: E|z| / E[b(z)] of a standard normal z, with b as in `_folded`: the corrected sum is then 0 on average where nothing moved.
 _FOLD = 1 + np.sqrt(2)
+#: Standard errors from which the change of a category is no noise.
+_STANDS_OUT = 3.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,6 +105,8 @@ def variation_effect(reference: Floats, current: Floats) -> Floats:
 
     |p - q| of a cell is folded normal: mean |d| + s b(d/s) with b(z) = 2 phi(z) - 2|z| Phi(-|z|) and s^2 = p(1-p)/effective
     rows. Each cell's bias is taken at its observed z and scaled so that the sum is 0 on average where nothing moved.
+    What categories gained equals what others lost. Where one stands out on one side only (a category gains and all others lose a
+    little), that side tells the amount; else it is the mean of both.
     """
     rows = effective_rows(reference, current)[..., None]
     pooled = shares(reference + current)
@@ -110,7 +114,11 @@ def variation_effect(reference: Floats, current: Floats) -> Floats:
     gap = np.abs(shares(reference) - shares(current))
     with np.errstate(invalid="ignore", divide="ignore"):
         z = np.where(spread > 0, gap / spread, 0.0)
-    freed = (gap - _FOLD * spread * _folded(z)).sum(axis=-1) / 2
+    freed = gap - _FOLD * spread * _folded(z)
+    grew = shares(current) > shares(reference)
+    gained, lost = (freed * grew).sum(axis=-1), (freed * ~grew).sum(axis=-1)
+    rise, fall = ((z * side).max(axis=-1, initial=0.0) > _STANDS_OUT for side in (grew, ~grew))
+    freed = np.where(rise & ~fall, gained, np.where(fall & ~rise, lost, (gained + lost) / 2))
     return np.asarray(np.where(_both(reference, current), np.maximum(freed, 0.0), 0.0))
 
 

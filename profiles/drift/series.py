@@ -38,20 +38,28 @@ def slow_drift(spec: Spec, profiles: Sequence[Profile]) -> tuple[Slow, ...]:
         if first == last and not undated(part):
             daily.setdefault(first, []).append(part)
     devices = {part.device for mine in daily.values() for part in mine if part.device}
-    reference = spec.reference
-    if len(daily) < FEWEST_DAYS or len(reference.blocks.rows) < FEWEST_BLOCKS:
-        return ()
-    if devices and (reference.devices < FEWEST):
+    if len(daily) < FEWEST_DAYS:
         return ()
     days = sorted(daily)
     counts = np.array([np.sum([part.counts for part in daily[day]], axis=0, dtype=np.int64) for day in days])
     sums = np.array([np.sum([part.sums for part in daily[day]], axis=0, dtype=np.int64) for day in days])
+    return slow_drift_of_days(spec, days, counts, sums, len(devices))
+
+
+def slow_drift_of_days(spec: Spec, days: list[int], counts: Ints, sums: Ints, devices: int) -> tuple[Slow, ...]:
+    """As `slow_drift`, of days that were added up. days: since 1970, in order; counts int `[days, vector]`; sums int `[days, numeric
+    features]`; devices: how many sent them in all, 0 where they do not come from devices."""
+    reference = spec.reference
+    if len(days) < FEWEST_DAYS or len(reference.blocks.rows) < FEWEST_BLOCKS:
+        return ()
+    if devices and reference.devices < FEWEST:
+        return ()
     found = []
     for group in groups(spec):
         taught = reference.learned.get(group.name) if group.feature is not None else None
         if taught is not None and taught.level_sd and not isinstance(group.feature, Presence):
             alike = intraclass(taught, reference)
-            common = alike * (1 / len(devices) + 1 / reference.devices) if devices else 0.0
+            common = alike * (1 / devices + 1 / reference.devices) if devices else 0.0
             slow = _feature(spec, group, taught, days, counts, sums, common)
             found += [slow] if slow else []
     return tuple(found)
