@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
+from numpy.typing import NDArray
 
 from mlpack_edge.core.errors import BadInput
 from mlpack_edge.profiles.arrays.counting import ColumnTally
 from mlpack_edge.profiles.layout import groups
-from mlpack_edge.profiles.profile import Profile, Window
+from mlpack_edge.profiles.profile import Window
 from mlpack_edge.profiles.reference.learned import learned
 from mlpack_edge.profiles.spec import Blocks, Feature, Reference, Spec
 
 #: Blocks that are told apart; a block more is a column that does not order the rows.
 MOST = 4096
 Key = int | float | str
+Ints = NDArray[np.int64]
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,20 +64,19 @@ class BlockTallies:
         lineage: Mapping[str, object],
     ) -> Spec:
         """The spec with its reference. Raises BadInput where no row was counted."""
-        parts = self._profiles()
-        if not parts:
+        if not self._tallies:
             raise BadInput("the reference holds no rows", "look at what wrote it, or name one that holds rows")
-        ordered = sorted(self._labels)
-        counts = np.array([part.counts for part in parts], np.int64)
-        sums = np.array([part.sums for part in parts], np.int64).reshape(len(parts), -1)
+        ordered = sorted(self._tallies)
+        counts, sums, totals = self._arrays(ordered)
         blocks = Blocks(
-            self._cutting.unit, self._cutting.by, self._labels[ordered[0]], self._labels[ordered[-1]],
-            tuple(part.rows for part in parts),
+            self._cutting.unit, self._cutting.by, self._labels[ordered[0]], self._labels[ordered[len(totals) - 1]],
+            tuple(totals[:, 0].tolist()),
         )  # fmt: skip
+        rows, predictions, timed = totals.sum(axis=0).tolist()
         reference = Reference(
-            rows=sum(part.rows for part in parts),
-            predictions=sum(part.predictions for part in parts),
-            timed=sum(part.timed for part in parts),
+            rows=rows,
+            predictions=predictions,
+            timed=timed,
             counts=tuple(counts.sum(axis=0).tolist()),
             sums=tuple(sums.sum(axis=0).tolist()),
             blocks=blocks,
@@ -85,17 +86,21 @@ class BlockTallies:
         )
         return replace(self._spec, reference=reference, lineage=lineage)
 
-    def _profiles(self) -> list[Profile]:
-        """Of the blocks in order; a short last one of rows is counted with the one before it."""
-        parts = [self._tallies[key].profile(b"", Window(0, 0, 0)) for key in sorted(self._tallies)]
-        if self._cutting.unit == "rows" and len(parts) > 1 and parts[-1].rows < self._cutting.least:
-            last = parts.pop()
-            parts[-1] = replace(
-                parts[-1],
-                rows=parts[-1].rows + last.rows,
-                predictions=parts[-1].predictions + last.predictions,
-                timed=parts[-1].timed + last.timed,
-                counts=tuple(map(sum, zip(parts[-1].counts, last.counts, strict=True))),
-                sums=tuple(map(sum, zip(parts[-1].sums, last.sums, strict=True))),
-            )
-        return parts
+    def _arrays(self, ordered: Sequence[Key]) -> tuple[Ints, Ints, Ints]:
+        """Counts, sums and totals (rows, predictions, timed) of the blocks in order; a short last one of rows is counted with
+        the one before it."""
+        spec, size = self._spec, len(ordered)
+        counts = np.empty((size, len(spec.reference.counts)), np.int64)
+        sums = np.empty((size, len(spec.numeric)), np.int64)
+        totals = np.empty((size, 3), np.int64)
+        for place, key in enumerate(
+            ordered
+        ):  # one at a time: a profile's own numbers take several times as much memory
+            part = self._tallies[key].profile(b"", Window(0, 0, 0))
+            counts[place], sums[place] = part.counts, part.sums
+            totals[place] = part.rows, part.predictions, part.timed
+        if self._cutting.unit == "rows" and size > 1 and totals[-1, 0] < self._cutting.least:
+            for array in (counts, sums, totals):
+                array[-2] += array[-1]
+            return counts[:-1], sums[:-1], totals[:-1]
+        return counts, sums, totals

@@ -213,6 +213,11 @@ def test_few_blocks_are_called_insufficient(folder: Path, tmp_path: Path) -> Non
     made, _ = _spec(folder, tmp_path / "u", block="50 rows")
     assert len(made.reference.blocks.rows) == 160
     assert set(made.reference.learned["delay"].thresholds) == {1, 7, 28}
+    made, _ = _spec(folder, tmp_path / "v", block="3000")
+    assert made.reference.blocks.rows == (3000, 3000, 2000)
+    made, _ = _spec(folder, tmp_path / "w", block="3500 rows")
+    assert made.reference.blocks.rows == (3500, 4500)  # a short end belongs to the block before it
+    assert made.reference.blocks.last == "row 3,500"
 
 
 def test_small_tensors_without_names_have_numbered_features(folder: Path, tmp_path: Path) -> None:
