@@ -1,0 +1,214 @@
+"""`mlpack drift` as people and scripts meet it."""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from prometheus_client.parser import text_string_to_metric_families
+
+from mlpack_edge.profiles.profile import Profile, Window
+from mlpack_edge.profiles.spec import Spec
+from mlpack_edge.profiles.spec_file import digest, spec_text
+from mlpack_edge.profiles.wire.report import ReportFormat
+from tests.cli.drift_made import june, plain_days, plain_spec
+from tests.cli.mlpack import mlpack, mlpack_json
+
+
+def write(path: Path, spec: Spec, profiles: list[Profile]) -> Path:
+    form = ReportFormat(spec, digest(spec))
+    path.write_bytes(b"".join(form.encode(profile) for profile in profiles))
+    return path
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """late.spec.json, quiet.profile (30 days as ever), changed.profile (60 days, something happens on the 31st: 2026-01-31)."""
+    folder = tmp_path_factory.mktemp("drift")
+    spec = plain_spec()
+    (folder / "late.spec.json").write_text(spec_text(spec))
+    write(folder / "quiet.profile", spec, plain_days(spec, 30))
+    write(folder / "changed.profile", spec, plain_days(spec, 60, june))
+    return folder
+
+
+def test_what_has_not_changed_passes(made: Path) -> None:
+    code, said = mlpack_json("drift", "late.spec.json", "quiet.profile", cwd=made)
+    assert code == 0 and said["drifted"] == [] and said["first"] is None
+    assert said["rows"] == 28 * 300 and said["devices"] is None
+    assert said["reference"]["blocks"] == 100 and said["reference"]["sufficient"] is True
+    assert {feature["name"] for feature in said["features"]} == {"x", "amount", "kind", "grade", "label"}
+    needed = ["name", "kind", "statistic", "effect", "p_adjusted", "missing_delta", "unseen_rate", "drifted", "reason"]
+    assert all(set(feature) >= set(needed) for feature in said["features"])
+
+
+def test_drift_is_exit_code_3_and_says_what_came_first_and_why(made: Path) -> None:
+    code, said = mlpack_json("drift", "late.spec.json", "changed.profile", cwd=made)
+    assert code == 3 and said["error"]["kind"] == "check-failed"
+    assert said["drifted"] == ["amount", "kind", "x"], "missing, then unseen, then moved: of one day"
+    assert (
+        said["first"]["name"] == "amount"
+        and said["first"]["cause"] == "missing"
+        and said["first"]["since"] == "2026-01-31"
+    )
+    reasons = {feature["name"]: feature["reason"] for feature in said["features"] if feature["drifted"]}
+    assert reasons["amount"].startswith("missing rose from 0 to 10 % of rows")
+    assert "categories that the reference does not know" in reasons["kind"]
+    assert re.search(r"mean by 0\.\d+ standard deviations up", reasons["x"])
+    assert said["accuracy_proxy"]["labelled"] > 0
+
+
+def test_people_read_a_table_and_the_order_of_events(made: Path) -> None:
+    done = mlpack("drift", "late.spec.json", "changed.profile", cwd=made)
+    assert done.returncode == 3
+    text = done.stdout
+    assert "3 of 5 features drifted: amount, kind, x" in text
+    assert re.search(r"^first  amount, since 2026-01-31: missing rose from 0 to 10 % of rows$", text, re.MULTILINE)
+    assert text.index("then   kind") < text.index("then   x, since")
+    assert "a proxy, made without labels, never an alarm" in text
+    assert "100 blocks of one day" in text and "insufficient" not in text
+    rows = {
+        line.split()[0]: line for line in text.splitlines() if line.split() and line.split()[-1] in ("DRIFTED", "no")
+    }
+    assert set(rows) == {"x", "amount", "kind", "grade", "label"}
+    assert rows["grade"].endswith("no") and rows["x"].endswith("DRIFTED"), (
+        "effects stand there whether or not they alarm"
+    )
+    assert re.search(r"2026-01 +31 +9,300 ", text) and re.search(r"2026-02 +28 +8,400 +amount 28", text)
+    assert done.stderr.startswith("error: 3 of 5 features drifted")
+
+
+def test_days_are_chosen(made: Path) -> None:
+    code, said = mlpack_json("drift", "late.spec.json", "changed.profile", "--until", "2026-01-30", cwd=made)
+    assert code == 0 and said["windows"][-1]["last"] == "2026-01-30"
+    code, said = mlpack_json(
+        "drift", "late.spec.json", "changed.profile", "--since", "2026-02-20", "--window", "7", cwd=made
+    )
+    assert code == 3 and {window["days"] for window in said["windows"]} == {7} and said["reports"] == 10
+    done = mlpack("drift", "late.spec.json", "quiet.profile", "--since", "2027-01-01", cwd=made)
+    assert done.returncode == 1 and "they hold 2026-01-01 to 2026-01-30" in done.stderr
+
+
+def test_a_feature_is_chosen_and_a_wrong_name_is_told_the_right_one(made: Path) -> None:
+    code, said = mlpack_json("drift", "late.spec.json", "changed.profile", "--feature", "grade", cwd=made)
+    assert code == 0 and [feature["name"] for feature in said["features"]] == ["grade"]
+    done = mlpack("drift", "late.spec.json", "quiet.profile", "--feature", "amuont", cwd=made)
+    assert done.returncode == 1 and "did you mean amount" in done.stderr
+
+
+def test_gates_are_options(made: Path) -> None:
+    words = ["drift", "late.spec.json", "changed.profile", "--floor", "missing=20%", "--floor", "distribution=.9"]
+    _, said = mlpack_json(*words, "--floor", "unseen=0.5", "--significance", "1e-6", cwd=made)
+    assert said["drifted"] in ([], ["x"]), "only the e-process, which has no floor, may still speak"
+    assert said["gates"]["missing"] == 0.2 and said["gates"]["level"] == 1e-6
+    for wrong in ("nothing=3%", "missing", "missing=two", "missing=120%"):
+        assert mlpack("drift", "late.spec.json", "quiet.profile", "--floor", wrong, cwd=made).returncode == 2
+
+
+def test_a_report_that_came_twice_counts_once(made: Path) -> None:
+    once = mlpack_json("drift", "late.spec.json", "quiet.profile", cwd=made)[1]
+    done = mlpack("drift", "late.spec.json", "quiet.profile", "quiet.profile", "--json", cwd=made)
+    assert json.loads(done.stdout) == once and "30 reports came twice and count once" in done.stderr
+
+
+def test_the_same_input_gives_the_same_files(made: Path, tmp_path: Path) -> None:
+    for place in ("one", "two"):
+        folder = tmp_path / place
+        folder.mkdir()
+        words = ["--html", folder / "d.html", "--prometheus", folder / "d.prom", "--alertmanager", folder / "d.json"]
+        code, said = mlpack_json("drift", "late.spec.json", "changed.profile", *words, cwd=made)
+        assert code == 3, "the files are written when something drifted"
+        assert {name: file["bytes"] for name, file in said["written"].items()} == {
+            "html": (folder / "d.html").stat().st_size,
+            "prometheus": (folder / "d.prom").stat().st_size,
+            "alertmanager": (folder / "d.json").stat().st_size,
+        }
+    for name in ("d.html", "d.prom", "d.json"):
+        assert (tmp_path / "one" / name).read_bytes() == (tmp_path / "two" / name).read_bytes()
+    families = list(text_string_to_metric_families((tmp_path / "one/d.prom").read_text()))
+    assert {sample.labels["name"] for family in families for sample in family.samples} == {"late"}
+    assert len(json.loads((tmp_path / "one/d.json").read_text())) == 3
+
+
+def test_an_existing_page_is_kept_and_metrics_are_replaced(made: Path, tmp_path: Path) -> None:
+    page, metrics = tmp_path / "d.html", tmp_path / "d.prom"
+    page.write_text("mine")
+    done = mlpack("drift", "late.spec.json", "quiet.profile", "--html", page, cwd=made)
+    assert done.returncode == 1 and "--force" in done.stderr and page.read_text() == "mine"
+    assert mlpack("drift", "late.spec.json", "quiet.profile", "--html", page, "--force", cwd=made).returncode == 0
+    for _ in range(2):
+        assert mlpack("drift", "late.spec.json", "quiet.profile", "--prometheus", metrics, cwd=made).returncode == 0
+
+
+def test_few_blocks_are_called_insufficient(tmp_path: Path) -> None:
+    spec = plain_spec(12)
+    (tmp_path / "s.json").write_text(spec_text(spec))
+    write(tmp_path / "p", spec, plain_days(spec, 8))
+    code, said = mlpack_json("drift", "s.json", "p", cwd=tmp_path)
+    assert code == 0 and said["reference"] == {**said["reference"], "blocks": 12, "sufficient": False}
+    text = mlpack("drift", "s.json", "p", cwd=tmp_path).stdout
+    assert "insufficient reference" in text and "3 times the floors" in text
+
+
+def test_devices_are_the_unit_where_rows_come_from_devices(tmp_path: Path) -> None:
+    spec = plain_spec(40)
+    (tmp_path / "s.json").write_text(spec_text(spec))
+    write(tmp_path / "p", spec, plain_days(spec, 2, rows=30, devices=12))
+    _, said = mlpack_json("drift", "s.json", "p", cwd=tmp_path)
+    assert said["devices"] == 12 and said["windows"][-1]["unit"] == "devices"
+    assert "12 devices" in mlpack("drift", "s.json", "p", cwd=tmp_path).stdout
+
+
+def test_profiles_without_a_date_are_one_window(tmp_path: Path) -> None:
+    spec = plain_spec()
+    (tmp_path / "s.json").write_text(spec_text(spec))
+    timeless = [replace(each, window=Window(0, 0, 0)) for each in plain_days(spec, 1, rows=3000)]
+    write(tmp_path / "p", spec, timeless)
+    code, said = mlpack_json("drift", "s.json", "p", "--html", "d.html", cwd=tmp_path)
+    assert code == 0 and [window["days"] for window in said["windows"]] == [None]
+    done = mlpack("drift", "s.json", "p", "--since", "2026-01-01", cwd=tmp_path)
+    assert done.returncode == 1 and "without a date" in done.stderr
+
+
+def test_what_is_no_profile_of_this_spec_is_refused_by_name(made: Path, tmp_path: Path) -> None:
+    other, elsewhere = plain_spec(10, 50, 9), plain_spec(40)
+    write(tmp_path / "other.profile", other, plain_days(other, 1, rows=40))
+    good = (made / "quiet.profile").read_bytes()
+    flipped = bytearray(good)
+    flipped[300] ^= 1
+    (tmp_path / "flipped.profile").write_bytes(bytes(flipped))
+    (tmp_path / "short.profile").write_bytes(good[:-7])
+    (tmp_path / "empty.profile").write_bytes(b"")
+    foreign = replace(elsewhere, model_sha256="cd" * 32)
+    (tmp_path / "foreign.json").write_text(spec_text(foreign))
+    spec = made / "late.spec.json"
+    for given, name, words in (
+        (spec, "other.profile", "wrong spec"),
+        (spec, "flipped.profile", "wrong checksum|not canonical|malformed|truncated"),
+        (spec, "short.profile", "truncated"),
+        (spec, "empty.profile", "holds no report"),
+        (spec, "none.profile", "could not be read"),
+        (tmp_path / "foreign.json", "other.profile", "wrong spec"),
+        (made / "quiet.profile", "other.profile", "is no profile spec"),
+    ):
+        done = mlpack("drift", given, tmp_path / name)
+        assert done.returncode == 1 and re.search(words, done.stderr), done.stderr
+        assert name in done.stderr or "is no profile spec" in done.stderr
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["--since", "yesterday"], ["--window", "0"], ["--significance", "0"], ["--hold", "12"], ["--link", "https://x.org"],
+        ["--alertmanager", "a.json", "--link", "javascript:alert(1)"], ["--html", "late.spec.json", "--force"],
+        ["--html", "a", "--alertmanager", "a"],
+    ],
+)  # fmt: skip
+def test_wrong_usage_is_exit_code_2_and_leaves_nothing(made: Path, words: list[str]) -> None:
+    before = sorted(path.name for path in made.iterdir())
+    done = mlpack("drift", "late.spec.json", "quiet.profile", *words, cwd=made)
+    assert done.returncode == 2, done.stderr
+    assert sorted(path.name for path in made.iterdir()) == before
