@@ -15,12 +15,14 @@ from numpy.typing import NDArray
 from pyarrow import types
 
 from mlpack_edge.batch.contract.columns import coded
+from mlpack_edge.batch.counted import counted
 from mlpack_edge.core.errors import BadInput
 from mlpack_edge.profiles.cells import category_text
 
 DAY, HOUR, VALUE, ROWS = "day", "hour", "value", "rows"
 #: Blocks of a reference for which nobody said how to cut it, and the fewest rows of one.
 BLOCKS, FEWEST_ROWS = 100, 100
+_VALUES = "for a spec, --block value takes each value of a column"
 _DAY_TEXT = re.compile(r"\d{4}-\d{2}-\d{2}(?![0-9])")
 SECONDS = {DAY: 86_400, HOUR: 3600}
 _ROWS_TEXT = re.compile(r"([1-9][0-9]{0,11})(?: ?rows?)?")
@@ -51,7 +53,7 @@ class BlockRule:
         if view.missing is not None and view.missing.any():
             at = int(np.flatnonzero(view.missing)[0])
             raise BadInput(
-                f"column {self.by!r} is missing in {int(view.missing.sum()):,} rows, the first of them row {first + at:,}",
+                f"column {self.by!r} is missing in {counted(int(view.missing.sum()), 'row')}, first in row {first + at:,} (from 0)",
                 "leave those rows out: every row belongs to a block",
             )
         keys = [self._key(value) for value in _plain(view.values, self.by)]
@@ -88,7 +90,7 @@ def rule_of(text: str, by: str, schema: pa.Schema, rows: int, first: pa.Array | 
     kind = schema.field(by).type
     temporal = types.is_timestamp(kind) or types.is_date(kind)
     if text in (DAY, HOUR) and not temporal and not _is_text(kind):
-        raise BadInput(f"--block {text}: column {by!r} is {kind}, no time", "--block value takes each of its values")
+        raise BadInput(f"--by: column {by!r} is {kind}, no time", f"name a column of dates, times or texts; {_VALUES}")
     if not text and first is not None and _is_text(kind) and _are_days(first):
         return BlockRule(DAY, by)
     return BlockRule(text or (DAY if temporal else VALUE), by)
@@ -126,7 +128,7 @@ def _time(value: Any, by: str) -> datetime:
     except ValueError:
         raise BadInput(
             f"column {by!r} holds {str(value)[:40]!r}, which is no day",
-            "write days as 2026-02-28, or take --block value",
+            f"write days as 2026-02-28; {_VALUES}",
         ) from None
 
 

@@ -201,7 +201,7 @@ def test_a_missing_column_is_named(folder: Path, tmp_path: Path, spec: Spec) -> 
 def test_a_row_without_a_day_is_refused(folder: Path, tmp_path: Path, spec: Spec) -> None:
     table = pq.read_table(folder / "flights.parquet").slice(0, 10)
     table = table.set_column(3, "day", pa.array([None, *table["day"].to_pylist()[1:]], pa.date32()))
-    with pytest.raises(BadInput, match="'day' is missing in 1 rows"):
+    with pytest.raises(BadInput, match="'day' is missing in 1 row, first in row 0"):
         _profiles(spec, write(table, tmp_path / "a.parquet"), tmp_path / "s", by="day", day="")
 
 
