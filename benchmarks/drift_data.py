@@ -120,16 +120,17 @@ def shifted(sizes: float) -> Callable[[Generator, Array, Array], Array]:
     return lambda rng, whole, values: values + sizes * np.nanstd(whole)
 
 
-def mixed(share: float, one: bool = False) -> Callable[[Generator, Array, Array], Array]:
-    """So many of all rows go to one of the eight most frequent categories: of one of the others (`one`), that holds so many, or
-    of all others alike. The total variation is `share` both times."""
+def mixed(share: float, few: bool = False) -> Callable[[Generator, Array, Array], Array]:
+    """So many of all rows go to one of the eight most frequent categories: of as few others as hold so many
+    (`few`), or of all others alike. The total variation is `share` both times."""
 
     def change(rng: Generator, whole: Array, values: Array) -> Array:
         names, counts = np.unique(whole.astype(str), return_counts=True)
         rates = counts / counts.sum()
         target = rng.choice(np.argsort(-counts)[:8])
-        others = [at for at in range(len(names)) if at != target and (not one or rates[at] >= share)]
-        sources = [rng.choice(others)] if one else others
+        others = rng.permutation([at for at in range(len(names)) if at != target])
+        enough = int(np.searchsorted(np.cumsum(rates[others]), share)) + 1
+        sources = others[: enough if few else None]
         chance = share / rates[sources].sum()
         moved = np.isin(values.astype(str), names[sources]) & (rng.random(len(values)) < chance)
         return np.where(moved, str(names[target]), values)
@@ -139,7 +140,7 @@ def mixed(share: float, one: bool = False) -> Callable[[Generator, Array, Array]
 
 def lost(share: float) -> Callable[[Generator, Array, Array], Array]:
     def change(rng: Generator, whole: Array, values: Array) -> Array:
-        nothing = None if values.dtype == object else np.nan
+        nothing: Any = None if values.dtype == object else np.nan
         return np.where(rng.random(len(values)) < share, nothing, values)
 
     return change
@@ -163,9 +164,9 @@ def scaled(factor: float) -> Callable[[Generator, Array, Array], Array]:
 CHANGES: dict[str, tuple[float, str, Callable[[Generator, Array, Array], Array]]] = {
     "mean shift .2 sd": (0.8, "continuous", shifted(0.2)),
     "mean shift .3 sd": (1.0, "continuous", shifted(0.3)),
-    "category mix 5 %, one to another": (0.5, "text", mixed(0.05, one=True)),
+    "category mix 5 %, few to one": (0.5, "text", mixed(0.05, few=True)),
     "category mix 5 %, all to one": (0.5, "text", mixed(0.05)),
-    "category mix 10 %, one to another": (1.0, "text", mixed(0.1, one=True)),
+    "category mix 10 %, few to one": (1.0, "text", mixed(0.1, few=True)),
     "category mix 10 %, all to one": (1.0, "text", mixed(0.1)),
     "missing 2 %": (0.7, "any", lost(0.02)),
     "missing 5 %": (1.0, "any", lost(0.05)),
@@ -213,7 +214,7 @@ def detection_cases(rng: Generator, measure: str, rows: int, windows: int) -> It
         if not names or (kind == "code" and name != "flights"):
             continue
         reference = draw(rng, table, BLOCKS * BLOCK_ROWS)
-        made = []
+        made: list[tuple[Table, tuple[str, ...]]] = []
         for _ in range(windows):
             window, column = draw(rng, table, rows), str(rng.choice(names))
             made.append(({**window, column: change(rng, table[column], window[column])}, (column,)))

@@ -13,7 +13,7 @@ from peer_environments import python_in
 SCRIPTS = Path(__file__).parent / "drift_peer_scripts"
 #: Packages by peer; the script has the same name.
 PEERS: dict[str, tuple[str, ...]] = {
-    "evidently": ("evidently==0.7.21", "numpy<2.4", "pandas<3"),
+    "evidently": ("evidently==0.7.21", "pandas==2.3.3"),
     "nannyml": ("nannyml==0.13.1",),
     "alibi": ("alibi-detect==0.13.0",),
 }

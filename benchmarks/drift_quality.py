@@ -18,7 +18,7 @@ import json
 import platform
 import sys
 import time
-from collections import defaultdict
+from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -46,7 +46,9 @@ def stationary(asked: argparse.Namespace) -> Json:
     made: Json = {}
     for rows, limit in SIZES.items():
         rng = np.random.default_rng([asked.seed, rows])
-        hits, seen, by_data = defaultdict(int), defaultdict(int), {}
+        hits: Counter[str] = Counter()
+        seen: Counter[str] = Counter()
+        by_data: Json = {}
         for case in drift_data.stationary_cases(rng, rows, asked.windows):
             for detector, windows in _judged(case, asked):
                 count = len(windows) * len(case.reference)
@@ -70,8 +72,11 @@ def detection(asked: argparse.Namespace) -> Json:
     made: Json = {}
     for place, (measure, (wanted, _, _)) in enumerate(CHANGES.items()):
         rng = np.random.default_rng([asked.seed, 77, place])
-        hits, seen = defaultdict(int), defaultdict(int)
-        others, calm, by_data = defaultdict(int), defaultdict(int), {}
+        hits: Counter[str] = Counter()
+        seen: Counter[str] = Counter()
+        others: Counter[str] = Counter()
+        calm: Counter[str] = Counter()
+        by_data: Json = {}
         for case in drift_data.detection_cases(rng, measure, 1_000, asked.windows):
             for detector, windows in _judged(case, asked):
                 found = [

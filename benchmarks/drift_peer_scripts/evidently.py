@@ -12,8 +12,8 @@ evidently = importlib.import_module("evidently")
 presets = importlib.import_module("evidently.presets")
 sys.path.insert(0, str(Path(__file__).parent))
 
-import pandas as pd  # noqa: E402
-from windows import is_text, peer  # noqa: E402
+import pandas as pd
+from windows import is_text, peer
 
 
 def judge(reference: pd.DataFrame, windows: list[pd.DataFrame]) -> dict[str, list[list[str]]]:

@@ -12,8 +12,8 @@ warnings.simplefilter("ignore")
 nml = importlib.import_module("nannyml")
 sys.path.insert(0, str(Path(__file__).parent))
 
-import pandas as pd  # noqa: E402
-from windows import is_text, peer  # noqa: E402
+import pandas as pd
+from windows import is_text, peer
 
 
 def judge(reference: pd.DataFrame, windows: list[pd.DataFrame]) -> dict[str, list[list[str]]]:
@@ -21,7 +21,9 @@ def judge(reference: pd.DataFrame, windows: list[pd.DataFrame]) -> dict[str, lis
     current = pd.concat(windows, ignore_index=True)
     for frame in (reference, current):
         for name in frame:
-            frame[name] = frame[name].astype("category") if name in texts else pd.to_numeric(frame[name], errors="coerce")
+            frame[name] = (
+                frame[name].astype("category") if name in texts else pd.to_numeric(frame[name], errors="coerce")
+            )
     size = len(windows[0])
     made = {}
     columns = list(reference)
@@ -34,11 +36,17 @@ def judge(reference: pd.DataFrame, windows: list[pd.DataFrame]) -> dict[str, lis
 
 
 def _alarms(frame: pd.DataFrame, columns: list[str], windows: int) -> list[list[str]]:
-    flat = frame[frame.iloc[:, [place for place, name in enumerate(frame.columns) if name[-1] == "period"][0]] == "analysis"]
+    flat = frame[
+        frame.iloc[:, next(place for place, name in enumerate(frame.columns) if name[-1] == "period")] == "analysis"
+    ]
     found: list[list[str]] = []
     for at in range(windows):
         row = flat.iloc[at]
-        found.append(sorted({name[0] for name in frame.columns if name[0] in columns and name[-1] == "alert" and bool(row[name])}))
+        found.append(
+            sorted(
+                {name[0] for name in frame.columns if name[0] in columns and name[-1] == "alert" and bool(row[name])}
+            )
+        )
     return found
 
 
