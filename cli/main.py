@@ -24,6 +24,7 @@ COMMANDS = {
     "score": "Score a batch of rows once, whatever happens on the way.",
     "profile": "Count what a model sees: integers over fixed cells, and no data.",
     "drift": "Say whether what a model sees has changed, what first and why.",
+    "fleet": "Take in what devices report, and watch it by model and cohort.",
     "target": "Set up, list and try the places where models are measured.",
     "inspect": "Say what a model file holds and whether it loads.",
     "doctor": "Show versions, missing extras and packages that do not go together.",

@@ -18,7 +18,14 @@ from mlpack_edge.profiles.wire.refusal import ReportRefused
 HEAD = cbor.head(cbor.ARRAY, ITEMS) + cbor.head(cbor.UNSIGNED, VERSION) + cbor.head(cbor.BYTES, DIGEST)
 _BYTES_16 = re.escape(cbor.head(cbor.BYTES, DIGEST))
 _BEGINS = re.compile(
-    re.escape(HEAD) + b".{16}" + _BYTES_16 + b".{16}(?:" + _BYTES_16 + b"|" + re.escape(cbor.head(cbor.BYTES, 0)) + b")",
+    re.escape(HEAD)
+    + b".{16}"
+    + _BYTES_16
+    + b".{16}(?:"
+    + _BYTES_16
+    + b"|"
+    + re.escape(cbor.head(cbor.BYTES, 0))
+    + b")",
     re.DOTALL,
 )
 #: Seven unsigned integers, then so many byte strings.

@@ -202,7 +202,9 @@ class Intake:
                 if verdict == NEW:
                     chosen.append(row)
                 elif verdict == OTHER:
-                    why = f"{found.ids[row].hex()} is stored with other counters: one device sends the same window twice"
+                    why = (
+                        f"{found.ids[row].hex()} is stored with other counters: one device sends the same window twice"
+                    )
                     self._reject(pieces[row], ReportRefused(CONFLICT, why))
                 else:
                     self.taken.repeated += 1

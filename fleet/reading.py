@@ -19,14 +19,14 @@ from numpy.typing import NDArray
 
 from mlpack_edge.core.errors import BadInput
 from mlpack_edge.core.files import io_fault
-from mlpack_edge.fleet.layout import CORRECTIONS, REPORTS, STRAY, day_number
+from mlpack_edge.fleet.layout import CORRECTIONS, REPORTS, STRAY, day_number, partition
 from mlpack_edge.fleet.store import KnownSpec, Store
 from mlpack_edge.profiles.drift.clusters import SHARDS
 from mlpack_edge.profiles.layout import groups
 
 Ints = NDArray[np.int64]
 DAY = 86_400
-_COLUMNS = ("device", "shard", "cohort", "start", "end", "rows", "predictions")
+_COLUMNS = ("device", "shard", "cohort", "start", "end", "rows", "predictions", "epsilon")
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,9 +42,10 @@ class Selection:
 class Day:
     """Reports that counted the days `first` to `last` (since 1970).
 
-    devices: names of those that reported; nameless: reports of none (batches, merged profiles). counts int64 `[units,
-    counters]`, sums int64 `[units, numeric features]`: by device where there are at most SHARDS, else by shard; the unit
-    of each, a device or the byte of a shard, b"" for the nameless, is in `units`.
+    epsilons: of the reports' noise, in millionths, 0 for none. devices: names of those that reported; nameless: reports of none
+    (batches, merged profiles). counts int `[units, counters]` (int32 where that holds them), sums int64 `[units, numeric
+    features]`: by device where there are at most SHARDS, else by shard; the unit of each, a device or the byte of a shard, b""
+    for the nameless, is in `units`.
     """
 
     first: int
@@ -53,10 +54,11 @@ class Day:
     rows: int
     predictions: int
     strays: int
+    epsilons: frozenset[int]
     devices: frozenset[bytes]
     nameless: int
     units: tuple[bytes, ...]
-    counts: Ints
+    counts: NDArray[Any]
     sums: Ints
 
 
@@ -83,8 +85,6 @@ def day_folders(store: Store, known: KnownSpec) -> set[int]:
 
 
 def files_of_day(store: Store, known: KnownSpec, day: int) -> list[Path]:
-    from mlpack_edge.fleet.layout import partition
-
     folders = [store.root / partition(tree, known.digest, day) for tree in (REPORTS, CORRECTIONS)]
     return sorted(path for folder in folders for path in folder.glob("*.parquet"))
 
@@ -101,6 +101,7 @@ class _Light:
     shard: Ints
     rows: Ints
     predictions: Ints
+    epsilon: Ints
 
 
 def _days(store: Store, known: KnownSpec, selection: Selection, day: int) -> Iterator[Day]:
@@ -136,6 +137,7 @@ def _light(path: Path, selection: Selection) -> _Light:
         table["shard"].to_numpy().astype(np.int64),
         table["rows"].to_numpy(),
         table["predictions"].to_numpy(),
+        table["epsilon"].to_numpy(),
     )
 
 
@@ -172,12 +174,19 @@ def _summed(
         rows=sum(int(light.rows[chosen].sum()) for light, chosen in pairs),
         predictions=sum(int(light.predictions[chosen].sum()) for light, chosen in pairs),
         strays=sum(int(chosen.sum()) for light, chosen in pairs if light.stray),
+        epsilons=frozenset(int(one) for light, chosen in pairs for one in np.unique(light.epsilon[chosen])),
         devices=names,
         nameless=nameless,
         units=tuple(units[place] for place in there.tolist()),
-        counts=counts[there],
+        counts=_small(counts[there]),
         sums=sums[there],
     )
+
+
+def _small(counts: Ints) -> NDArray[Any]:
+    """Days are held while windows are made of them."""
+    least, most = int(counts.min(initial=0)), int(counts.max(initial=0))
+    return counts.astype(np.int32) if least >= -(1 << 31) and most < 1 << 31 else counts
 
 
 def _add(path: Path, unit: Ints, counts: Ints, sums: Ints) -> None:

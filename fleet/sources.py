@@ -48,7 +48,11 @@ def files(given: Sequence[Path], store: Path) -> Iterator[Path]:
             yield path
             continue
         here = path.resolve()
-        if inside == here or here in inside.parents or (inside in here.parents and here.parts[len(inside.parts)] != QUARANTINE):
+        if (
+            inside == here
+            or here in inside.parents
+            or (inside in here.parents and here.parts[len(inside.parts)] != QUARANTINE)
+        ):
             raise BadInput(
                 f"the store {store} and what is read lie in one another", "keep uploads and store in directories of their own"
             )  # fmt: skip

@@ -1,0 +1,86 @@
+"""What may be shown of a fleet: a cell only where enough rows and enough devices lie in it. numpy.
+
+A rate of missing or unknown values, or the share of a category, is a cell: with few rows behind it, it speaks of somebody. What
+describes a whole distribution (its distance from the reference) is none.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mlpack_edge.profiles.drift.effects import parts
+from mlpack_edge.profiles.drift.facts import MISSING, UNSEEN, FeatureDrift
+from mlpack_edge.profiles.layout import Group, groups
+from mlpack_edge.profiles.spec import Categorical, Spec
+
+Ints = NDArray[np.int64]
+
+
+@dataclass(frozen=True, slots=True)
+class Least:
+    """Rows and devices from which on a cell is shown. A cell that nobody is in is shown as 0."""
+
+    rows: int = 10
+    devices: int = 10
+
+
+USUAL = Least()
+
+
+def enough(rows: int, devices: int | None, least: Least) -> bool:
+    """Whether a figure of so many rows and devices may be shown; devices is None for batches, which are of none."""
+    return rows >= least.rows and (devices is None or devices >= least.devices)
+
+
+def withhold(
+    spec: Spec, features: Sequence[FeatureDrift], counts: Ints, units: Ints | None, least: Least
+) -> tuple[tuple[FeatureDrift, ...], str]:
+    """The features without what may not be shown, and a note that says so, "" where all is shown.
+
+    counts int `[vector]`; units int `[units, vector]`, the same by device or by shard of devices, None where no devices are
+    told apart. Of shards it is known that as many devices as shards are in a cell, or more: so a cell may be withheld that
+    eleven devices are in, and none is shown that nine are in. A rate that is withheld is NaN, and its check is gone.
+    """
+    by_name = {group.name: group for group in groups(spec) if group.feature is not None}
+    found, gone = [], 0
+    for feature in features:
+        kept, fewer = _one(by_name[feature.name], feature, counts, units, least)
+        found.append(kept)
+        gone += fewer
+    if not gone:
+        return tuple(found), ""
+    cells = f"{gone} figure{'s' * (gone != 1)} of fewer than {least.rows} rows or {least.devices} devices"
+    return tuple(found), f"{cells} {'are' if gone != 1 else 'is'} not shown"
+
+
+def _one(
+    group: Group, feature: FeatureDrift, counts: Ints, units: Ints | None, least: Least
+) -> tuple[FeatureDrift, int]:
+    assert group.feature is not None
+    whole = parts(group.feature, counts[group.start : group.stop])
+    each = parts(group.feature, units[:, group.start : group.stop]) if units is not None else None
+    gone = 0
+    if not _may(whole.missing, each.missing if each else None, least):
+        kept = tuple(check for check in feature.checks if check.kind != MISSING)
+        feature, gone = replace(feature, checks=kept, missing=(feature.missing[0], math.nan)), gone + 1
+    if whole.cells.shape[-1] and not _may(whole.unseen, each.unseen if each else None, least):
+        kept = tuple(check for check in feature.checks if check.kind != UNSEEN)
+        feature, gone = replace(feature, checks=kept, unseen=(feature.unseen[0], math.nan)), gone + 1
+    if feature.mover is not None and isinstance(group.feature, Categorical):
+        names = [*group.feature.categories, "other known values"]
+        cell = names.index(feature.mover[0])
+        if not _may(whole.cells[cell], each.cells[:, cell] if each else None, least):
+            feature, gone = replace(feature, mover=None), gone + 1
+    return feature, gone
+
+
+def _may(total: object, by_unit: object, least: Least) -> bool:
+    """total: rows in the cell; by_unit: `[units]` of them, None where devices are not told apart."""
+    rows = float(np.asarray(total))
+    devices = None if by_unit is None else int((np.asarray(by_unit) > 0).sum())
+    return rows == 0 or enough(int(rows), devices, least)

@@ -1,0 +1,104 @@
+"""What a store holds, by spec, cohort and day: one DuckDB query over the columns beside the counters."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import duckdb
+
+from mlpack_edge.core.errors import BadInput
+from mlpack_edge.core.files import io_fault
+from mlpack_edge.fleet import quarantine
+from mlpack_edge.fleet.layout import CORRECTIONS, REPORTS, STRAY, day_name
+from mlpack_edge.fleet.shown import USUAL, Least, enough
+from mlpack_edge.fleet.store import KnownSpec, Store
+
+
+@dataclass(frozen=True, slots=True)
+class Figures:
+    """Of a cohort, a day, or all; devices is None where no report names one. What may not be shown is None, and `shown` False."""
+
+    name: str
+    shown: bool
+    reports: int | None
+    rows: int | None
+    devices: int | None
+    late: int | None
+    strays: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class SpecStatus:
+    """days: in order; those of clocks that cannot be right count on the day of their receipt."""
+
+    digest: str
+    model_sha256: str
+    everything: Figures
+    cohorts: tuple[Figures, ...]
+    days: tuple[Figures, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Status:
+    """bytes, files: of the table; quarantine: pieces by reason."""
+
+    specs: tuple[SpecStatus, ...]
+    bytes: int
+    files: int
+    quarantine: dict[str, int]
+
+
+_QUERY = """
+select coalesce(cohort, ''), coalesce(day, ''), count(*), sum(rows), count(distinct device), count(*) filter (late), count(*) filter (stray),
+       grouping(cohort) = 0, grouping(day) = 0
+from (select cohort, cast(day as varchar) as day, rows, device, contains(filename, ?) as late, contains(filename, ?) as stray
+      from read_parquet(?, hive_partitioning = true, filename = true)
+      where cast(day as varchar) >= ?)
+group by grouping sets ((), (cohort), (day))
+order by grouping(cohort), grouping(day), 1, 2
+"""
+
+
+def status(store: Store, first: int | None = None, least: Least = USUAL) -> Status:
+    """first: the day (since 1970) from which on reports count, None for all. Raises BadInput for a damaged table, IoFault."""
+    try:
+        files = [path for tree in (REPORTS, CORRECTIONS) for path in (store.root / tree).rglob("*.parquet")]
+        return Status(
+            tuple(_of_spec(store, known, first, least) for known in store.specs),
+            sum(path.stat().st_size for path in files),
+            len(files),
+            quarantine.counts(store.root),
+        )
+    except OSError as fault:
+        raise io_fault(fault, f"the store {store.root} could not be read") from fault
+
+
+def _of_spec(store: Store, known: KnownSpec, first: int | None, least: Least) -> SpecStatus:
+    name = f"spec={known.digest.hex()}"
+    files = [str(path) for tree in (REPORTS, CORRECTIONS) for path in sorted((store.root / tree / name).glob("day=*/*.parquet"))]  # fmt: skip
+    found = _rows(store.root, files, "" if first is None else day_name(first)) if files else []
+    cohorts = tuple(_figures(row[0], row, least) for row in found if row[7])
+    days = tuple(_figures(row[1], row, least) for row in found if row[8])
+    everything = next((row for row in found if not row[7] and not row[8]), ("", "", 0, 0, 0, 0, 0, False, False))
+    return SpecStatus(known.digest.hex(), known.spec.model_sha256, _figures("", everything, least), cohorts, days)
+
+
+def _rows(root: Path, files: list[str], first: str) -> list[tuple]:  # type: ignore[type-arg]
+    marks = [f"/{CORRECTIONS}/spec=", f"/{STRAY}-"]
+    with duckdb.connect() as connection:
+        try:
+            rows: list[tuple] = connection.execute(_QUERY, [*marks, files, first]).fetchall()  # type: ignore[type-arg]
+        except duckdb.Error as fault:
+            raise BadInput(
+                f"the table of {root} could not be read", "restore the file that is named from a backup", why=str(fault)
+            ) from fault
+    return rows
+
+
+def _figures(name: str, row: tuple, least: Least) -> Figures:  # type: ignore[type-arg]
+    reports, rows, devices, late, strays = (int(number or 0) for number in row[2:7])
+    named = devices or None
+    if reports and not enough(rows, named, least):
+        return Figures(name, False, None, None, None, None, None)
+    return Figures(name, True, reports, rows, named, late, strays)
