@@ -12,6 +12,8 @@ from importlib.resources import files
 from jinja2 import Environment, FunctionLoader, StrictUndefined
 from markupsafe import Markup, escape
 
+from mlpack_edge.cli.bench_page.labels import NAME_ROOM, shortened
+from mlpack_edge.cli.bench_page.svg import TEXT
 from mlpack_edge.cli.drift_findings import Finding, findings
 from mlpack_edge.cli.drift_page.cards import cards, what
 from mlpack_edge.cli.drift_page.charts import timeline
@@ -23,7 +25,6 @@ from mlpack_edge.cli.drift_text import (
     number_text,
     onset_text,
     reference_text,
-    summary,
     unit_text,
     window_text,
 )
@@ -59,7 +60,6 @@ def render(spec: Spec, report: DriftReport, gates: Gates, counted: Counted, name
             style=Markup(style),
             name=name,
             headline=headline(found),
-            summary=summary(report, gates),
             reference=reference_text(report.blocks, report.sufficient, gates),
             report=report,
             gates=gates,
@@ -91,9 +91,9 @@ def headline(found: Sequence[Finding]) -> str:
         return "Nothing drifted"
     first = drifted[0]
     when = f", {onset_text(first.onset)}" if first.onset else ""
-    rest = [finding.name for finding in drifted[1:]]
+    name, *rest = [shortened(finding.name, NAME_ROOM, TEXT) for finding in drifted]
     then = f"; then {' and '.join(rest)}" if 0 < len(rest) <= 2 else f"; then {len(rest)} more" if rest else ""
-    return f"{first.name} drifted first{when}{then}" if rest else f"{first.name} drifted{when}"
+    return f"{name} drifted first{when}{then}" if rest else f"{name} drifted{when}"
 
 
 @functools.cache

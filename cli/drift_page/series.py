@@ -18,14 +18,14 @@ MOST = 400
 @dataclass(frozen=True, slots=True)
 class Moment:
     """A window: its days since 1970, the effect on the distribution (None where it was not tested), rates of missing and unseen,
-    and whether it alarms."""
+    and the kinds of drift that alarm."""
 
     first: int
     last: int
     effect: float | None
     missing: float
     unseen: float
-    alarm: bool
+    alarms: frozenset[str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +83,7 @@ def _moments(
         check = next((each for each in feature.checks if each.kind == DISTRIBUTION), None)
         if check is not None:
             limit = gates.threshold(check, report.sufficient)
-        alarm = gates.cause(feature, report.sufficient) is not None
+        alarms = frozenset(each.kind for each in feature.checks if gates.alarms(each, report.sufficient))
         effect = check.effect if check is not None and math.isfinite(check.effect) else None
-        found.append(Moment(window.first, window.last, effect, feature.missing[1], feature.unseen[1], alarm))
+        found.append(Moment(window.first, window.last, effect, feature.missing[1], feature.unseen[1], alarms))
     return tuple(found), limit

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from markupsafe import Markup
 
 from mlpack_edge.cli.bench_page.labels import text_width
@@ -9,8 +11,9 @@ from mlpack_edge.cli.bench_page.scales import Scale
 from mlpack_edge.cli.bench_page.svg import SMALL, Drawing
 from mlpack_edge.cli.drift_page.frame import LEFT, RIGHT, TOP, below, chart, level, plot
 from mlpack_edge.cli.drift_page.paths import line
-from mlpack_edge.cli.drift_page.series import Series
+from mlpack_edge.cli.drift_page.series import Moment, Series
 from mlpack_edge.cli.drift_text import number_text
+from mlpack_edge.profiles.drift.facts import DISTRIBUTION
 from mlpack_edge.profiles.drift.reasons import day_text
 
 HEIGHT = 130.0
@@ -45,7 +48,7 @@ def draw(feature: str, series: Series) -> Markup:
         )
         drawing.add("path", d=f"M{round(middle)} {TOP - 6:g}V{bottom:g}", class_="divide")
         below(drawing, (LEFT + middle) / 2, "reference", HEIGHT)
-    middles = [(across((moment.first + moment.last + 1) / 2), up(effect)) for moment, effect in now]
+    middles = [(across(_middle(moment)), up(effect)) for moment, effect in now]
     drawing.add("path", d=line(middles), class_="cur") if middles else None
     if longer:
         spans = [
@@ -54,14 +57,22 @@ def draw(feature: str, series: Series) -> Markup:
         drawing.add(
             "path", d="".join(f"M{left} {y}H{max(right, left + 2)}" for left, y, right in spans), class_="longer"
         )
-    marks = "".join(
-        f"M{round(across((moment.first + moment.last + 1) / 2)) - 3} {max(round(up(effect)) - 5, 6)}h6l-3-5z"
-        for moment, effect in now if moment.alarm
-    )  # fmt: skip
-    if marks:
-        drawing.add("path", d=marks, class_="alarm")
+    triangles(
+        drawing, [(across(_middle(moment)), up(effect)) for moment, effect in now if DISTRIBUTION in moment.alarms]
+    )
     dates(drawing, series, across, HEIGHT)
     return chart(drawing, f"Effect on the distribution of {feature} over time", _told(series))
+
+
+def triangles(drawing: Drawing, points: Sequence[tuple[float, float]]) -> None:
+    """A mark above each point, as one path."""
+    marks = "".join(f"M{round(x) - 3} {max(round(y) - 5, 6)}h6l-3-5z" for x, y in points)
+    if marks:
+        drawing.add("path", d=marks, class_="alarm")
+
+
+def _middle(moment: Moment) -> float:
+    return (moment.first + moment.last + 1) / 2
 
 
 def dates(drawing: Drawing, series: Series, across: Scale, height: float) -> None:
@@ -76,7 +87,7 @@ def dates(drawing: Drawing, series: Series, across: Scale, height: float) -> Non
 
 def _told(series: Series) -> str:
     effects = [moment.effect for moment in series.moments if moment.effect is not None]
-    alarms = [moment for moment in series.moments if moment.alarm]
+    alarms = [moment for moment in series.moments if DISTRIBUTION in moment.alarms]
     words = []
     if series.reference:
         words.append(f"The reference's {len(series.reference)} blocks reach {number_text(max(series.reference))}")

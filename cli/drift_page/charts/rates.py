@@ -5,7 +5,7 @@ from __future__ import annotations
 from markupsafe import Markup
 
 from mlpack_edge.cli.bench_page.scales import Scale
-from mlpack_edge.cli.drift_page.charts.effect import dates
+from mlpack_edge.cli.drift_page.charts.effect import dates, triangles
 from mlpack_edge.cli.drift_page.frame import LEFT, RIGHT, chart, level, plot, share_text
 from mlpack_edge.cli.drift_page.paths import line
 from mlpack_edge.cli.drift_page.series import Series
@@ -31,6 +31,7 @@ def draw(feature: str, series: Series, missing: float, unseen: float) -> Markup:
         level(drawing, [up(rate)], "usual")
         points = [(across((each.first + each.last + 1) / 2), up(getattr(each, side))) for each in series.moments]
         drawing.add("path", d=line(points), class_=class_)
+        triangles(drawing, [at for at, each in zip(points, series.moments, strict=True) if side in each.alarms])
         told.append(
             f"{side} {share_text(rate)} in the reference, at most {share_text(most)} since, {share_text(getattr(series.moments[-1], side))} at last"
         )
