@@ -13,7 +13,7 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
-from mlpack_edge.batch.inputs.sources import database_table
+from mlpack_edge.batch.inputs.sources import database_table, is_url
 from mlpack_edge.batch.job import Job
 from mlpack_edge.batch.plan import InputFile
 from mlpack_edge.batch.profiling.merging import profile_from_state
@@ -72,6 +72,11 @@ def profile_order(job: Job, day: date | None) -> ProfileOrder:
         raise BadInput(
             f"the profile {path} lies in the output {output}, which is replaced as a whole", "put it beside the output"
         )
+    if day is None and (job.sql or any(is_url(name) or database_table(name) for name in job.inputs)):
+        raise BadInput(
+            "nothing says of which day the rows of the profile are", "name it with --date, or use {{ ds }} in the job",
+            why="queries, tables and URLs do not tell when their rows were written",
+        )  # fmt: skip
     return ProfileOrder(path, read_spec(Path(job.profile_spec)), day)
 
 

@@ -45,6 +45,11 @@ def build(payload: Json, stage: Stage) -> Json:
         payload["data"], Path(payload["staging"]) / "data", stage, _wanted(spec, model), _inputs(spec, model)
     )
     rule = rule_of(DAY, payload["by"], data.schema, data.rows) if payload["by"] else None
+    if not payload["day"] and rule is None and not data.written:
+        raise BadInput(
+            "nothing says of which day the rows are", "name it with --day, or the column of the day with --by",
+            why="tables and URLs do not tell when their rows were written",
+        )  # fmt: skip
     aside = [payload["by"]] if payload["by"] else []
     tallies = _counted(spec, model, data, aside, rule, lambda text: stage(f"counting {text}"))
     window = window_of_day(date.fromisoformat(payload["day"])) if payload["day"] else window_of_files(data.written)

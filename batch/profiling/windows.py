@@ -17,7 +17,7 @@ def window_of_day(day: date) -> Window:
 
 
 def window_of_files(nanoseconds: Iterable[int]) -> Window:
-    """The day (UTC) on which the newest file was written; the first of 1970 where there is none. What comes without a date
-    is of the day it came."""
-    newest = max(nanoseconds, default=0)
+    """The day (UTC) on which the newest file was written: what comes without a date is of the day it came. Raises ValueError
+    for no file."""
+    newest = max(nanoseconds)
     return window_of_day(datetime.fromtimestamp(newest // 10**9, UTC).date())

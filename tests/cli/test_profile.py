@@ -249,3 +249,44 @@ def test_an_incremental_run_profiles_the_rows_that_are_new(folder: Path, tmp_pat
         pq.write_table(table.slice(number * 1000, rows), tmp_path / f"{number}.parquet")
         code, document = mlpack_json(*run, cwd=tmp_path)
         assert (code, document["rows_in"], document["profile"]["rows"]) == (0, rows, rows)
+
+
+def test_rows_of_a_table_need_a_day(folder: Path, tmp_path: Path) -> None:
+    import duckdb
+
+    with duckdb.connect(str(tmp_path / "w.duckdb")) as database:
+        database.execute(f"CREATE TABLE flights AS SELECT * FROM '{folder / 'flights.parquet'}' LIMIT 100")
+    spec, model = str(folder / "late.spec.json"), str(folder / "late.onnx")
+    done = mlpack("profile", "build", spec, "w.duckdb::flights", "-o", "a.profile", cwd=tmp_path)
+    assert done.returncode == 1 and "of which day" in done.stderr and "--day" in done.stderr
+    done = mlpack(
+        "profile",
+        "build",
+        spec,
+        "w.duckdb::flights",
+        "--day",
+        "2013-02-03",
+        "--model",
+        model,
+        "-o",
+        "a.profile",
+        cwd=tmp_path,
+    )
+    assert done.returncode == 0, done.stderr
+    run = (
+        "score",
+        model,
+        "--input",
+        "w.duckdb::flights",
+        "--output",
+        "out",
+        "--profile",
+        "b.profile",
+        "--profile-spec",
+        spec,
+    )
+    done = mlpack(*run, cwd=tmp_path)
+    assert done.returncode == 1 and "of which day" in done.stderr and "--date" in done.stderr
+    assert not (tmp_path / "out").exists()
+    assert mlpack(*run, "--date", "2013-02-03", cwd=tmp_path).returncode == 0
+    assert (tmp_path / "a.profile").read_bytes() == (tmp_path / "b.profile").read_bytes()
