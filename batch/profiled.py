@@ -49,7 +49,7 @@ class ProfileOrder:
         else:
             window = window_of_files(item.fingerprint.mtime_ns for item in inputs if source_file(item))
         made = digest(self.spec)
-        profile = profile_from_state(self.spec, collected["profile"], window)
+        profile = profile_from_state(self.spec, collected.get("profile"), window)
         report = ReportFormat(self.spec, made).encode(profile)
         try:
             with publish(self.path, force=True) as draft:

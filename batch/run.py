@@ -148,7 +148,7 @@ class _Run:
             agreement=self._agreement(collected),
             evaluation=self._evaluation(),
             table_rows=manifest.rows_out,
-            profile=self._order.write(collected, plan.inputs) if self._order else None,
+            profile=self._order.write(collected, plan.inputs or plan.kept) if self._order else None,
         )
 
     def _changed(self, begun: Begun) -> tuple[str, ...]:

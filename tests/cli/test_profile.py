@@ -249,6 +249,8 @@ def test_an_incremental_run_profiles_the_rows_that_are_new(folder: Path, tmp_pat
         pq.write_table(table.slice(number * 1000, rows), tmp_path / f"{number}.parquet")
         code, document = mlpack_json(*run, cwd=tmp_path)
         assert (code, document["rows_in"], document["profile"]["rows"]) == (0, rows, rows)
+    code, document = mlpack_json(*run, cwd=tmp_path)
+    assert (code, document["status"], document["profile"]["rows"]) == (0, "nothing to do", 500)
 
 
 def test_rows_of_a_table_need_a_day(folder: Path, tmp_path: Path) -> None:

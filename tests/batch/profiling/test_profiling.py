@@ -15,12 +15,13 @@ import pytest
 
 from mlpack_edge.batch.models import model_file
 from mlpack_edge.batch.profiling.build import build
+from mlpack_edge.batch.profiling.merging import merge_profile, profile_from_state
 from mlpack_edge.batch.profiling.reference import make_spec
 from mlpack_edge.batch.scoring.scorer import Scorer
 from mlpack_edge.core.errors import BadInput
 from mlpack_edge.profiles.counting import Tally
 from mlpack_edge.profiles.document import profile_to_json
-from mlpack_edge.profiles.profile import MANY, Profile, merge
+from mlpack_edge.profiles.profile import MANY, Profile, Window, faults, merge
 from mlpack_edge.profiles.spec import Categorical, Numeric, Presence, Spec
 from mlpack_edge.profiles.spec_file import digest, spec_from_bytes, spec_text
 from mlpack_edge.profiles.wire.report import ReportFormat
@@ -361,3 +362,16 @@ def test_times_beyond_the_calendar_are_refused(folder: Path, tmp_path: Path, spe
     table = table.set_column(3, "day", pa.array([when, 0], pa.timestamp("us")))
     with pytest.raises(BadInput, match="no time or text"):
         _profiles(spec, write(table, tmp_path / "a.parquet"), tmp_path / "s", by="day", day="")
+
+
+def test_states_add_up_and_a_run_without_shards_has_no_rows(spec: Spec) -> None:
+    reference = spec.reference
+    state = {
+        "rows": 8000, "predictions": 8000, "timed": 0, "counts": list(reference.counts), "sums": list(reference.sums),
+    }  # fmt: skip
+    window = Window(1, 86_400, 172_800)
+    twice = profile_from_state(spec, merge_profile(state, state), window)
+    assert faults(spec, twice) == [] and twice.rows == 16_000
+    assert twice.counts == tuple(2 * count for count in reference.counts)
+    empty = profile_from_state(spec, None, window)
+    assert faults(spec, empty) == [] and empty.rows == 0
