@@ -66,6 +66,7 @@ def train(payload: Json, stage: Any) -> Json:
         late.select(columns).with_columns(truth=polars.Series(truth)).write_parquet(folder / "judged.parquet")
         late.select(columns).write_parquet(folder / "holdout.parquet")
         departed = _write_nights(flights, folder)
+        _write_seasons(flights, folder)
     except OSError as fault:
         raise io_fault(fault, f"the demo's files could not be written to {folder}") from fault
     return {
@@ -99,3 +100,17 @@ def _write_nights(flights: Any, folder: Path) -> int:
     arrived = autumn.filter(polars.col("arr_delay").is_not_null())
     arrived.select("flight", late.alias("truth")).write_parquet(folder / "arrived.parquet")
     return int(autumn.height)
+
+
+def _write_seasons(flights: Any, folder: Path) -> None:
+    """Flights of January to May with their day, and which of those that arrived were late: what the later ones, of June to
+    December, are held against."""
+    import polars
+
+    day = polars.date(2013, polars.col("month"), polars.col("day")).alias("date")
+    late = polars.when(polars.col("arr_delay") > 15).then(polars.lit("late")).otherwise(polars.lit("on time"))
+    known = polars.when(polars.col("arr_delay").is_not_null()).then(late).alias("truth")
+    dated = flights.with_columns(day, known)
+    spring, later = (dated.filter(part) for part in (polars.col("month") <= 5, polars.col("month") > 5))
+    spring.select(*NUMBERS, *CATEGORIES, "date", "truth").write_parquet(folder / "spring.parquet")
+    later.select(*NUMBERS, *CATEGORIES, "date").write_parquet(folder / "later.parquet")

@@ -28,7 +28,7 @@ COMMANDS = {
     "target": "Set up, list and try the places where models are measured.",
     "inspect": "Say what a model file holds and whether it loads.",
     "doctor": "Show versions, missing extras and packages that do not go together.",
-    "demo": "Train, convert, check, quantize and measure a real pipeline.",
+    "demo": "Train, convert, check, quantize, watch and measure a real pipeline.",
 }
 
 
