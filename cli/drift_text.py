@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from itertools import groupby
+from collections.abc import Mapping, Sequence
 
 from mlpack_edge.cli.drift_findings import SLOW, Finding, Onset, alarming, findings
 from mlpack_edge.cli.outcome import table
@@ -148,26 +147,32 @@ def _features(found: Sequence[Finding]) -> str:
 
 
 def _history(report: DriftReport, gates: Gates) -> str:
-    """By month, which features alarmed, in how many windows of the shortest length that the month ends."""
-    lengths = [window.days for window in report.windows if window.days is not None]
-    if not lengths:
+    """By month, the days that each feature spent in windows that alarm, of whatever length."""
+    windows = [window for window in report.windows if window.days is not None]
+    if not windows:
         return ""
-    windows = [window for window in report.windows if window.days == min(lengths)]
-    months = [(month, list(mine)) for month, mine in groupby(windows, key=lambda each: day_text(each.last)[:7])]
-    if len(months) < _MONTHS:
+    shortest = min(window.days for window in windows if window.days is not None)
+    months: dict[str, dict[str, set[int]]] = {}
+    rows: dict[str, int] = {}
+    for window in windows:
+        if window.days == shortest:
+            month = day_text(window.last)[:7]
+            rows[month] = rows.get(month, 0) + window.rows
+        for name in alarming(report, gates, window):
+            for day in range(window.first, window.last + 1):
+                months.setdefault(day_text(day)[:7], {}).setdefault(name, set()).add(day)
+    if len(rows) < _MONTHS:
         return ""
-    rows = []
-    for month, mine in months:
-        counts: dict[str, int] = {}
-        for window in mine:
-            for name in alarming(report, gates, window):
-                counts[name] = counts.get(name, 0) + 1
-        ordered = sorted(counts.items(), key=lambda item: (-item[1], item[0]))
-        told = ", ".join(f"{name} {count}" for name, count in ordered[:6])
-        rest = f", {len(ordered) - 6} more" if len(ordered) > 6 else ""
-        rows.append((month, str(len(mine)), f"{sum(window.rows for window in mine):,}", (told or "-") + rest))
-    head = f"windows of {min(lengths)} day{'s' * (min(lengths) != 1)}"
-    return table(rows, ("month", head, "rows", "windows in which a feature alarmed"))
+    return table(
+        [(month, f"{count:,}", _told(months.get(month, {}))) for month, count in sorted(rows.items())],
+        ("month", "rows", "days in windows that alarm"),
+    )
+
+
+def _told(days: Mapping[str, set[int]]) -> str:
+    ordered = sorted(days.items(), key=lambda item: (-len(item[1]), item[0]))
+    told = ", ".join(f"{name} {len(mine)}" for name, mine in ordered[:6])
+    return (told or "-") + (f", {len(ordered) - 6} more" if len(ordered) > 6 else "")
 
 
 def _listed(words: Sequence[str]) -> str:
