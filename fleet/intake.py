@@ -18,11 +18,12 @@ from mlpack_edge.fleet import sources
 from mlpack_edge.fleet.cutting import HEAD
 from mlpack_edge.fleet.known import NEW, OTHER, Known
 from mlpack_edge.fleet.layout import CORRECTIONS, PART, REPORTS, STRAY, partition
-from mlpack_edge.fleet.parts import Parts, Rows, stored_index
+from mlpack_edge.fleet.parts import Parts, Rows
 from mlpack_edge.fleet.placing import DAY, LATE_AFTER, OK, Rules, earliest, place
 from mlpack_edge.fleet.quarantine import CONFLICT, Quarantine, Rejected
 from mlpack_edge.fleet.sources import SETTLED, Source
 from mlpack_edge.fleet.store import KnownSpec, Store
+from mlpack_edge.fleet.table_file import stored_index
 from mlpack_edge.profiles.arrays.decoding import ReportDecoder, Reports
 from mlpack_edge.profiles.wire.frame import DIGEST, read_frame
 from mlpack_edge.profiles.wire.refusal import WRONG_SPEC, ReportRefused

@@ -13,7 +13,6 @@ import pyarrow
 import pyarrow.parquet
 from numpy.typing import NDArray
 
-from mlpack_edge.fleet.known import Index
 from mlpack_edge.fleet.layout import CORRECTIONS, NO_SHARD, PART, REPORTS, STRAY, partition, table_schema
 from mlpack_edge.fleet.placing import CLOCKS
 from mlpack_edge.fleet.store import Store
@@ -167,11 +166,3 @@ def _joined(parts: list[Rows]) -> Rows:
         np.concatenate([part.counts for part in parts]),
         np.concatenate([part.sums for part in parts]),
     )
-
-
-def stored_index(paths: list[Path]) -> Index:
-    """The ids and checksums of files of the table. Raises OSError, pyarrow.ArrowInvalid for what is no table."""
-    tables = [pyarrow.parquet.read_table(path, columns=["report_id", "checksum"], partitioning=None) for path in paths]
-    ids = b"".join(b"".join(table["report_id"].to_pylist()) for table in tables)
-    sums = [table["checksum"].to_numpy().astype(np.uint32) for table in tables]
-    return Index(ids, np.concatenate(sums) if sums else None)

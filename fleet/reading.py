@@ -18,9 +18,9 @@ import pyarrow.parquet
 from numpy.typing import NDArray
 
 from mlpack_edge.core.errors import BadInput
-from mlpack_edge.core.files import io_fault
 from mlpack_edge.fleet.layout import CORRECTIONS, REPORTS, STRAY, day_number, partition
 from mlpack_edge.fleet.store import KnownSpec, Store
+from mlpack_edge.fleet.table_file import read_columns, unreadable
 from mlpack_edge.profiles.drift.clusters import SHARDS
 from mlpack_edge.profiles.layout import groups
 
@@ -121,7 +121,7 @@ def _days(store: Store, known: KnownSpec, selection: Selection, day: int) -> Ite
 
 
 def _light(path: Path, selection: Selection) -> _Light:
-    table = _read(path, list(_COLUMNS))
+    table = read_columns(path, _COLUMNS)
     stray = path.name.startswith(f"{STRAY}-")
     start, end = (table[name].to_numpy() for name in ("start", "end"))
     chosen = np.ones(len(start), bool)
@@ -159,7 +159,7 @@ def _summed(
         if not chosen.any():
             continue
         nobody = np.array([device is None for device in light.device])
-        unit = np.array([place_of[device or b""] for device in light.device]) if alone else light.shard.copy()
+        unit = np.array([place_of.get(device or b"", -1) for device in light.device]) if alone else light.shard.copy()
         unit[nobody] = len(units) - 1
         _add(light.path, np.where(chosen, unit, -1), counts, sums)
         seen[np.unique(unit[chosen])] = True
@@ -205,7 +205,7 @@ def _add(path: Path, unit: Ints, counts: Ints, sums: Ints) -> None:
                     if name in table.column_names:
                         _add_rows(_matrix(path, table[name], size, target.shape[1]), here, target)
     except (OSError, pyarrow.ArrowException) as fault:
-        raise _unreadable(path, fault) from fault
+        raise unreadable(path, fault) from fault
 
 
 def _add_rows(cells: Ints, unit: Ints, target: Ints) -> None:
@@ -218,16 +218,3 @@ def _matrix(path: Path, column: Any, rows: int, width: int) -> Ints:
     if len(flat) != rows * width:
         raise BadInput(f"{path} holds lists of another length than its spec", "restore it from a backup of the store")
     return flat.reshape(rows, width)
-
-
-def _read(path: Path, columns: list[str]) -> Any:
-    try:
-        return pyarrow.parquet.read_table(path, columns=columns, partitioning=None, use_threads=False)
-    except (OSError, pyarrow.ArrowException) as fault:
-        raise _unreadable(path, fault) from fault
-
-
-def _unreadable(path: Path, fault: Exception) -> Exception:
-    if isinstance(fault, OSError) and fault.errno:
-        return io_fault(fault, f"{path} could not be read")
-    return BadInput(f"{path} is no table of a fleet store, or is damaged", "restore it from a backup", why=str(fault))

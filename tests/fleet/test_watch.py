@@ -1,0 +1,140 @@
+"""A store is judged as its profiles are."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from mlpack_edge.core.errors import BadInput
+from mlpack_edge.fleet import parts
+from mlpack_edge.fleet.reading import Day, Selection, days
+from mlpack_edge.fleet.shown import Least
+from mlpack_edge.fleet.store import open_store
+from mlpack_edge.fleet.watch import watch
+from mlpack_edge.profiles.drift.detect import drift
+from mlpack_edge.profiles.drift.facts import MISSING, UNSEEN, DriftReport
+from mlpack_edge.profiles.drift.gates import Gates
+from mlpack_edge.profiles.profile import Profile, merge
+from mlpack_edge.profiles.spec_file import digest
+from tests.fleet.made import FIRST, FORM, SPEC, profile, put, take
+
+EVERYTHING = Least(0, 0)
+
+
+def stored(folder: Path, profiles: list[Profile], selection: Selection | None = None) -> list[Day]:
+    put(folder / "up", "a.cbor", *(FORM.encode(one) for one in profiles))
+    taken = take(folder / "store", folder / "up")
+    assert taken.rejected == {}
+    store = open_store(folder / "store")
+    return list(days(store, store.specs[0], selection or Selection()))
+
+
+def watched(
+    folder: Path, profiles: list[Profile], selection: Selection | None = None, least: Least = EVERYTHING
+) -> DriftReport:
+    found = stored(folder, profiles, selection)
+    return watch(open_store(folder / "store").specs[0], found, least=least)
+
+
+MADE = {
+    "a few devices": [profile(device, day) for device in range(12) for day in range(3)],
+    "too few devices": [profile(device, day) for device in range(3) for day in range(3)],
+    "many devices": [profile(device, day, shift=device % 7 / 20) for device in range(80) for day in range(4, 11)],
+    "many on one day, few on the next": [profile(device, 9) for device in range(60)] + [profile(device, 10) for device in range(9)],
+    "a nightly batch": [profile(None, day, 3000, shift=day / 50) for day in range(-20, 11)],
+    "some are of no device": [profile(device, 10) for device in range(20)] + [profile(None, 10, 400)],
+    "weeks beside days": [profile(device, 3, days=7) for device in range(40)] + [profile(device, 10) for device in range(40)],
+    "several reports a day": [profile(device, 10, sequence=turn) for device in range(50) for turn in range(3)],
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", MADE)
+def test_the_report_is_the_one_of_the_profiles_themselves(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Every window, check, figure and slow shift, to the last bit of every p-value, whatever files the reports are spread over."""
+    monkeypatch.setattr(parts, "ROW_GROUP", 7)
+    mine = watched(tmp_path, MADE[name])
+    theirs = drift(SPEC, digest(SPEC), MADE[name])
+    assert len(mine.windows) == len(theirs.windows)
+    for one, other in zip(mine.windows, theirs.windows, strict=True):
+        assert replace(one, features=()) == replace(other, features=())
+        for feature, wanted in zip(one.features, other.features, strict=True):
+            assert replace(feature, checks=()) == replace(wanted, checks=())
+            for check, expected in zip(feature.checks, wanted.checks, strict=True):
+                assert (check.kind, check.effect, check.value) == (expected.kind, expected.effect, expected.value)
+                assert math.isclose(check.p, expected.p, rel_tol=1e-9, abs_tol=1e-300)
+    assert mine.slow == theirs.slow and mine.accuracy == theirs.accuracy
+
+
+def test_all_counters_of_a_day_are_added_by_device_or_by_shard(tmp_path: Path) -> None:
+    [day] = stored(tmp_path, [profile(device, 10) for device in range(70)] + [profile(None, 10, 500)])
+    whole = merge([*(profile(device, 10) for device in range(70)), profile(None, 10, 500)])
+    assert tuple(day.counts.sum(axis=0)) == whole.counts and tuple(day.sums.sum(axis=0)) == whole.sums
+    assert (day.rows, day.reports, day.nameless, len(day.devices)) == (70 * 40 + 500, 71, 1, 70)
+    assert day.counts.shape[0] <= 33 and day.units[-1] == b""
+
+
+def test_a_cohort_and_days_are_chosen(tmp_path: Path) -> None:
+    profiles = [
+        profile(device, day, cohort="red" if device % 2 else "blue") for device in range(10) for day in range(6, 11)
+    ]
+    found = stored(tmp_path, profiles, Selection("red", FIRST + 7, FIRST + 8))
+    assert [(day.first - FIRST, day.reports) for day in found] == [(7, 5), (8, 5)]
+    store = open_store(tmp_path / "store")
+    assert not list(days(store, store.specs[0], Selection("green")))
+    with pytest.raises(BadInput, match="holds no report that was asked for"):
+        watch(store.specs[0], [])
+
+
+def test_corrections_and_strays_count(tmp_path: Path) -> None:
+    """A late report on its own day, one of a wrong clock on the day on which it came."""
+    found = stored(tmp_path, [profile(1, 2), profile(2, 10), profile(3, 50), profile(4, -9000)])
+    assert [(day.first - FIRST, day.reports, day.strays) for day in found] == [(2, 1, 0), (10, 3, 2)]
+
+
+def test_drift_of_devices_is_found_and_named(tmp_path: Path) -> None:
+    profiles = [profile(device, day, shift=0.6 if day > 8 else 0.0) for device in range(60) for day in range(11)]
+    report = watched(tmp_path, profiles, least=Least())
+    verdict = Gates().judge(report)
+    assert not verdict.passed and any(reason.startswith("x (last day)") for reason in verdict.reasons)
+    assert report.latest[0].unit == "shards" and report.latest[0].devices == 60
+
+
+def test_a_rate_of_few_rows_or_few_devices_is_not_shown(tmp_path: Path) -> None:
+    """Nine rows are missing on as many devices; then a hundred rows on nine devices; then on forty."""
+
+    def lost(device: int, count: int) -> Profile:
+        whole = profile(device, 10)
+        counts = list(whole.counts)
+        place = 10  # the missing of x
+        while counts[place] < count:
+            taken = int(np.argmax(counts[:10]))
+            counts[taken] -= 1
+            counts[place] += 1
+        return replace(whole, counts=tuple(counts))
+
+    for name, amounts, shown in (
+        ("few rows", [1] * 9 + [0] * 51, False),
+        ("few devices", [15] * 9 + [0] * 51, False),
+        ("many", [15] * 40 + [0] * 20, True),
+    ):
+        profiles = [lost(device, amount) for device, amount in enumerate(amounts)]
+        [window] = watched(tmp_path / name, profiles, least=Least()).windows
+        feature = next(each for each in window.features if each.name == "x")
+        assert math.isnan(feature.missing[1]) is not shown, name
+        assert any(check.kind == MISSING for check in feature.checks) is shown
+        assert any(check.kind == UNSEEN for check in feature.checks), (
+            "nobody is in that cell, which says nothing of anybody"
+        )
+        assert ("not shown" in window.note) is not shown
+
+
+def test_reports_with_noise_are_not_added_to_those_without(tmp_path: Path) -> None:
+    noisy = replace(profile(1, 10), epsilon=10**6)
+    with pytest.raises(BadInput, match="noise"):
+        watched(tmp_path, [noisy, profile(2, 10)])
