@@ -37,7 +37,9 @@ def drift(spec: Spec, digest: bytes, profiles: Iterable[Profile], lengths: Seque
             )
     found = stretches(given, lengths)
     windows = tuple(window_of(spec, stretch) for stretch in found)
-    return DriftReport(spec.reference.blocks, windows, slow_drift(spec, given), accuracy_of(spec, totals(found[-1].profiles)[0]))
+    return DriftReport(
+        spec.reference.blocks, windows, slow_drift(spec, given), accuracy_of(spec, totals(found[-1].profiles)[0])
+    )
 
 
 def window_of(spec: Spec, stretch: Stretch) -> Window:

@@ -24,8 +24,9 @@ Floats = NDArray[np.float64]
 _BRIDGE = np.pi**2 / 12
 #: E|z| / E[b(z)] of a standard normal z, with b as in `_folded`: the corrected sum is then 0 on average where nothing moved.
 _FOLD = 1 + np.sqrt(2)
-#: Standard errors from which the change of a category is no noise.
-_STANDS_OUT = 3.0
+#: How often noise may lift any category out of all (by the bound of the normal's tail), and the rows expected or seen of one that
+#: does.
+_STANDS_OUT, _FULL = 0.01, 5.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,7 +118,10 @@ def variation_effect(reference: Floats, current: Floats) -> Floats:
     freed = gap - _FOLD * spread * _folded(z)
     grew = shares(current) > shares(reference)
     gained, lost = (freed * grew).sum(axis=-1), (freed * ~grew).sum(axis=-1)
-    rise, fall = ((z * side).max(axis=-1, initial=0.0) > _STANDS_OUT for side in (grew, ~grew))
+    beyond = np.sqrt(2 * np.log(np.maximum((pooled > 0).sum(axis=-1), 1) / _STANDS_OUT))
+    # z is no normal number where a handful of rows is expected and seen.
+    full = np.maximum(shares(reference), shares(current)) * np.minimum(*_sizes(reference, current)) >= _FULL
+    rise, fall = ((z * (side & full)).max(axis=-1, initial=0.0) > beyond for side in (grew, ~grew))
     freed = np.where(rise & ~fall, gained, np.where(fall & ~rise, lost, (gained + lost) / 2))
     return np.asarray(np.where(_both(reference, current), np.maximum(freed, 0.0), 0.0))
 
@@ -141,6 +145,10 @@ def effective_rows(reference: Floats, current: Floats) -> Floats:
     """nm / (n + m) of cells `[..., cells]`, at least a tiny number so that it divides."""
     one, other = reference.sum(axis=-1), current.sum(axis=-1)
     return np.asarray(np.maximum(one * other / np.maximum(one + other, 1), 1e-9))
+
+
+def _sizes(reference: Floats, current: Floats) -> tuple[Floats, Floats]:
+    return reference.sum(axis=-1, keepdims=True), current.sum(axis=-1, keepdims=True)
 
 
 def shares(cells: Floats) -> Floats:

@@ -57,6 +57,8 @@ def student(t: float, degrees: float) -> float:
         return 1.0
     if math.isinf(t):
         return 0.0
+    if abs(t) < 1:  # the complement, of which nothing is lost
+        return 1 - incomplete_beta(0.5, degrees / 2, t * t / (degrees + t * t))
     return incomplete_beta(degrees / 2, 0.5, degrees / (degrees + t * t))
 
 

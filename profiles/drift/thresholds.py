@@ -15,7 +15,7 @@ _DAYS = {"day": 1.0, "hour": 24.0}
 #: Of the square of an effect where only chance is at work, times the effective rows and over `effects.chance`: what it exceeds once
 #: in fifty, its mean and its standard deviation, by simulation (tests/profiles/drift/test_thresholds.py): of numbers, of numbers
 #: of two or three values, of categories.
-NUMBERS, FEW_NUMBERS, CATEGORIES = (1.5, 0.17, 0.42), (4.4, 0.5, 1.2), (6.5, 0.75, 1.7)
+NUMBERS, FEW_NUMBERS, CATEGORIES = (1.5, 0.17, 0.42), (4.4, 0.5, 1.2), (6.0, 0.72, 1.6)
 _FEW = 3
 #: The same of a rate once in fifty: the normal's 2.326^2 - 1.
 _RATE = 4.41

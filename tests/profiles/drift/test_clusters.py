@@ -50,7 +50,7 @@ def spec() -> Spec:
 def test_new_devices_of_one_kind_do_not_alarm(spec: Spec) -> None:
     rng = np.random.default_rng(1)
     for count in (20, 100, 300):
-        for _ in range(8):
+        for _ in range(5):
             report = _report(spec, _profiles(spec, rng, count))
             assert Gates().judge(report).passed
     assert report.windows[0].devices == 300 and report.windows[0].unit == "shards"

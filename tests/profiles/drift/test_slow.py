@@ -31,7 +31,7 @@ def _largest(levels: np.ndarray, blocks: int, shift: float) -> tuple[float, int]
 @pytest.mark.parametrize(("memory", "blocks"), [(0.0, 100), (0.5, 100), (0.0, 365), (0.5, 365)])
 def test_a_quiet_year_alarms_at_most_once_in_a_hundred(memory: float, blocks: int) -> None:
     """365 looks, the mean and the spread known from the reference's blocks only."""
-    years = _days(np.random.default_rng(7), memory, blocks + 365, 500)
+    years = _days(np.random.default_rng(7), memory, blocks + 365, 300)
     assert np.mean([_largest(year, blocks, 0.0)[0] >= 100 for year in years]) <= 0.01
 
 
