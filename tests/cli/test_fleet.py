@@ -1,0 +1,191 @@
+"""`mlpack fleet`: uploads in, a table, drift between devices, and what may not be shown."""
+
+from __future__ import annotations
+
+import json
+import os
+
+#: Reports are received when the test runs: their days are counted back from today.
+import time
+from pathlib import Path
+
+import numpy as np
+import polars
+import pytest
+
+from mlpack_edge.profiles.spec_file import write_spec
+from tests.cli.mlpack import mlpack, mlpack_json
+from tests.fleet.made import FIRST, SPEC, make_spec, put, report
+
+TODAY = int(time.time()) // 86_400
+
+
+def dated(device: int | None, back: int, **options: object) -> bytes:
+    """A report of the day so many days ago."""
+    return report(device, TODAY - FIRST - back, **options)  # type: ignore[arg-type]
+
+
+def settle(folder: Path) -> None:
+    for path in folder.rglob("*.cbor"):
+        os.utime(path, (time.time() - 3600,) * 2)
+
+
+@pytest.fixture
+def fleet(tmp_path: Path) -> Path:
+    """Uploads of forty devices in ten days, half of them a cohort whose x moved on the last two days."""
+    write_spec(tmp_path / "late.spec.json", SPEC, False)
+    for back in range(10, 0, -1):
+        for device in range(40):
+            moved = 0.8 if device % 2 and back < 3 else 0.0
+            put(
+                tmp_path / "up" / str(device),
+                f"{back}.cbor",
+                dated(device, back, shift=moved, cohort="canary" if device % 2 else "stable"),
+            )
+    settle(tmp_path / "up")
+    return tmp_path
+
+
+def test_from_uploads_to_an_alarm_of_one_cohort(fleet: Path) -> None:
+    code, taken = mlpack_json("fleet", "ingest", "up", "--store", "store", "--spec", "late.spec.json", cwd=fleet)
+    assert code == 0 and taken["command"] == "fleet ingest"
+    assert (taken["reports"], taken["files"], taken["corrections"], taken["rejected"]) == (400, 400, 320, {})
+    code, again = mlpack_json("fleet", "ingest", "up", "--store", "store", "--remove", cwd=fleet)
+    assert (again["reports"], again["repeated"], again["removed"]) == (0, 400, 400)
+    assert not list((fleet / "up").rglob("*.cbor"))
+    code, found = mlpack_json(
+        "fleet", "drift", "--store", "store", "--cohort", "canary", "--window", "1", "--window", "7", cwd=fleet
+    )
+    assert code == 3 and found["drifted"] == ["x"]
+    assert (found["devices"], found["reports"], found["cohort"]) == (20, 200, "canary")
+    assert {"blocks", "sufficient"} <= set(found["reference"]) and found["reference"]["sufficient"]
+    feature = next(each for each in found["features"] if each["name"] == "x")
+    assert {
+        "name",
+        "kind",
+        "statistic",
+        "effect",
+        "p_adjusted",
+        "missing_delta",
+        "unseen_rate",
+        "drifted",
+        "reason",
+    } <= set(feature)
+    code, found = mlpack_json("fleet", "drift", "--store", "store", "--cohort", "stable", cwd=fleet)
+    assert code == 0 and found["drifted"] == []
+    code, found = mlpack_json("fleet", "status", "--store", "store", cwd=fleet)
+    [spec] = found["specs"]
+    assert code == 0 and (spec["reports"], spec["devices"], spec["rows"]) == (400, 40, 16_000)
+    assert [(each["cohort"], each["devices"]) for each in spec["cohorts"]] == [("canary", 20), ("stable", 20)]
+    assert len(spec["days"]) == 10
+
+
+def test_people_read_a_table(fleet: Path) -> None:
+    done = mlpack("fleet", "ingest", "up", "--store", "store", "--spec", "late.spec.json", cwd=fleet)
+    assert done.returncode == 0 and "400 reports of 16,000 rows" in done.stdout
+    done = mlpack("fleet", "status", "--store", "store", cwd=fleet)
+    assert "cohort canary" in done.stdout and "quarantine  nothing" in done.stdout
+    done = mlpack("fleet", "drift", "--store", "store", "--cohort", "canary", "--window", "1", cwd=fleet)
+    assert done.returncode == 3 and "x" in done.stdout and "20 devices" in done.stdout
+    assert "drifted" in done.stderr and "Traceback" not in done.stderr
+
+
+def test_cohorts_of_few_devices_are_not_shown(tmp_path: Path) -> None:
+    write_spec(tmp_path / "s.json", SPEC, False)
+    put(tmp_path / "up", "a.cbor", *(dated(device, 1, cohort="few" if device < 4 else "many") for device in range(30)))
+    settle(tmp_path / "up")
+    assert mlpack_json("fleet", "ingest", "up", "--store", "store", "--spec", "s.json", cwd=tmp_path)[0] == 0
+    found = mlpack_json("fleet", "status", "--store", "store", cwd=tmp_path)[1]["specs"][0]["cohorts"]
+    assert [(each["shown"], each["devices"]) for each in found] == [(False, None), (True, 26)]
+    assert "too few to show" in mlpack("fleet", "status", "--store", "store", cwd=tmp_path).stdout
+    found = mlpack_json("fleet", "status", "--store", "store", "--least-devices", "4", cwd=tmp_path)[1]["specs"][0][
+        "cohorts"
+    ]
+    assert [each["devices"] for each in found] == [4, 26]
+
+
+def test_the_nightly_batch_goes_into_the_same_store_and_its_days_are_judged(tmp_path: Path) -> None:
+    """Profiles that mlpack profile build made, of rows and not of devices."""
+    random = np.random.default_rng(0)
+    rows = polars.DataFrame({"x": random.normal(0, 1.2, 20_000), "colour": random.choice(["red", "green", "blue", "violet"], 20_000, p=[0.5, 0.3, 0.15, 0.05])})  # fmt: skip
+    rows.write_parquet(tmp_path / "rows.parquet")
+    write_spec(tmp_path / "late.spec.json", SPEC, False)
+    for back in (2, 1):
+        day = time.strftime("%Y-%m-%d", time.gmtime((TODAY - back) * 86_400))
+        data = rows if back == 2 else rows.with_columns(x=polars.when(polars.col("x") > 0).then(polars.col("x")))
+        data.write_parquet(tmp_path / "rows.parquet")
+        done = mlpack(
+            "profile", "build", "late.spec.json", "rows.parquet", "--day", day, "-o", f"{day}.profile", cwd=tmp_path
+        )
+        assert done.returncode == 0, done.stderr
+    names = sorted(path.name for path in tmp_path.glob("*.profile"))
+    code, taken = mlpack_json(
+        "fleet", "ingest", *names, "--store", "store", "--spec", "late.spec.json", "--settled", "1ms", cwd=tmp_path
+    )
+    assert code == 0 and taken["rows"] == 40_000, taken
+    code, found = mlpack_json("fleet", "drift", "--store", "store", "--window", "1", cwd=tmp_path)
+    assert code == 3 and found["drifted"] == ["x"] and found["devices"] is None
+    assert "missing" in next(each for each in found["features"] if each["name"] == "x")["reason"]
+
+
+def test_what_is_refused_is_said_by_name(tmp_path: Path) -> None:
+    write_spec(tmp_path / "s.json", SPEC, False)
+    put(tmp_path / "up", "a.cbor", dated(1, 1), dated(1, 1)[:-1] + b"\0", dated(2, 1, spec=make_spec("y")))
+    settle(tmp_path / "up")
+    done = mlpack("fleet", "ingest", "up", "--store", "store", "--spec", "s.json", cwd=tmp_path)
+    assert done.returncode == 0 and "1 wrong spec" in done.stdout and "1 wrong checksum" in done.stdout
+    lines = [
+        json.loads(line)
+        for path in (tmp_path / "store/quarantine").rglob("*.jsonl")
+        for line in path.read_text().splitlines()
+    ]
+    assert {line["reason"] for line in lines} == {"wrong spec", "wrong checksum"}
+    assert all(line["file"] == "up/a.cbor" and line["message"] and line["sha256"] for line in lines)
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["ingest", "up", "--store", "store"], "knows no spec"),
+        (["ingest", "nothing", "--store", "store", "--spec", "s.json"], "nothing could not be read"),
+        (["ingest", "up", "--store", "up", "--spec", "s.json"], "no fleet store"),
+        (["drift", "--store", "nothing"], "no fleet store"),
+        (["status", "--store", "up"], "no fleet store"),
+    ],
+)
+def test_what_cannot_be_done_ends_with_one_message(tmp_path: Path, words: list[str], said: str) -> None:
+    write_spec(tmp_path / "s.json", SPEC, False)
+    put(tmp_path / "up", "a.cbor", dated(1, 1))
+    code, document = mlpack_json("fleet", *words, cwd=tmp_path)
+    assert code == 1 and said in document["error"]["message"], document
+
+
+def test_the_spec_is_chosen_by_file_or_model_where_there_are_several(tmp_path: Path) -> None:
+    other = replace(make_spec("y"), model_sha256="cd" * 32)
+    write_spec(tmp_path / "s.json", SPEC, False)
+    write_spec(tmp_path / "t.json", other, False)
+    put(
+        tmp_path / "up",
+        "a.cbor",
+        *(dated(device, 1) for device in range(12)),
+        *(dated(device, 1, spec=other) for device in range(15)),
+    )
+    settle(tmp_path / "up")
+    assert (
+        mlpack_json("fleet", "ingest", "up", "--store", "store", "--spec", "s.json", "--spec", "t.json", cwd=tmp_path)[
+            0
+        ]
+        == 0
+    )
+    code, document = mlpack_json("fleet", "drift", "--store", "store", cwd=tmp_path)
+    assert code == 1 and "2 specs" in document["error"]["message"]
+    assert mlpack_json("fleet", "drift", "--store", "store", "--spec", "t.json", cwd=tmp_path)[1]["reports"] == 15
+    assert (
+        mlpack_json("fleet", "drift", "--store", "store", "--model-version", "abab", cwd=tmp_path)[1]["reports"] == 12
+    )
+    code, document = mlpack_json("fleet", "drift", "--store", "store", "--model-version", "ff", cwd=tmp_path)
+    assert code == 1 and "holds no reports of a model ff" in document["error"]["message"]
+    code, document = mlpack_json(
+        "fleet", "drift", "--store", "store", "--spec", "t.json", "--cohort", "x", cwd=tmp_path
+    )
+    assert code == 1 and "no report that was asked for" in document["error"]["message"]
