@@ -134,7 +134,7 @@ def drift_outcome(report: DriftReport, gates: Gates, facts: Json) -> Outcome:
         return Outcome(result, text)
     raise CheckFailed(
         summary(report, gates),
-        "--html FILE shows when it began; if it is to stay, train on it and make a new spec: docs/how-to/watch-for-drift.md",
+        "docs/how-to/watch-for-drift.md says where to look; if it is to stay, train on it and make a new spec",
         why=f"{drifted[0].name}: {drifted[0].reason}",
         result=result, text=text,
     )  # fmt: skip
