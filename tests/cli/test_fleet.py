@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import json
 import os
-
-#: Reports are received when the test runs: their days are counted back from today.
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +16,7 @@ from mlpack_edge.profiles.spec_file import write_spec
 from tests.cli.mlpack import mlpack, mlpack_json
 from tests.fleet.made import FIRST, SPEC, make_spec, put, report
 
+#: Reports are received when the test runs: their days are counted back from today.
 TODAY = int(time.time()) // 86_400
 
 
