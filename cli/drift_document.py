@@ -15,7 +15,8 @@ Json = dict[str, Any]
 
 def drift_document(report: DriftReport, gates: Gates) -> Json:
     """`report_to_json`; windows that are not the latest of their length tell of the features that alarm only (half a year of
-    seventy features would be 15 MB). `first`: what drifted first, with the day since which; null where nothing did."""
+    seventy features would be 15 MB). `first`: what drifted first, with the day since which, `from_start` where it was so from the first
+    window on; null where nothing did."""
     document = report_to_json(report, gates)
     latest = {id(window) for window in report.latest}
     for window, record in zip(report.windows, document["windows"], strict=True):
@@ -27,5 +28,8 @@ def drift_document(report: DriftReport, gates: Gates) -> Json:
     if drifted:
         first = drifted[0]
         since = day_text(first.onset.last) if first.onset else None
-        document["first"] = {"name": first.name, "cause": first.cause, "since": since, "reason": first.reason}
+        start = first.onset is not None and first.onset.start
+        document["first"] = {
+            "name": first.name, "cause": first.cause, "since": since, "from_start": start, "reason": first.reason,
+        }  # fmt: skip
     return document

@@ -15,11 +15,13 @@ SLOW = "slow"
 
 @dataclass(frozen=True, slots=True)
 class Onset:
-    """The first window of an unbroken row of alarming ones that goes on until now: days since 1970, and its length."""
+    """The first window of an unbroken row of alarming ones that goes on until now: days since 1970, and its length. start: it is the
+    first of all windows, so that nobody knows how much longer it has been so."""
 
     first: int
     last: int
     days: int
+    start: bool
 
 
 @dataclass(frozen=True)
@@ -97,20 +99,21 @@ def _finding(report: DriftReport, gates: Gates, name: str, slow: bool) -> Findin
         why = calm_reason(check, limit, gates.level)
     starts = [_onset(report, gates, name, each.days) for each, _ in loud if each.days is not None]
     if slow and lasting is not None and not loud:
-        starts.append(Onset(lasting.since, lasting.since, 1))
+        starts.append(Onset(lasting.since, lasting.since, 1, False))
     onset = min(starts, key=lambda each: (each.last, each.days), default=None)
     return Finding(window, feature, check, limit, cause, why, onset, lasting)
 
 
 def _onset(report: DriftReport, gates: Gates, name: str, days: int) -> Onset:
     """Of the alarm in the last window of `days` days."""
+    windows = [each for each in report.windows if each.days == days]
     found: Window | None = None
-    for window in reversed([each for each in report.windows if each.days == days]):
+    for window in reversed(windows):
         if name not in alarming(report, gates, window):
             break
         found = window
     assert found is not None
-    return Onset(found.first, found.last, days)
+    return Onset(found.first, found.last, days, found is windows[0] and len(windows) > 1)
 
 
 def _order(finding: Finding) -> tuple[object, ...]:

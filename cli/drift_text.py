@@ -67,10 +67,11 @@ def window_text(window: Window) -> str:
 
 
 def onset_text(onset: Onset) -> str:
-    """ "since 2013-06-01", "since the 7 days to 2013-06-07"."""
-    return (
-        f"since {day_text(onset.last)}" if onset.days == 1 else f"since the {onset.days} days to {day_text(onset.last)}"
-    )
+    """ "since 2013-06-01", "since the 7 days to 2013-06-07", "from the start on (2013-06-01)"."""
+    when = day_text(onset.last) if onset.days == 1 else f"{onset.days} days to {day_text(onset.last)}"
+    if onset.start:
+        return f"from the start on ({when})"
+    return f"since {when}" if onset.days == 1 else f"since the {when}"
 
 
 def number_text(number: float) -> str:

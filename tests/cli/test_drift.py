@@ -92,6 +92,14 @@ def test_days_are_chosen(made: Path) -> None:
     assert done.returncode == 1 and "they hold 2026-01-01 to 2026-01-30" in done.stderr
 
 
+def test_what_was_so_from_the_first_day_on_is_not_given_a_day_of_beginning(made: Path) -> None:
+    words = ["drift", "late.spec.json", "changed.profile", "--since", "2026-02-10", "--window", "1"]
+    _, said = mlpack_json(*words, cwd=made)
+    assert said["first"]["from_start"] is True
+    assert "first  amount, from the start on (2026-02-10): missing rose" in mlpack(*words, cwd=made).stdout
+    assert mlpack_json("drift", "late.spec.json", "changed.profile", cwd=made)[1]["first"]["from_start"] is False
+
+
 def test_a_feature_is_chosen_and_a_wrong_name_is_told_the_right_one(made: Path) -> None:
     code, said = mlpack_json("drift", "late.spec.json", "changed.profile", "--feature", "grade", cwd=made)
     assert code == 0 and [feature["name"] for feature in said["features"]] == ["grade"]

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 from mlpack_edge.cli.drift_page import counted, render
+from mlpack_edge.cli.drift_page.series import windows_of
 from mlpack_edge.profiles.drift.gates import Gates
 from mlpack_edge.profiles.profile import Profile, Window
 from mlpack_edge.profiles.spec import Spec
@@ -274,13 +275,20 @@ def test_seventy_features_and_120_days_stay_below_400_kilobytes() -> None:
     page = page_of(spec, profiles)
     assert page.count('<svg class="chart"') > 150
     assert len(page.encode()) < 400_000
-    assert "10 of 70 features drifted" in page
+    assert "10 of 70 features." in page
 
 
 def test_nothing_runs_and_nothing_is_fetched() -> None:
     page = html.unescape(MADE["june"]())
     assert "default-src 'none'" in page and "unsafe-inline" not in page and "<script" not in page
     assert not re.search(r"\b(?:src|href)\s*=(?!\"#)", page) and "url(" not in page and "@import" not in page
+
+
+def test_more_days_than_can_be_drawn_are_drawn_as_weeks() -> None:
+    spec = plain_spec()
+    report = report_of(spec, plain_days(spec, 450, rows=10))
+    drawn = windows_of(report)
+    assert {window.days for window in drawn} == {7} and len(drawn) == 450 // 7
 
 
 def test_few_rows_show_no_cell() -> None:

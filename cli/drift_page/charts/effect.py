@@ -37,8 +37,8 @@ def draw(feature: str, series: Series) -> Markup:
     middle = LEFT + part * (RIGHT - LEFT)
     first, last = series.moments[0].first, series.moments[-1].last + 1
     across = Scale(first, max(last, first + 1), middle + (4 if blocks else 0), RIGHT)
-    if series.limit is not None:
-        y = float(round(up(series.limit)))
+    if limits:
+        y = float(round(up(limits[0])))
         drawing.parts.insert(0, Markup('<path class="band" d="M{} {}H{}V{}H{}z"/>').format(round(LEFT), y, round(RIGHT), round(bottom), round(LEFT)))  # fmt: skip
         level(drawing, [y], "limit")
     if blocks:
@@ -49,6 +49,8 @@ def draw(feature: str, series: Series) -> Markup:
         drawing.add("path", d=f"M{round(middle)} {TOP - 6:g}V{bottom:g}", class_="divide")
         below(drawing, (LEFT + middle) / 2, "reference", HEIGHT)
     middles = [(across(_middle(moment)), up(effect)) for moment, effect in now]
+    if len(middles) == 1:
+        middles = [(across(first), middles[0][1]), (across(last), middles[0][1])]
     drawing.add("path", d=line(middles), class_="cur") if middles else None
     if longer:
         spans = [

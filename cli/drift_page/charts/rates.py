@@ -30,7 +30,8 @@ def draw(feature: str, series: Series, missing: float, unseen: float) -> Markup:
             continue
         level(drawing, [up(rate)], "usual")
         points = [(across((each.first + each.last + 1) / 2), up(getattr(each, side))) for each in series.moments]
-        drawing.add("path", d=line(points), class_=class_)
+        drawn = points if len(points) > 1 else [(LEFT, points[0][1]), (RIGHT, points[0][1])]
+        drawing.add("path", d=line(drawn), class_=class_)
         triangles(drawing, [at for at, each in zip(points, series.moments, strict=True) if side in each.alarms])
         told.append(
             f"{side} {share_text(rate)} in the reference, at most {share_text(most)} since, {share_text(getattr(series.moments[-1], side))} at last"
