@@ -187,6 +187,14 @@ def dashboard() -> Json:
     return document
 
 
+def test_the_how_to_lists_every_metric_and_no_other() -> None:
+    page = (DASHBOARD.parents[1] / "how-to/watch-for-drift.md").read_text(encoding="utf-8")
+    rows = [line.split("|")[1] for line in page.splitlines() if line.startswith("| `")]
+    listed = {name for row in rows for name in re.findall(r"`(\w+)`", row) if name in HELP or "_" in name}
+    assert listed == set(HELP)
+    assert set(re.findall(r"mlpack_drift_(\w+)", page)) <= set(HELP) | {""}
+
+
 def _queries(dashboard: Json) -> list[str]:
     panels = [target["expr"] for panel in dashboard["panels"] for target in panel["targets"]]
     return panels + [each["definition"] for each in dashboard["templating"]["list"] if each["type"] == "query"]
