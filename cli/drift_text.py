@@ -94,7 +94,8 @@ def _facts(report: DriftReport, gates: Gates) -> str:
     span = ""
     if longest.days is not None:
         dated = [window for window in report.windows if window.days is not None]
-        span = f", {day_text(min(each.first for each in dated))} to {day_text(max(each.last for each in dated))}"
+        ends = day_text(min(each.first for each in dated)), day_text(max(each.last for each in dated))
+        span = ", " + " to ".join(dict.fromkeys(ends))
     lengths = sorted({window.days for window in report.windows if window.days is not None})
     facts = [
         ("drift", summary(report, gates)),
