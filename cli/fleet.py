@@ -127,7 +127,7 @@ def drift_command(
     """
     from mlpack_edge.cli.drift import drift_outcome
     from mlpack_edge.cli.drift_request import day_of, gates_of
-    from mlpack_edge.fleet.reading import Selection, days
+    from mlpack_edge.fleet.reading import Selection, days, noisy
     from mlpack_edge.fleet.shown import Least
     from mlpack_edge.fleet.store import open_store
     from mlpack_edge.fleet.watch import watch
@@ -138,7 +138,10 @@ def drift_command(
     store = open_store(root)
     known = _chosen(store, spec, model_version)
     show_stage("adding up reports by day and shard")
-    found = list(days(store, known, Selection(cohort, first, last)))
+    selection = Selection(cohort, first, last)
+    found, left_out = list(days(store, known, selection)), noisy(store, known, selection)
+    if left_out:
+        note(f"{left_out:,} reports with noise (differential privacy) are left out: they are of one feature each")
     report = watch(known, found, windows or LENGTHS, Least(devices=least_devices))
     strays = sum(day.strays for day in found)
     if strays:
@@ -150,6 +153,7 @@ def drift_command(
         "cohort": cohort,
         "reports": sum(day.reports for day in found),
         "strays": strays,
+        "noisy": left_out,
     }
     return drift_outcome(report, gates, facts)
 

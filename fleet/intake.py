@@ -178,7 +178,11 @@ class Intake:
         device = np.array([bool(device) for device in found.devices])
         places = place(numbers["start"], numbers["end"], device, int(self._now), reader.rules)
         numbers["clock"] = places.clock
-        everything = Rows(found.ids, found.devices, found.cohorts, numbers, found.counts, found.sums)
+        carried = np.zeros((len(pieces), len(reader.form.groups)), np.uint16)
+        if found.carried:
+            of = [found.carried.get(given, ()) for given in found.places.tolist()]
+            carried = np.array([each or (0,) * carried.shape[1] for each in of], np.int64)
+        everything = Rows(found.ids, found.devices, found.cohorts, numbers, found.counts, found.sums, carried)
         stray = places.clock != OK
         keys = np.stack([places.day, places.late, stray], axis=1)[rows]
         unique, inverse = np.unique(keys, axis=0, return_inverse=True)

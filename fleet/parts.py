@@ -1,4 +1,4 @@
-"""Reports on their way into the table: gathered by day, written as Parquet files that appear whole. numpy, pyarrow."""
+"""Reports on their way into the table: gathered by day, written as Parquet files that appear whole. numpy."""
 
 from __future__ import annotations
 
@@ -9,11 +9,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pyarrow
-import pyarrow.parquet
 from numpy.typing import NDArray
 
 from mlpack_edge.fleet.layout import CORRECTIONS, NO_SHARD, PART, REPORTS, STRAY, partition, table_schema
+from mlpack_edge.fleet.parquet_file import Column, TableWriter
 from mlpack_edge.fleet.placing import CLOCKS
 from mlpack_edge.fleet.store import Store
 from mlpack_edge.profiles.drift.clusters import shard_of
@@ -31,7 +30,7 @@ _NUMBERS = ("sequence", "start", "end", "rows", "predictions", "timed", "epsilon
 class Rows:
     """Reports of one spec and one place, in the order in which they came. ids, devices: bytes each; numbers: by name, int64
     `[reports]`, among them "clock" (place in CLOCKS) and "checksum"; counts `[reports, counters]` of any integer type; sums
-    int64 `[reports, numeric features]`."""
+    int64 `[reports, numeric features]`; carried `[reports, groups]`, 0 without noise."""
 
     ids: list[bytes]
     devices: list[bytes]
@@ -39,12 +38,19 @@ class Rows:
     numbers: dict[str, Ints]
     counts: NDArray[Any]
     sums: Ints
+    carried: NDArray[Any]
 
     def take(self, rows: Ints) -> Rows:
         """Some of them, in order; the counters in the fewest bytes that surely hold them."""
         if len(rows) == len(self.ids):
             return Rows(
-                self.ids, self.devices, self.cohorts, self.numbers, self.counts.astype(self._narrow()), self.sums
+                self.ids,
+                self.devices,
+                self.cohorts,
+                self.numbers,
+                self.counts.astype(self._narrow()),
+                self.sums,
+                self.carried,
             )
         chosen = rows.tolist()
         some = Rows(
@@ -54,6 +60,7 @@ class Rows:
             {name: numbers[rows] for name, numbers in self.numbers.items()},
             self.counts[rows],
             self.sums[rows],
+            self.carried[rows],
         )
         return replace(some, counts=some.counts.astype(some._narrow()))
 
@@ -95,40 +102,31 @@ class Parts:
         self._bytes = 0
 
     def _write(self, draft: Path, model: str, gathered: list[Rows]) -> None:
-        counters, numbers = gathered[0].counts.shape[1], gathered[0].sums.shape[1]
-        schema = table_schema(counters, numbers)
-        listed = [f"{name}.list.element" for name in ("counts", "sums") if name in schema.names]
-        with pyarrow.parquet.ParquetWriter(
-            draft,
-            schema,
-            compression="zstd",
-            use_dictionary=["cohort", "model", "clock"],
-            column_encoding=dict.fromkeys(listed, "BYTE_STREAM_SPLIT"),
-            write_statistics=["sequence", "start", "end", "rows", "received", "shard"],
-        ) as writer:
+        schema = table_schema(
+            *(cells.shape[1] for cells in (gathered[0].counts, gathered[0].sums, gathered[0].carried))
+        )
+        with TableWriter(draft, schema) as writer:
             for rows in _regrouped(gathered):
-                writer.write_batch(self._batch(schema, model, rows))
+                writer.write(self._columns(model, rows))
 
-    def _batch(self, schema: Any, model: str, rows: Rows) -> Any:
-        count = len(rows.ids)
-        columns: dict[str, Any] = {
-            "report_id": pyarrow.array(rows.ids, pyarrow.binary(16)),
-            "device": pyarrow.array([device or None for device in rows.devices], pyarrow.binary()),
-            "shard": pyarrow.array(
-                [shard_of(device) if device else NO_SHARD for device in rows.devices], pyarrow.uint8()
-            ),
-            "cohort": pyarrow.array(rows.cohorts, pyarrow.string()),
-            "model": pyarrow.array([model] * count, pyarrow.string()),
-            **{name: pyarrow.array(rows.numbers[name]) for name in _NUMBERS},
-            "received": pyarrow.array(np.full(count, self._received)),
-            "clock": pyarrow.array([CLOCKS[clock] for clock in rows.numbers["clock"].tolist()], pyarrow.string()),
-            "checksum": pyarrow.array(rows.numbers["checksum"].astype(np.uint32)),
+    def _columns(self, model: str, rows: Rows) -> dict[str, Column]:
+        """By name, more than the schema asks for where the spec has no number."""
+        clocks = [clock.encode() for clock in CLOCKS]
+        shards = [shard_of(device) if device else NO_SHARD for device in rows.devices]
+        return {
+            "report_id": rows.ids,
+            "device": [device or None for device in rows.devices],
+            "shard": np.array(shards),
+            "cohort": [cohort.encode() for cohort in rows.cohorts],
+            "model": [model.encode()] * len(rows.ids),
+            **{name: rows.numbers[name] for name in _NUMBERS},
+            "received": np.full(len(rows.ids), self._received),
+            "clock": [clocks[clock] for clock in rows.numbers["clock"].tolist()],
+            "checksum": rows.numbers["checksum"],
+            "counts": rows.counts,
+            "sums": rows.sums,
+            "carried": rows.carried,
         }
-        for name, cells in (("counts", rows.counts), ("sums", rows.sums)):
-            if name in schema.names:
-                flat = pyarrow.array(cells.astype(np.int64, copy=False).reshape(-1))
-                columns[name] = pyarrow.FixedSizeListArray.from_arrays(flat, type=schema.field(name).type)
-        return pyarrow.RecordBatch.from_arrays([columns[name] for name in schema.names], schema=schema)
 
 
 def _regrouped(gathered: list[Rows]) -> Iterator[Rows]:
@@ -152,7 +150,15 @@ def _slice(rows: Rows, start: int, stop: int) -> Rows:
         return rows
     part = slice(start, stop)
     numbers = {name: given[part] for name, given in rows.numbers.items()}
-    return Rows(rows.ids[part], rows.devices[part], rows.cohorts[part], numbers, rows.counts[part], rows.sums[part])
+    return Rows(
+        rows.ids[part],
+        rows.devices[part],
+        rows.cohorts[part],
+        numbers,
+        rows.counts[part],
+        rows.sums[part],
+        rows.carried[part],
+    )
 
 
 def _joined(parts: list[Rows]) -> Rows:
@@ -165,4 +171,5 @@ def _joined(parts: list[Rows]) -> Rows:
         {name: np.concatenate([part.numbers[name] for part in parts]) for name in parts[0].numbers},
         np.concatenate([part.counts for part in parts]),
         np.concatenate([part.sums for part in parts]),
+        np.concatenate([part.carried for part in parts]),
     )

@@ -31,7 +31,8 @@ _COLUMNS = ("device", "shard", "cohort", "start", "end", "rows", "predictions", 
 
 @dataclass(frozen=True, slots=True)
 class Selection:
-    """Which reports: of a cohort (None: all), of the days `first` to `last` (since 1970; None: open)."""
+    """Which reports: of a cohort (None: all), of the days `first` to `last` (since 1970; None: open). Never those with noise
+    (differential privacy): their counters are of one feature each, and do not add up with the others' (`noisy`)."""
 
     cohort: str | None = None
     first: int | None = None
@@ -42,7 +43,7 @@ class Selection:
 class Day:
     """Reports that counted the days `first` to `last` (since 1970).
 
-    epsilons: of the reports' noise, in millionths, 0 for none. devices: names of those that reported; nameless: reports of none
+    strays: reports among them with a clock that cannot be right. devices: names of those that reported; nameless: reports of none
     (batches, merged profiles). counts int `[units, counters]` (int32 where that holds them), sums int64 `[units, numeric
     features]`: by device where there are at most SHARDS, else by shard; the unit of each, a device or the byte of a shard, b""
     for the nameless, is in `units`.
@@ -54,7 +55,6 @@ class Day:
     rows: int
     predictions: int
     strays: int
-    epsilons: frozenset[int]
     devices: frozenset[bytes]
     nameless: int
     units: tuple[bytes, ...]
@@ -70,6 +70,20 @@ def days(store: Store, known: KnownSpec, selection: Selection) -> Iterator[Day]:
     for day in sorted(day_folders(store, known)):
         if (selection.first is None or day >= selection.first) and (selection.last is None or day <= selection.last):
             yield from _days(store, known, selection, day)
+
+
+def noisy(store: Store, known: KnownSpec, selection: Selection) -> int:
+    """How many of the selected reports carry noise, and are left out of `days`."""
+    found = 0
+    for day in day_folders(store, known):
+        if (selection.first is None or day >= selection.first) and (selection.last is None or day <= selection.last):
+            for path in files_of_day(store, known, day):
+                table = read_columns(path, ("epsilon", "cohort"))
+                there = table["epsilon"].to_numpy() > 0
+                if selection.cohort is not None:
+                    there &= np.array(table["cohort"].to_pylist()) == selection.cohort
+                found += int(there.sum())
+    return found
 
 
 def day_folders(store: Store, known: KnownSpec) -> set[int]:
@@ -101,7 +115,6 @@ class _Light:
     shard: Ints
     rows: Ints
     predictions: Ints
-    epsilon: Ints
 
 
 def _days(store: Store, known: KnownSpec, selection: Selection, day: int) -> Iterator[Day]:
@@ -124,9 +137,9 @@ def _light(path: Path, selection: Selection) -> _Light:
     table = read_columns(path, _COLUMNS)
     stray = path.name.startswith(f"{STRAY}-")
     start, end = (table[name].to_numpy() for name in ("start", "end"))
-    chosen = np.ones(len(start), bool)
+    chosen = table["epsilon"].to_numpy() == 0
     if selection.cohort is not None:
-        chosen = np.array(pyarrow.compute.equal(table["cohort"], selection.cohort).to_pylist(), bool)
+        chosen = chosen & np.array(pyarrow.compute.equal(table["cohort"], selection.cohort).to_pylist(), bool)
     span = np.zeros(len(start), np.int64) if stray else np.maximum(start, end - 1) // DAY - start // DAY
     return _Light(
         path,
@@ -137,7 +150,6 @@ def _light(path: Path, selection: Selection) -> _Light:
         table["shard"].to_numpy().astype(np.int64),
         table["rows"].to_numpy(),
         table["predictions"].to_numpy(),
-        table["epsilon"].to_numpy(),
     )
 
 
@@ -174,7 +186,6 @@ def _summed(
         rows=sum(int(light.rows[chosen].sum()) for light, chosen in pairs),
         predictions=sum(int(light.predictions[chosen].sum()) for light, chosen in pairs),
         strays=sum(int(chosen.sum()) for light, chosen in pairs if light.stray),
-        epsilons=frozenset(int(one) for light, chosen in pairs for one in np.unique(light.epsilon[chosen])),
         devices=names,
         nameless=nameless,
         units=tuple(units[place] for place in there.tolist()),

@@ -28,19 +28,13 @@ Ints = NDArray[np.int64]
 def watch(known: KnownSpec, days: Iterable[Day], lengths: Sequence[int] = LENGTHS, least: Least = USUAL) -> DriftReport:
     """days: of one spec, in any order (`reading.days`). lengths: of the windows. least: below which a cell is not shown.
 
-    Raises BadInput for no report, a length below 1, and where some reports carry noise and others do not.
+    Raises BadInput for no report, and a length below 1.
     """
     given = list(days)
     if not given:
         raise BadInput(
             "the store holds no report that was asked for", "mlpack fleet status --store STORE shows what is there"
         )
-    epsilons = frozenset[int]().union(*(day.epsilons for day in given))
-    if len(epsilons) > 1:
-        raise BadInput(
-            "reports with noise (differential privacy) and without, or with different epsilon, are not judged together",
-            "judge cohorts with noise on their own with --cohort, or days with --since and --until",
-        )  # fmt: skip
     stand_ins = [(_stand_in(known, day), day) for day in given]
     of = {id(profile): day for profile, day in stand_ins}
     found = stretches((profile for profile, _ in stand_ins), lengths)

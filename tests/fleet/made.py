@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -65,18 +66,26 @@ def profile(
     cohort: str = "", sequence: int = 0, days: int = 1, seed: int = 0,
 ) -> Profile:  # fmt: skip
     """day: counted from FIRST. device None: of a batch."""
-    random = np.random.default_rng([seed, sequence, day + 100_000, 0 if device is None else device + 1])
+    generator = np.random.default_rng([seed, sequence, day + 100_000, 0 if device is None else device + 1])
     start = (FIRST + day) * DAY
     name = b"" if device is None else device_digest(f"device {device}")
     return Profile(
         digest(spec)[:16], bytes.fromhex(spec.model_sha256)[:16], name, cohort, Window(sequence, start, start + days * DAY),
-        rows, rows, rows, _drawn(spec, rows, shift, missing, random), (rows * 64 + int(shift * rows * 256),),
+        rows, rows, rows, _drawn(spec, rows, shift, missing, generator), (rows * 64 + int(shift * rows * 256),),
     )  # fmt: skip
 
 
 def report(device: int | None, day: int, rows: int = 40, *, spec: Spec = SPEC, **options: Any) -> bytes:
     form = FORM if spec is SPEC else ReportFormat(spec, digest(spec))
     return form.encode(profile(device, day, rows, spec=spec, **options))
+
+
+def noised(device: int, day: int = 10) -> Profile:
+    """With differential privacy: of one feature, and strong noise."""
+    from mlpack_edge.profiles.noise import with_noise
+
+    chance = random.Random(device)
+    return with_noise(SPEC, profile(device, day), 100_000, chance.randrange)
 
 
 def put(folder: Path, name: str, *reports: bytes) -> Path:

@@ -8,13 +8,29 @@ import random
 from dataclasses import replace
 from pathlib import Path
 
+import polars
 import pytest
 
 from mlpack_edge.core.errors import BadInput
 from mlpack_edge.fleet import intake, parts
 from mlpack_edge.fleet.store import open_store, writing
 from mlpack_edge.profiles.wire import cbor, refusal
-from tests.fleet.made import DAY, FIRST, FORM, NOW, SPEC, ids, ids_of, make_spec, profile, put, report, table, take
+from tests.fleet.made import (
+    DAY,
+    FIRST,
+    FORM,
+    NOW,
+    SPEC,
+    ids,
+    ids_of,
+    make_spec,
+    noised,
+    profile,
+    put,
+    report,
+    table,
+    take,
+)
 
 REPORTS = [report(device, day, cohort="blue") for device in range(6) for day in (8, 9, 10)]
 
@@ -210,10 +226,12 @@ def test_a_large_counter_comes_back(tmp_path: Path) -> None:
     large = profile(1, 10, 40)
     counts = tuple(count * 10**11 for count in large.counts)
     large = replace(large, rows=4 * 10**12, predictions=4 * 10**12, timed=4 * 10**12, counts=counts)
-    noisy = replace(profile(2, 10), epsilon=10**6, counts=tuple(count - 7 for count in profile(2, 10).counts))
+    noisy = noised(2)
     put(tmp_path / "up", "a.cbor", *(FORM.encode(one) for one in (large, noisy, profile(3, 10))))
     take(tmp_path / "store", tmp_path / "up")
     stored = {tuple(row) for row in table(tmp_path / "store")["counts"].to_list()}
+    kept = table(tmp_path / "store").filter(polars.col("epsilon") > 0)
+    assert kept["carried"].to_list() == [list(noisy.carried)] and kept["rows"].to_list() == [0]
     assert stored == {large.counts, noisy.counts, profile(3, 10).counts}
 
 

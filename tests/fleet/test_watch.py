@@ -11,7 +11,7 @@ import pytest
 
 from mlpack_edge.core.errors import BadInput
 from mlpack_edge.fleet import parts
-from mlpack_edge.fleet.reading import Day, Selection, days
+from mlpack_edge.fleet.reading import Day, Selection, days, noisy
 from mlpack_edge.fleet.shown import Least
 from mlpack_edge.fleet.store import open_store
 from mlpack_edge.fleet.watch import watch
@@ -20,7 +20,7 @@ from mlpack_edge.profiles.drift.facts import MISSING, UNSEEN, DriftReport
 from mlpack_edge.profiles.drift.gates import Gates
 from mlpack_edge.profiles.profile import Profile, merge
 from mlpack_edge.profiles.spec_file import digest
-from tests.fleet.made import FIRST, FORM, SPEC, profile, put, take
+from tests.fleet.made import FIRST, FORM, SPEC, noised, profile, put, take
 
 EVERYTHING = Least(0, 0)
 
@@ -134,7 +134,10 @@ def test_a_rate_of_few_rows_or_few_devices_is_not_shown(tmp_path: Path) -> None:
         assert ("not shown" in window.note) is not shown
 
 
-def test_reports_with_noise_are_not_added_to_those_without(tmp_path: Path) -> None:
-    noisy = replace(profile(1, 10), epsilon=10**6)
-    with pytest.raises(BadInput, match="noise"):
-        watched(tmp_path, [noisy, profile(2, 10)])
+def test_reports_with_noise_are_left_out_and_counted(tmp_path: Path) -> None:
+    """They are of one feature each, and zeros elsewhere that nobody counted."""
+    [day] = stored(tmp_path, [noised(1), *(profile(device, 10) for device in range(2, 5))])
+    assert (day.reports, day.rows) == (3, 120)
+    store = open_store(tmp_path / "store")
+    assert noisy(store, store.specs[0], Selection()) == 1
+    assert noisy(store, store.specs[0], Selection("other")) == 0
