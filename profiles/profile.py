@@ -31,7 +31,8 @@ class Profile:
     spec: the first 16 bytes of the spec's digest; model: of the model file's SHA-256; device: 16 bytes that stand for a
     device, empty where several were merged. cohort: a group of devices, "" for none. rows, predictions, timed: the totals
     of the groups. counts: int `[vector]`; sums: int `[numeric features]`. epsilon: of differential privacy in millionths,
-    0 where no noise was added; counters with noise may be negative and need not sum.
+    0 where no noise was added. With noise (`noise`): carried int `[groups]`, of how many reports each group's counters are, which
+    may be negative; rows, predictions, timed, sums and the counters of other groups are 0. Without: carried is empty.
     """
 
     spec: bytes
@@ -45,6 +46,7 @@ class Profile:
     counts: tuple[int, ...]
     sums: tuple[int, ...]
     epsilon: int = 0
+    carried: tuple[int, ...] = ()
 
     def total(self, kind: str) -> int:
         return {ROWS: self.rows, PREDICTIONS: self.predictions, TIMED: self.timed}[kind]
@@ -83,11 +85,12 @@ def merge(profiles: Iterable[Profile]) -> Profile:
         timed=sum(part.timed for part in parts),
         counts=tuple(map(sum, zip(*(part.counts for part in parts), strict=True))),
         sums=tuple(map(sum, zip(*(part.sums for part in parts), strict=True))),
+        carried=tuple(map(sum, zip(*(part.carried for part in parts), strict=True))),
     )
 
 
 def faults(spec: Spec, profile: Profile) -> list[str]:
-    """What cannot be true of a profile, in words; empty for a sound one. Counters with noise are only checked for size."""
+    """What cannot be true of a profile, in words; empty for a sound one."""
     wrong = [f"{name} is negative" for name in (ROWS, PREDICTIONS, TIMED) if profile.total(name) < 0]
     for group in groups(spec):
         part = profile.counts[group.start : group.stop]
@@ -101,9 +104,27 @@ def faults(spec: Spec, profile: Profile) -> list[str]:
             wrong.append(f"{group.name}: a counter of {min(part)}")
         if sum(part) != profile.total(group.total):
             wrong.append(f"{group.name}: counters sum to {sum(part)}, {group.total} is {profile.total(group.total)}")
+    if profile.epsilon or profile.carried:
+        return wrong + noise_faults(spec, profile)
     outcome = groups(spec)[-1]
-    if not profile.epsilon and profile.counts[outcome.start + OUTCOMES.index("ok")] != profile.predictions:
+    if profile.counts[outcome.start + OUTCOMES.index("ok")] != profile.predictions:
         wrong.append(
             f"outcome: {profile.counts[outcome.start]} rows were answered, predictions is {profile.predictions}"
         )
+    return wrong
+
+
+def noise_faults(spec: Spec, profile: Profile) -> list[str]:
+    """What a profile with noise may not hold, in words: whatever has none would tell what the noise hides."""
+    parts = groups(spec)
+    if not profile.epsilon:
+        return ["it has no noise, and says which groups carry it"]
+    if len(profile.carried) != len(parts) or not 0 <= min(profile.carried) <= max(profile.carried) < LIMIT:
+        return [f"{len(profile.carried)} groups carry noise where the spec has {len(parts)}"]
+    wrong = [] if any(profile.carried) else ["it has noise, and no group carries it"]
+    if any((profile.rows, profile.predictions, profile.timed, *profile.sums)):
+        wrong.append("it has noise, and totals or sums without")
+    for group, carried in zip(parts, profile.carried, strict=True):
+        if not carried and any(profile.counts[group.start : group.stop]):
+            wrong.append(f"{group.name}: no report carries it, and it has counters")
     return wrong

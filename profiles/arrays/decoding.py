@@ -41,7 +41,8 @@ class Reports:
 
     places: which of the given they are; ids, devices: 16 bytes each (a device may be empty); numbers: int64 `[reports]` by
     name (sequence, start, end in s, rows, predictions, timed, epsilon in millionths); counts int64 `[reports, counters]`;
-    sums int64 `[reports, numeric features]`. refused: place and reason of each of the others.
+    sums int64 `[reports, numeric features]`. carried: `Profile.carried` of each report with noise, by its place
+    among the given. refused: place and reason of each of the others.
     """
 
     places: Ints
@@ -51,6 +52,7 @@ class Reports:
     numbers: dict[str, Ints]
     counts: Ints
     sums: Ints
+    carried: dict[int, tuple[int, ...]]
     refused: list[tuple[int, ReportRefused]]
 
 
@@ -82,6 +84,7 @@ class ReportDecoder:
             {name: np.concatenate([part.numbers[name] for part in batches]) for name in _NUMBERS},
             counts if len(places) == len(reports) else counts[places],
             np.concatenate([part.sums for part in batches]),
+            {place + number * BATCH: of for number, part in enumerate(batches) for place, of in part.carried.items()},
             [(place + number * BATCH, why) for number, part in enumerate(batches) for place, why in part.refused],
         )
 
@@ -90,8 +93,7 @@ class ReportDecoder:
         frames = _frames(reports, self._prefix, len(self._form.groups), len(self._form.spec.numeric))
         right = np.zeros(len(reports), bool)
         rows = np.flatnonzero(ones(frames.streams.unary) == self._layout.size)
-        wide = (not self._layout.narrow) | frames.streams.noisy[rows]
-        wide |= frames.streams.totals[rows].max(axis=1, initial=0) > NARROW
+        wide = (not self._layout.narrow) | (frames.streams.totals[rows].max(axis=1, initial=0) > NARROW)
         for chosen, is_wide in ((rows[~wide], False), (rows[wide], True)):
             if len(chosen):
                 places = frames.places[chosen]
@@ -112,6 +114,7 @@ class ReportDecoder:
         for place, device, cohort in zip(frames.places.tolist(), frames.devices, frames.cohorts, strict=True):
             devices[place], cohorts[place] = device, cohort
         refused: list[tuple[int, ReportRefused]] = []
+        carried: dict[int, tuple[int, ...]] = {}
         for place in np.flatnonzero(~right).tolist():
             try:
                 profile = self._form.decode(reports[place])
@@ -120,6 +123,8 @@ class ReportDecoder:
                 continue
             right[place] = True
             counts[place], sums[place] = profile.counts, profile.sums
+            if profile.carried:
+                carried[place] = profile.carried
             devices[place], cohorts[place] = profile.device, profile.cohort
             for name, number in zip(_NUMBERS, _numbers_of(profile), strict=True):
                 numbers[name][place] = number
@@ -131,7 +136,7 @@ class ReportDecoder:
             sums = sums[places]
         else:
             places = np.arange(len(reports))
-        return Reports(places, self._ids(devices, numbers), devices, cohorts, numbers, counts, sums, refused)
+        return Reports(places, self._ids(devices, numbers), devices, cohorts, numbers, counts, sums, carried, refused)
 
     def _ids(self, devices: list[bytes], numbers: dict[str, Ints]) -> list[bytes]:
         """`frame.report_id` of each."""
@@ -214,6 +219,7 @@ def _frames(reports: Sequence[bytes], prefix: bytes, groups: int, sums: int) -> 
     cohort = walk.content(cbor.TEXT, 32)
     numbers = {name: walk.item(cbor.UNSIGNED, LIMIT - 1) for name in _NUMBERS}
     walk.right &= numbers["start"] <= numbers["end"]
+    walk.right &= numbers["epsilon"] == 0  # with noise other items follow: the reader of single reports knows them
     packed, parameters, unary, low, crc = (walk.content(cbor.BYTES, _USUAL) for _ in range(5))
     walk.right &= (crc[1] - crc[0] == CRC) & (walk.at == ends) & (parameters[1] - parameters[0] == groups)
     widths = (packed[1] - packed[0]) // sums if sums else packed[1] - packed[0]
@@ -235,7 +241,6 @@ def _frames(reports: Sequence[bytes], prefix: bytes, groups: int, sums: int) -> 
         {name: found[kept] for name, found in numbers.items()},
         Streams(
             totals[kept],
-            numbers["epsilon"][kept] > 0,
             given[kept],
             _slices(data, unary, rows),
             _slices(data, low, rows),

@@ -75,7 +75,6 @@ class Streams:
     """What reports hold of their counters: totals `[reports, 3]`, parameters uint8 `[reports, groups]`, the streams' bytes."""
 
     totals: Ints
-    noisy: Bools
     parameters: NDArray[np.uint8]
     unary: Sequence[bytes]
     low: Sequence[bytes]
@@ -83,7 +82,6 @@ class Streams:
     def take(self, rows: Ints) -> Streams:
         return Streams(
             self.totals[rows],
-            self.noisy[rows],
             self.parameters[rows],
             [self.unary[row] for row in rows],
             [self.low[row] for row in rows],
@@ -146,12 +144,12 @@ def decode(layout: Layout, streams: Streams, *, wide: bool) -> tuple[NDArray[Any
 
     if wide:
         right &= np.abs(counts).max(axis=1) < LIMIT
-        right &= streams.noisy | (counts.min(axis=1) >= 0)
+        right &= counts.min(axis=1) >= 0
     else:
         right &= counts.view(word).max(axis=1) <= NARROW
     sums = np.add.reduceat(counts, layout.starts, axis=1, dtype=signed)
     whole = (sums == streams.totals[:, layout.total_of]).all(axis=1)
-    right &= streams.noisy | (whole & (counts[:, layout.ok] == streams.totals[:, TOTALS.index(PREDICTIONS)]))
+    right &= whole & (counts[:, layout.ok] == streams.totals[:, TOTALS.index(PREDICTIONS)])
 
     best = _Best(layout, streams, counts)
     if wide:

@@ -29,7 +29,8 @@ _COHORT = re.compile(rb"[a-z0-9._-]{0,32}")
 
 @dataclass(frozen=True, slots=True)
 class Frame:
-    """A report whose checksum is right. epsilon in millionths; sums, parameters, unary, low: as they were written."""
+    """A report whose checksum is right. epsilon in millionths; sums (with noise: carried), parameters, unary, low: as they were
+    written."""
 
     spec: bytes
     model: bytes
@@ -47,7 +48,7 @@ class Frame:
 
     @property
     def noisy(self) -> bool:
-        """Noise was added to the counters (differential privacy): some may be negative, and they need not sum."""
+        """Noise was added to the counters (differential privacy): they may be negative, and of few groups."""
         return self.epsilon > 0
 
     @property
@@ -156,6 +157,8 @@ def _sound(frame: Frame) -> Frame:
         raise ReportRefused(MALFORMED, f"a device of {len(frame.device)} bytes, {DIGEST} or none are right")
     if not _COHORT.fullmatch(frame.cohort.encode("latin-1")):
         raise ReportRefused(MALFORMED, f"the cohort {frame.cohort!r} is not 0 to 32 of a-z 0-9 . _ -")
+    if frame.noisy and any((frame.rows, frame.predictions, frame.timed)):
+        raise ReportRefused(MALFORMED, "it has noise, and totals without")
     window = frame.window
     numbers = (window.sequence, window.start, window.end, frame.rows, frame.predictions, frame.timed, frame.epsilon)
     if max(numbers) >= LIMIT:

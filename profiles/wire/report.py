@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from mlpack_edge.profiles.layout import groups, shares
-from mlpack_edge.profiles.profile import LIMIT, Profile
+from mlpack_edge.profiles.layout import Group, groups, shares
+from mlpack_edge.profiles.profile import LIMIT, Profile, noise_faults
 from mlpack_edge.profiles.spec import OUTCOMES, Spec
 from mlpack_edge.profiles.wire import rice
 from mlpack_edge.profiles.wire.frame import DIGEST, Frame, read_frame, write_frame
@@ -44,7 +44,7 @@ class ReportFormat:
             profile.predictions,
             profile.timed,
             profile.epsilon,
-            _packed_sums(profile.sums),
+            _packed_carried(profile.carried) if profile.epsilon else _packed_sums(profile.sums),
             *self._streams(profile),
         )
         self._expect_spec(made)
@@ -58,7 +58,9 @@ class ReportFormat:
     def profile(self, frame: Frame) -> Profile:
         """The profile of a frame. Raises ReportRefused."""
         self._expect_spec(frame)
-        sums = self._sums(frame.sums)
+        sums = (0,) * len(self.spec.numeric) if frame.noisy else self._sums(frame.sums)
+        carried = self._carried(frame.sums) if frame.noisy else ()
+        written = self._written(carried)
         made = Profile(
             frame.spec,
             frame.model,
@@ -68,17 +70,24 @@ class ReportFormat:
             frame.rows,
             frame.predictions,
             frame.timed,
-            tuple(self._counters(frame)),
+            tuple(self._counters(frame, written)),
             sums,
             frame.epsilon,
+            carried,
         )
         self._expect_sound(made)
-        for group, given in zip(self.groups, frame.parameters, strict=True):
+        for group, given in zip(written, frame.parameters, strict=True):
             expected = self._expected(group.start, group.stop, made.total(group.total))
             best = rice.parameter(made.counts[group.start : group.stop], expected)
             if given != best:
                 raise ReportRefused(NOT_CANONICAL, f"{group.name} has the parameter {given}, {best} takes fewer bits")
         return made
+
+    def _written(self, carried: Sequence[int]) -> Sequence[Group]:
+        """The groups whose counters a report holds: with noise those that it carries."""
+        if not carried:
+            return self.groups
+        return [group for group, reports in zip(self.groups, carried, strict=True) if reports]
 
     def _expected(self, start: int, stop: int, total: int) -> list[int]:
         return rice.expectations(total, self.shares[start:stop])
@@ -88,8 +97,10 @@ class ReportFormat:
             raise ReportRefused(
                 WRONG_SPEC, f"{len(profile.counts)} counters and {len(profile.sums)} sums, the spec has others"
             )
+        if profile.carried and len(profile.carried) != len(self.groups):
+            raise ReportRefused(MALFORMED, f"noise on {len(profile.carried)} groups, the spec has {len(self.groups)}")
         parameters, codes, widths = bytearray(), list[int](), list[int]()
-        for group in self.groups:
+        for group in self._written(profile.carried):
             counts = profile.counts[group.start : group.stop]
             expected = self._expected(group.start, group.stop, profile.total(group.total))
             parameters.append(rice.parameter(counts, expected))
@@ -116,27 +127,43 @@ class ReportFormat:
             raise ReportRefused(NOT_CANONICAL, f"sums of {width} bytes each fit in fewer")
         return sums
 
-    def _counters(self, frame: Frame) -> list[int]:
-        if len(frame.parameters) != len(self.groups) or max(frame.parameters) >= rice.PARAMETERS:
+    def _carried(self, packed: bytes) -> tuple[int, ...]:
+        width, over = divmod(len(packed), len(self.groups))
+        if over or not 1 <= width <= 6:
+            raise ReportRefused(
+                MALFORMED, f"{len(packed)} bytes cannot say which of {len(self.groups)} groups carry noise"
+            )
+        carried = tuple(int.from_bytes(packed[at : at + width], "big") for at in range(0, len(packed), width))
+        if not any(carried):
+            raise ReportRefused(MALFORMED, "it has noise, and no group carries it")
+        if len(_packed_carried(carried)) != len(packed):
+            raise ReportRefused(NOT_CANONICAL, f"numbers of reports in {width} bytes each fit in fewer")
+        return carried
+
+    def _counters(self, frame: Frame, written: Sequence[Group]) -> list[int]:
+        if len(frame.parameters) != len(written) or max(frame.parameters) >= rice.PARAMETERS:
             raise ReportRefused(
                 MALFORMED, f"{len(frame.parameters)} parameters up to {max(frame.parameters, default=0)}"
             )
         expected, widths = list[list[int]](), list[int]()
         totals = {"rows": frame.rows, "predictions": frame.predictions, "timed": frame.timed}
-        for group, parameter in zip(self.groups, frame.parameters, strict=True):
+        for group, parameter in zip(written, frame.parameters, strict=True):
             expected.append(self._expected(group.start, group.stop, totals[group.total]))
             widths += rice.widths(parameter, expected[-1])
         codes = _codes(frame, widths)
-        found: list[int] = []
-        for group, parameter, e in zip(self.groups, frame.parameters, expected, strict=True):
-            found += rice.counters(parameter, codes[group.start : group.stop], e)
+        found, at = [0] * self.groups[-1].stop, 0
+        for group, parameter, e in zip(written, frame.parameters, expected, strict=True):
+            found[group.start : group.stop] = rice.counters(parameter, codes[at : at + group.size], e)
+            at += group.size
         return found
 
     def _expect_sound(self, profile: Profile) -> None:
         """Also of profiles to be written: raises ReportRefused where no report could hold them."""
         if max(map(abs, profile.counts)) >= LIMIT:
             raise ReportRefused(OVERFLOW, "a counter reaches 2**48")
-        if profile.epsilon:
+        if profile.epsilon or profile.carried:
+            for fault in noise_faults(self.spec, profile):
+                raise ReportRefused(MALFORMED, fault)
             return
         if min(profile.counts) < 0:
             raise ReportRefused(NEGATIVE, f"a counter is {min(profile.counts)}")
@@ -176,3 +203,12 @@ def _packed_sums(sums: Sequence[int]) -> bytes:
         raise ReportRefused(OVERFLOW, "a sum does not fit in 64 bits")
     width = (bits + 7) >> 3
     return b"".join(number.to_bytes(width, "big", signed=True) for number in sums)
+
+
+def _packed_carried(carried: Sequence[int]) -> bytes:
+    """Every number in the fewest whole bytes, at least one, that hold all of them: the highest byte first."""
+    most = max(carried, default=0)
+    if min(carried, default=0) < 0 or most >= LIMIT:
+        raise ReportRefused(OVERFLOW, "a number of reports is not between 0 and 2**48")
+    width = max((most.bit_length() + 7) >> 3, 1)
+    return b"".join(number.to_bytes(width, "big") for number in carried)

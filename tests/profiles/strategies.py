@@ -131,17 +131,20 @@ def spec_of(features: list[Feature] | tuple[Feature, ...], *, confidence: bool, 
 
 @st.composite
 def profiles(draw: st.DrawFn, spec: Spec) -> Profile:
-    """A sound profile of any counts, from none to the largest that a report carries, or one with noise."""
+    """A sound profile of any counts, from none to the largest that a report carries, or one with noise in any groups."""
     most = draw(st.sampled_from([0, 5, 1000, 70_000, 2**33, 2**48 - 1]))
     noisy = draw(st.integers(0, 5)) == 0
-    rows = draw(st.integers(0, most))
+    rows = 0 if noisy else draw(st.integers(0, most))
     answered = draw(st.integers(0, rows))
-    timed = draw(st.integers(0, most))
+    timed = 0 if noisy else draw(st.integers(0, most))
     counts: list[int] = []
-    for part in groups(spec):
+    parts = groups(spec)
+    reports = st.lists(st.sampled_from([0, 0, 1, 2, 255, 256, 2**48 - 1]), min_size=len(parts), max_size=len(parts))
+    carried = draw(reports.filter(any)) if noisy else []
+    for place, part in enumerate(parts):
         total = {ROWS: rows, PREDICTIONS: answered}.get(part.total, timed)
         if noisy:
-            largest = draw(st.sampled_from([0, 3, 2**48 - 1]))
+            largest = draw(st.sampled_from([0, 3, 2**48 - 1])) if carried[place] else 0
             counts += draw(st.lists(st.integers(-largest, largest), min_size=part.size, max_size=part.size))
         elif part.name == "outcome":
             counts += [answered, *parted(draw, rows - answered, len(OUTCOMES) - 1)]
@@ -159,8 +162,11 @@ def profiles(draw: st.DrawFn, spec: Spec) -> Profile:
         predictions=answered,
         timed=timed,
         counts=tuple(counts),
-        sums=tuple(draw(st.integers(-(2**63), 2**63 - 1) | st.integers(-300, 300)) for _ in spec.numeric),
+        sums=tuple(
+            0 if noisy else draw(st.integers(-(2**63), 2**63 - 1) | st.integers(-300, 300)) for _ in spec.numeric
+        ),
         epsilon=draw(st.integers(1, 2**40)) if noisy else 0,
+        carried=tuple(carried),
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import shutil
 from pathlib import Path
@@ -16,7 +17,7 @@ from mlpack_edge.profiles.spec_file import digest
 from mlpack_edge.profiles.wire.frame import read_frame
 from mlpack_edge.profiles.wire.report import ReportFormat
 from tests.devices.c.test_profile import Row, build
-from tests.profiles.vectors.make import HERE, VECTORS, Vector, read
+from tests.profiles.vectors.make import HERE, VECTORS, Vector, noisy, read
 
 PAGE = Path(__file__).parents[2] / "docs" / "profile-format.md"
 
@@ -73,6 +74,17 @@ def _rows(vector: Vector) -> list[Row]:
         )
         for row in vector.rows
     ]
+
+
+def test_the_report_with_noise_is_what_the_script_writes_and_what_it_says() -> None:
+    text = (HERE / "noisy.json").read_text(encoding="utf-8")
+    record = json.loads(text)
+    assert text == noisy()
+    vector, _, report_id = read(record["spec"])
+    found = ReportFormat(vector.spec, digest(vector.spec)).decode(bytes.fromhex(record["report"]))
+    assert list(found.counts) == record["counts"] and list(found.carried) == record["carried"]
+    assert (found.epsilon, record["id"]) == (record["epsilon"], report_id.hex())
+    assert faults(vector.spec, found) == []
 
 
 def test_the_page_shows_the_smallest_vector() -> None:

@@ -1,5 +1,7 @@
 """Writes the test vectors beside it: specs, rows, and the reports they give. `python -m tests.profiles.vectors.make`
 
+`noisy.json` is a report with noise: {"spec" (name of a vector), "epsilon" (in millionths), "carried", "counts", "report", "id"}.
+
 A vector is `<name>.spec.json` (a spec file) and `<name>.json`: rows, window, device, cohort, and the report and its id in
 hexadecimal. Values are JSON's, but for doubles that JSON has not: {"double": "7ff8000000000000"}, the bits in hexadecimal.
 """
@@ -15,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from mlpack_edge.profiles.counting import Tally
+from mlpack_edge.profiles.noise import with_noise
 from mlpack_edge.profiles.profile import Profile, Window
 from mlpack_edge.profiles.spec import (
     INPUT,
@@ -198,10 +201,23 @@ def shifted() -> Vector:
     return Vector(counted(features, False, reference), rows, Window(0, 1_700_000_000, 1_700_000_000), DEVICE, "a" * 32)
 
 
+def noisy() -> str:
+    """The text of noisy.json: the worked example with noise, by a generator that is no secret."""
+    vector = smallest()
+    profile = with_noise(vector.spec, vector.profile(), 500_000, random.Random(1).randrange)
+    report = ReportFormat(vector.spec, digest(vector.spec)).encode(profile)
+    found = {
+        "spec": "smallest", "epsilon": profile.epsilon, "carried": profile.carried, "counts": profile.counts,
+        "report": report.hex(), "id": read_frame(report).id.hex(),
+    }  # fmt: skip
+    return "{\n" + ",\n".join(f" {json.dumps(key)}: {json.dumps(value)}" for key, value in found.items()) + "\n}\n"
+
+
 VECTORS = {"smallest": smallest, "every-kind": every_kind, "shifted": shifted}
 
 
 if __name__ == "__main__":
+    (HERE / "noisy.json").write_text(noisy(), encoding="utf-8")
     for vector, made in VECTORS.items():
         for ending, content in made().texts().items():
             (HERE / f"{vector}.{ending}").write_text(content, encoding="utf-8")

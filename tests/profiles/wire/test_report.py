@@ -14,6 +14,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from mlpack_edge.profiles.counting import Tally
+from mlpack_edge.profiles.layout import groups
+from mlpack_edge.profiles.noise import with_noise
 from mlpack_edge.profiles.profile import Profile, Window
 from mlpack_edge.profiles.spec import INPUT, Categorical, Numeric, Presence, Source, Spec
 from mlpack_edge.profiles.wire import cbor, refusal, rice
@@ -240,16 +242,49 @@ def test_a_writer_refuses_what_a_reader_would() -> None:
 
 
 def test_a_report_with_noise_may_hold_negative_counters_and_says_that_it_is_one() -> None:
-    noisy = replace(sample(), counts=(-5, *sample().counts[1:]), epsilon=1_500_000)
+    noisy = with_noise(
+        SPEC, Tally(SPEC).profile(DIGEST, WINDOW, device=DEVICE), 10**5, below=random.Random(3).randrange
+    )
     report = FORMAT.encode(noisy)
+    assert min(noisy.counts) < 0
     assert FORMAT.decode(report) == noisy
     assert (read_frame(report).noisy, read_frame(GOOD).noisy) == (True, False)
+
+
+def test_a_report_with_noise_that_tells_anything_without_is_refused() -> None:
+    noisy = with_noise(SPEC, sample(), 1_500_000, below=random.Random(3).randrange)
+    other = next(part for part in groups(SPEC) if not any(noisy.counts[part.start : part.stop])).start
+    wrong = {
+        "totals": replace(noisy, rows=300),
+        "totals or sums": replace(noisy, sums=(1,)),
+        "no report carries it": replace(noisy, counts=(*noisy.counts[:other], 1, *noisy.counts[other + 1 :])),
+        "no group carries": replace(noisy, carried=(0,) * len(noisy.carried), counts=(0,) * len(noisy.counts)),
+        "noise on 1 groups": replace(noisy, carried=(1,)),
+        "it has no noise": replace(sample(), carried=noisy.carried),
+    }
+    for said, profile in wrong.items():
+        with pytest.raises(ReportRefused, match=said) as refused:
+            FORMAT.encode(profile)
+        assert refused.value.reason == refusal.MALFORMED
+    frame = read_frame(FORMAT.encode(noisy))
+    for change, reason in (
+        ({"rows": 1}, refusal.MALFORMED),
+        ({"sums": bytes(len(frame.sums))}, refusal.MALFORMED),
+        ({"sums": frame.sums[1:]}, refusal.MALFORMED),
+        ({"sums": b"".join(bytes([0, one]) for one in frame.sums)}, refusal.NOT_CANONICAL),
+        ({"sums": bytes([1]) * len(frame.sums)}, refusal.MALFORMED),
+        ({"epsilon": 0}, refusal.MALFORMED),
+        ({"parameters": bytes([frame.parameters[0] + 1])}, refusal.TRUNCATED),
+    ):
+        with pytest.raises(ReportRefused) as refused:
+            FORMAT.decode(write_frame(replace(frame, **change)))
+        assert refused.value.reason == reason, change
 
 
 def test_the_id_is_that_of_device_model_spec_and_window_whatever_was_counted() -> None:
     frame = read_frame(GOOD)
     assert frame.id == report_id(DEVICE, bytes.fromhex(MODEL)[:16], DIGEST[:16], WINDOW)
-    assert read_frame(FORMAT.encode(replace(sample(), counts=(-1, *sample().counts[1:]), epsilon=1))).id == frame.id
+    assert read_frame(FORMAT.encode(with_noise(SPEC, sample(), 10**6))).id == frame.id
     others = [edited(device=b""), edited(spec=bytes(16)), edited(model=bytes(16))]
     others += [edited(window=replace(WINDOW, **{name: 9})) for name in ("sequence", "start")]
     others.append(edited(window=replace(WINDOW, end=WINDOW.end + 1)))
