@@ -50,6 +50,12 @@ def window_of(spec: Spec, stretch: Stretch) -> Window:
     devices = len(names) if names else None
     sharded = shards(stretch.profiles) if names and all(part.device for part in stretch.profiles) else None
     unit, note = unit_of(spec, sharded, devices or 0)
+    noisy = sum(part.epsilon > 0 for part in stretch.profiles)
+    if noisy:
+        said = (
+            f"{noisy} of the profiles carry the noise of differential privacy, which tests by rows do not reckon with"
+        )
+        note = f"{note}; {said}" if note else said
     features = features_of(spec, counts, sums, stretch.days, rows, sharded, unit)
     return Window(stretch.days, stretch.first, stretch.last, rows, predictions, devices, unit, note, features)
 

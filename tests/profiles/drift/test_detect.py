@@ -181,4 +181,4 @@ def test_profiles_with_noise_are_said_to_carry_it_and_negative_counters_are_read
     profile = _profile(spec, plain(np.random.default_rng(1), 1_000))
     counts = (profile.counts[0] - 3, *profile.counts[1:])
     report, why = _judged(spec, replace(profile, counts=counts, epsilon=500_000))
-    assert "1 profiles carry noise" in report.windows[0].note and not why
+    assert "1 of the profiles carry the noise" in report.windows[0].note and not why
