@@ -66,6 +66,17 @@ def window_text(window: Window) -> str:
     return day_text(window.last) if window.days == 1 else f"{window.days} days to {day_text(window.last)}"
 
 
+def notes(report: DriftReport) -> list[str]:
+    """Of the latest windows, each once; with the window where they differ."""
+    found: dict[str, list[str]] = {}
+    for window in report.latest:
+        if window.note:
+            found.setdefault(window.note, []).append(window_text(window))
+    if len(found) < 2:
+        return list(found)
+    return [f"{note} ({', '.join(where)})" for note, where in found.items()]
+
+
 def onset_text(onset: Onset) -> str:
     """ "since 2013-06-01", "since the 7 days to 2013-06-07", "from the start on (2013-06-01)"."""
     when = day_text(onset.last) if onset.days == 1 else f"{onset.days} days to {day_text(onset.last)}"
@@ -104,7 +115,7 @@ def _facts(report: DriftReport, gates: Gates) -> str:
     ]
     if lengths:
         facts.append(("windows", f"of {_listed([str(length) for length in lengths])} day{'s' * (lengths != [1])}"))
-    facts += [("note", note) for note in dict.fromkeys(window.note for window in report.latest if window.note)]
+    facts += [("note", note) for note in notes(report)]
     if report.accuracy:
         facts.append(("accuracy", accuracy_text(report.accuracy)))
     return table(facts)

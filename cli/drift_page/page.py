@@ -22,6 +22,7 @@ from mlpack_edge.cli.drift_page.run import run_of
 from mlpack_edge.cli.drift_page.series import windows_of
 from mlpack_edge.cli.drift_text import (
     accuracy_text,
+    notes,
     number_text,
     onset_text,
     reference_text,
@@ -65,7 +66,7 @@ def render(spec: Spec, report: DriftReport, gates: Gates, counted: Counted, name
             gates=gates,
             longest=longest,
             current=f"{longest.rows:,} rows{unit_text(longest)}, {window_text(longest)}",
-            notes=list(dict.fromkeys(window.note for window in report.latest if window.note)),
+            notes=notes(report),
             accuracy=accuracy_text(report.accuracy) if report.accuracy else "",
             cards=cards(spec, report, gates, counted, found),
             detailed=DETAILED,

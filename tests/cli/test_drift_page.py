@@ -1,82 +1,15 @@
-"""The page of `mlpack drift --html`, in a real browser and as text."""
+"""The page of `mlpack drift --html` in a real browser."""
 
 from __future__ import annotations
 
-import html
 import itertools
-import re
-from collections.abc import Callable, Iterator
-from dataclasses import replace
+from collections.abc import Iterator
 
-import numpy as np
 import pytest
 
-from mlpack_edge.cli.drift_page import counted, render
-from mlpack_edge.cli.drift_page.series import windows_of
-from mlpack_edge.profiles.drift.gates import Gates
-from mlpack_edge.profiles.profile import Profile, Window
-from mlpack_edge.profiles.spec import Spec
-from tests.cli.drift_made import june, plain_days, plain_spec, report_of, seventy_days
+from tests.cli.drift_pages import HOSTILE, MADE
 from tests.cli.test_bench_page import Browser as BenchBrowser
 from tests.cli.test_bench_page import browsing, contrast
-
-HOSTILE = {
-    "x": "<script>document.title='owned'</script>",
-    "amount": "\"><img src=x onerror=\"document.title='owned'\">'",
-    "kind": "\N{RIGHT-TO-LEFT OVERRIDE}dnik\N{LINE FEED}second line " + "W" * 200,
-    "grade": "{{ 7 * 7 }}{% for %}&lt;&amp;" + "模型" * 80,
-}
-
-
-def page_of(spec: Spec, profiles: list[Profile], name: str = "late", lengths: tuple[int, ...] = (1, 7, 28)) -> str:
-    report = report_of(spec, profiles, lengths)
-    return render(spec, report, Gates(), counted(spec, report, profiles), name)
-
-
-def _hostile() -> str:
-    """Names of features and categories as no one should give them."""
-    spec = plain_spec()
-    named = tuple(
-        replace(feature, source=replace(feature.source, name=HOSTILE.get(feature.source.name, feature.source.name)))
-        for feature in spec.features
-    )
-    learned = {HOSTILE.get(name, name): each for name, each in spec.reference.learned.items()}
-    texts = ("<b>bold</b>", '"onload="x', "\N{RIGHT-TO-LEFT OVERRIDE}abc", "D" * 300)
-    wrong = tuple(
-        replace(each, categories=(*texts, *each.categories[len(texts) :])) if len(getattr(each, "categories", ())) > 4 else each
-        for each in named
-    )  # fmt: skip
-    other = replace(spec, features=wrong, reference=replace(spec.reference, learned=learned))
-    report = report_of(spec, plain_days(spec, 40, june))
-    renamed = replace(
-        report,
-        windows=tuple(
-            replace(window, features=tuple(replace(each, name=HOSTILE.get(each.name, each.name)) for each in window.features))
-            for window in report.windows
-        ),
-        slow=tuple(replace(each, name=HOSTILE.get(each.name, each.name)) for each in report.slow),
-    )  # fmt: skip
-    return render(other, renamed, Gates(), counted(other, report, plain_days(spec, 40, june)), "<i>late</i>")
-
-
-def _timeless() -> str:
-    days = [replace(each, window=Window(0, 0, 0)) for each in plain_days(plain_spec(), 2, _always, rows=400)]
-    return page_of(plain_spec(), days)
-
-
-def _always(table: dict[str, np.ndarray], day: int) -> None:
-    june(table, 99)
-
-
-MADE: dict[str, Callable[[], str]] = {
-    "june": lambda: page_of(plain_spec(), plain_days(plain_spec(), 60, june)),
-    "calm": lambda: page_of(plain_spec(), plain_days(plain_spec(), 28)),
-    "day": lambda: page_of(plain_spec(), plain_days(plain_spec(), 1, _always)),
-    "timeless": _timeless,
-    "few": lambda: page_of(plain_spec(12), plain_days(plain_spec(12), 9, _always, rows=9)),
-    "devices": lambda: page_of(plain_spec(40), plain_days(plain_spec(40), 3, _always, rows=30, devices=14)),
-    "hostile": _hostile,
-}
 
 
 class Browser(BenchBrowser):
@@ -267,45 +200,3 @@ def test_a_link_to_a_folded_feature_unfolds_it(browser: Browser) -> None:
     assert not browser.run("return document.querySelector('svg.chart').checkVisibility()")
     browser.run("document.querySelector('#all + div tbody a').click()")
     assert browser.run("return document.querySelector(':target svg.chart').checkVisibility()")
-
-
-def test_seventy_features_and_120_days_stay_below_400_kilobytes() -> None:
-    spec, profiles = seventy_days()
-    assert len(spec.features) == 70 and len(profiles) == 120
-    page = page_of(spec, profiles)
-    assert page.count('<svg class="chart"') > 150
-    assert len(page.encode()) < 400_000
-    assert "10 of 70 features." in page
-
-
-def test_nothing_runs_and_nothing_is_fetched() -> None:
-    page = html.unescape(MADE["june"]())
-    assert "default-src 'none'" in page and "unsafe-inline" not in page and "<script" not in page
-    assert not re.search(r"\b(?:src|href)\s*=(?!\"#)", page) and "url(" not in page and "@import" not in page
-
-
-def test_more_days_than_can_be_drawn_are_drawn_as_weeks() -> None:
-    spec = plain_spec()
-    report = report_of(spec, plain_days(spec, 450, rows=10))
-    drawn = windows_of(report)
-    assert {window.days for window in drawn} == {7} and len(drawn) == 450 // 7
-
-
-def test_few_rows_show_no_cell() -> None:
-    """Nine rows a day: the days say nothing alone, and no bar stands for fewer than ten rows."""
-    spec = plain_spec()
-    page = page_of(spec, plain_days(spec, 1, rows=9))
-    assert page.count("Too few rows or devices to show any cell.") == 5
-
-
-def test_rows_of_nine_devices_show_no_cell() -> None:
-    spec = plain_spec(40)
-    page = page_of(spec, plain_days(spec, 1, rows=100, devices=9))
-    assert page.count("Too few rows or devices to show any cell.") == 5
-    assert "Confidence of the answers" not in page
-
-
-def test_an_insufficient_reference_is_called_so_and_the_estimate_a_proxy() -> None:
-    page = html.unescape(MADE["few"]())
-    assert "insufficient reference" in page and "times 3, because the reference is insufficient" in page
-    assert "This is a proxy" in html.unescape(MADE["june"]())

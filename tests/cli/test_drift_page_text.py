@@ -1,0 +1,52 @@
+"""The page of `mlpack drift --html` as text: its size, and what it must not show."""
+
+from __future__ import annotations
+
+import html
+import re
+
+from mlpack_edge.cli.drift_page.series import windows_of
+from tests.cli.drift_made import plain_days, plain_spec, report_of, seventy_days
+from tests.cli.drift_pages import MADE, page_of
+
+
+def test_seventy_features_and_120_days_stay_below_400_kilobytes() -> None:
+    spec, profiles = seventy_days()
+    assert len(spec.features) == 70 and len(profiles) == 120
+    page = page_of(spec, profiles)
+    assert page.count('<svg class="chart"') > 150
+    assert len(page.encode()) < 400_000
+    assert "10 of 70 features." in page
+
+
+def test_nothing_runs_and_nothing_is_fetched() -> None:
+    page = html.unescape(MADE["june"]())
+    assert "default-src 'none'" in page and "unsafe-inline" not in page and "<script" not in page
+    assert not re.search(r"\b(?:src|href)\s*=(?!\"#)", page) and "url(" not in page and "@import" not in page
+
+
+def test_more_days_than_can_be_drawn_are_drawn_as_weeks() -> None:
+    spec = plain_spec()
+    report = report_of(spec, plain_days(spec, 450, rows=10))
+    drawn = windows_of(report)
+    assert {window.days for window in drawn} == {7} and len(drawn) == 450 // 7
+
+
+def test_few_rows_show_no_cell() -> None:
+    """Nine rows a day: the days say nothing alone, and no bar stands for fewer than ten rows."""
+    spec = plain_spec()
+    page = page_of(spec, plain_days(spec, 1, rows=9))
+    assert page.count("Too few rows or devices to show any cell.") == 5
+
+
+def test_rows_of_nine_devices_show_no_cell() -> None:
+    spec = plain_spec(40)
+    page = page_of(spec, plain_days(spec, 1, rows=100, devices=9))
+    assert page.count("Too few rows or devices to show any cell.") == 5
+    assert "Confidence of the answers" not in page
+
+
+def test_an_insufficient_reference_is_called_so_and_the_estimate_a_proxy() -> None:
+    page = html.unescape(MADE["few"]())
+    assert "insufficient reference" in page and "times 3, because the reference is insufficient" in page
+    assert "This is a proxy" in html.unescape(MADE["june"]())
