@@ -32,7 +32,9 @@ from mlpack_edge.profiles.wire.report import ReportFormat
 Ints = NDArray[np.int64]
 
 #: Reports, and bytes of them, that are verified together.
-TOGETHER, BYTES_TOGETHER = 1024, 32 << 20
+TOGETHER, BYTES_TOGETHER = 512, 32 << 20
+#: Files after which everything is on the disk, and they may be removed.
+FILES_TOGETHER = 4096
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,6 +106,7 @@ class Intake:
         self._readers = {known.digest: _Reader(store, known, policy) for known in store.specs}
         self._parts, self._quarantine = Parts(store, int(now)), Quarantine(store, int(now))
         self._rejected: list[Rejected] = []
+        self._refused = 0  # bytes of them
         self._finished: list[Source] = []
         self._pieces: list[_Piece] = []
         self._held = 0
@@ -122,7 +125,7 @@ class Intake:
                     self._verify()
             self.taken.files += 1
             self._finished.append(source)
-            if self._parts.full:
+            if len(self._finished) >= FILES_TOGETHER:
                 self._commit()
                 progress(self.taken)
         self._commit()
@@ -131,16 +134,19 @@ class Intake:
     def _commit(self) -> None:
         """Everything that was read is on the disk afterwards; only then files are removed."""
         self._verify()
-        self._parts.flush()
-        self.taken.quarantined += self._quarantine.add(self._rejected)
-        self._rejected.clear()
+        self._store_all()
         if self._policy.remove:
             inside = self._store.root.resolve()
             for source in self._finished:
                 if inside not in source.path.resolve().parents:
                     self.taken.removed += sources.remove(source)
         self._finished.clear()
+
+    def _store_all(self) -> None:
+        self._parts.flush()
         self.taken.parts = self._parts.written
+        self.taken.quarantined += self._quarantine.add(self._rejected)
+        self._rejected, self._refused = [], 0
 
     def _verify(self) -> None:
         """Judge the pieces that are held; each spec's together."""
@@ -158,8 +164,8 @@ class Intake:
                 self._reject(pieces[place_], reason)
             if found.ids:
                 self._store_rows(reader, [pieces[row] for row in found.places.tolist()], found)
-        if self._parts.full:
-            self._parts.flush()
+        if self._parts.full or self._refused >= BYTES_TOGETHER:
+            self._store_all()
 
     def _strange(self, raw: bytes) -> ReportRefused:
         """Why a piece is no report of a spec that is known here."""
@@ -221,6 +227,7 @@ class Intake:
             piece.source.whole = False
             return
         self.taken.rejected[refused.reason] = self.taken.rejected.get(refused.reason, 0) + 1
+        self._refused += len(piece.raw)
         self._rejected.append(
             Rejected(refused.reason, refused.message, str(piece.source.path), piece.offset, piece.raw)
         )

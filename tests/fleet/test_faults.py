@@ -44,7 +44,7 @@ def step(real):
 for name in ("rename", "unlink", "mkdir", "write_bytes"):
     setattr(Path, name, step(getattr(Path, name)))
 os.fsync = step(os.fsync)
-intake.TOGETHER, parts.GATHERED = 20, 20_000
+intake.TOGETHER, intake.FILES_TOGETHER, parts.GATHERED = 20, 4, 20_000
 take(Path("store"), Path("up"), remove=True)
 print(steps)
 """

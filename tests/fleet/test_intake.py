@@ -126,6 +126,21 @@ def test_reports_of_a_spec_that_is_not_known_wait_in_the_quarantine(tmp_path: Pa
     assert len(open_store(store).specs) == 2
 
 
+def test_refused_bytes_are_not_gathered_without_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """They are kept as they come, and files are removed while others are still to be read."""
+    monkeypatch.setattr(intake, "BYTES_TOGETHER", 3000)
+    monkeypatch.setattr(intake, "FILES_TOGETHER", 2)
+    seen = []
+    for number in range(7):
+        put(tmp_path / "up", f"{number}.cbor", REPORTS[number], bytes([number + 24]) * 2000)
+    with writing(tmp_path / "store", (SPEC,)) as store:
+        run = intake.Intake(store, intake.Policy(settled=0.0, remove=True), NOW)
+        taken = run.run([tmp_path / "up"], lambda _: seen.append(len(list((tmp_path / "up").iterdir()))))
+    assert (taken.reports, taken.removed, taken.quarantined) == (7, 7, 7)
+    assert seen == [5, 3, 1]
+    assert len(list((tmp_path / "store/quarantine").rglob("*.cbor"))) >= 4
+
+
 def test_two_specs_lie_side_by_side(tmp_path: Path) -> None:
     other = make_spec("y")
     put(tmp_path / "up", "a.cbor", REPORTS[0], report(1, 9, spec=other), REPORTS[1])
