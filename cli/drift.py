@@ -85,6 +85,10 @@ def command(spec: Path, current: tuple[Path, ...], force: bool, **options: Any) 
     known, profiles = read_profiles(current, spec)
     names = known_features(known, options["features"])
     profiles, notes = within(profiles, since, until)
+    if options["html"] and any(profile.epsilon for profile in profiles):
+        raise BadInput(
+            "--html draws counters, and these carry noise (differential privacy)", "leave it out, or take --json"
+        )
     show_stage(f"judging {len(profiles):,} profiles")
     report = drift(known, digest(known), profiles, **({"lengths": options["windows"]} if options["windows"] else {}))
     if names:

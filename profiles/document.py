@@ -18,7 +18,8 @@ def profile_to_json(spec: Spec, profile: Profile) -> Json:
 
     A feature has {"kind", "role", "rows", "counts" (of its cells), "missing", "unseen", "out_of_range", "invalid"}, and what names
     its cells: "edges" (cell k holds edges[k-1] <= x < edges[k]) or "categories" (then the other known values). A number has
-    its "mean" over the rows in neither outermost cell, exact to 1/2,048 of its range; null without any.
+    its "mean" over the rows in neither outermost cell, exact to 1/2,048 of its range; null without any, and with noise.
+    "epsilon", "carried": with noise, and of how many reports the features that are told are; else null.
     """
     parts = groups(spec)
     named = {part.name: part for part in parts if part.feature is None}
@@ -31,6 +32,8 @@ def profile_to_json(spec: Spec, profile: Profile) -> Json:
         "predictions": profile.predictions,
         "timed": profile.timed,
         "epsilon": profile.epsilon / 1e6 if profile.epsilon else None,
+        "carried": {part.name: reports for part, reports in zip(parts, profile.carried, strict=True) if reports}
+        if profile.epsilon else None,
         "window": {
             "sequence": profile.window.sequence, "start": profile.window.start, "end": profile.window.end,
         },
@@ -61,7 +64,7 @@ def _feature(part: Group, profile: Profile) -> Json:
         return made | {
             "kind": "numeric", "counts": cells, "missing": missing, "unseen": 0,
             "out_of_range": sum(cells[: low + 1]) + sum(cells[high + 1 :]), "invalid": invalid,
-            "mean": feature.centre + feature.step * (profile.sums[part.sum_index] / inner + 0.5) if inner else None,
+            "mean": feature.centre + feature.step * (profile.sums[part.sum_index] / inner + 0.5) if inner and not profile.epsilon else None,
             "edges": list(feature.edges), "range": [feature.low, feature.high],
         }  # fmt: skip
     if isinstance(feature, Categorical):

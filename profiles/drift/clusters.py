@@ -90,7 +90,7 @@ def by_shards(group: Group, found: Shards, reference: Reference, learned: Learne
         levels, known = np.cumsum(other.cells, axis=-1), np.cumsum(one.cells)
         each = [
             _rate(levels[:, cut], other.cells.sum(axis=-1), known[cut], one.cells.sum(), growth)
-            for cut in _tenths(one.cells)
+            for cut in tenths(one.cells)
         ]
         inner = slice(1, len(feature.edges))
         spread = standard_deviation(feature, one.cells) / feature.step
@@ -139,7 +139,7 @@ def _ratio(now: Floats, rows: Floats, before: float, variance: float | None, sin
     return student((ratio - before) / math.sqrt(whole), degrees)
 
 
-def _tenths(reference: Floats) -> list[int]:
+def tenths(reference: Floats) -> list[int]:
     """The cells up to which the reference holds about 1, 2, ... 9 tenths of its rows; without those that hold all or none."""
     cumulative = np.cumsum(shares(reference))
     found = {int(np.argmin(np.abs(cumulative - tenth / 10))) for tenth in range(1, 10)}

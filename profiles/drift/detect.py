@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mlpack_edge.core.errors import BadInput
-from mlpack_edge.profiles.drift import accuracy
+from mlpack_edge.profiles.drift import accuracy, noisy
 from mlpack_edge.profiles.drift.checks import feature_drift
 from mlpack_edge.profiles.drift.clusters import FEWEST, SHARDS, Shards, by_shards, intraclass, shards
 from mlpack_edge.profiles.drift.facts import DISTRIBUTION, Accuracy, Check, DriftReport, FeatureDrift, Window
@@ -25,8 +25,11 @@ Ints = NDArray[np.int64]
 
 
 def drift(spec: Spec, digest: bytes, profiles: Iterable[Profile], lengths: Sequence[int] = LENGTHS) -> DriftReport:
-    """digest: of the spec (`spec_file.digest`). lengths: days of the windows. Raises BadInput for no profile, profiles of
-    another spec, or a length below 1."""
+    """digest: of the spec (`spec_file.digest`). lengths: days of the windows. Reports with noise are judged by window alone.
+
+    Raises BadInput for no profile, profiles of another spec, a length below 1; with noise, where not all have the same, or one
+    names no device.
+    """
     given = list(profiles)
     for part in given:
         if part.spec != digest[:16]:
@@ -36,6 +39,9 @@ def drift(spec: Spec, digest: bytes, profiles: Iterable[Profile], lengths: Seque
                 why="the cells of two specs do not count the same",
             )
     found = stretches(given, lengths)
+    if any(part.epsilon for part in given):
+        _expect_alike(given)
+        return DriftReport(spec.reference.blocks, tuple(noisy_window(spec, stretch) for stretch in found), (), None)
     windows = tuple(window_of(spec, stretch) for stretch in found)
     return DriftReport(
         spec.reference.blocks, windows, slow_drift(spec, given), accuracy_of(spec, totals(found[-1].profiles)[0])
@@ -43,21 +49,57 @@ def drift(spec: Spec, digest: bytes, profiles: Iterable[Profile], lengths: Seque
 
 
 def window_of(spec: Spec, stretch: Stretch) -> Window:
-    """Everything that is found of one window."""
+    """Everything that is found of one window of profiles without noise."""
     counts, sums = totals(stretch.profiles)
     rows, predictions = (sum(getattr(part, name) for part in stretch.profiles) for name in ("rows", "predictions"))
     names = {part.device for part in stretch.profiles if part.device}
     devices = len(names) if names else None
     sharded = shards(stretch.profiles) if names and all(part.device for part in stretch.profiles) else None
     unit, note = unit_of(spec, sharded, devices or 0)
-    noisy = sum(part.epsilon > 0 for part in stretch.profiles)
-    if noisy:
-        said = (
-            f"{noisy} of the profiles carry the noise of differential privacy, which tests by rows do not reckon with"
-        )
-        note = f"{note}; {said}" if note else said
     features = features_of(spec, counts, sums, stretch.days, rows, sharded, unit)
     return Window(stretch.days, stretch.first, stretch.last, rows, predictions, devices, unit, note, features)
+
+
+def noisy_window(spec: Spec, stretch: Stretch) -> Window:
+    """As `window_of`, of reports with noise: rows and predictions are estimates."""
+    parts = [group for group in groups(spec) if group.feature is not None]
+    tell = [noisy.told(group, place, stretch.profiles) for place, group in enumerate(parts)]
+    rows, predictions = noisy.rows_of(spec, tell, len(stretch.profiles))
+    length = blocks_in(spec, stretch.days, rows)
+    known = spec.reference
+    found = [
+        noisy.feature_of(
+            group,
+            one,
+            known,
+            known.learned.get(group.name),
+            learned(spec, group, length, max(round(one.counts.sum()), 1)),
+        )
+        for group, one in zip(parts, tell, strict=True)
+    ]
+    devices = len({part.device for part in stretch.profiles})
+    note = f"counters carry noise (epsilon {stretch.profiles[0].epsilon / 1e6:g}): rows are an estimate"
+    unclear = sum(not one.clear for one in tell)
+    if unclear:
+        note += f"; {unclear} of {len(tell)} features are told by too few devices, or drowned, and not judged"
+    return Window(
+        stretch.days, stretch.first, stretch.last, rows, predictions, devices,
+        "devices" if devices <= SHARDS else "shards", note, adjusted(found),
+    )  # fmt: skip
+
+
+def _expect_alike(profiles: Sequence[Profile]) -> None:
+    if len({part.epsilon for part in profiles}) > 1:
+        raise BadInput(
+            "reports with noise (differential privacy) and without, or with different epsilon, are not judged together",
+            "judge those of each epsilon on their own",
+        )
+    if not all(part.device for part in profiles):
+        raise BadInput(
+            "a report with noise names no device: it was merged, or made without --device",
+            "give the reports of the devices as they came",
+            why="by rows alone, devices that differ look like drift",
+        )
 
 
 def features_of(

@@ -52,7 +52,11 @@ class Parts:
 
 def parts(feature: Feature, counts: ArrayLike) -> Parts:
     """Split a group's counters. `unseen` holds the values that are not numbers of a numeric feature; no cells for presence."""
-    given = np.maximum(np.asarray(counts, np.float64), 0.0)
+    return split(feature, np.maximum(np.asarray(counts, np.float64), 0.0))
+
+
+def split(feature: Feature, given: Floats) -> Parts:
+    """`parts` of counters as they are: negative ones of noise stay so."""
     rows = given.sum(axis=-1)
     if isinstance(feature, Numeric):
         return Parts(given[..., :-2], given[..., -2], given[..., -1], rows)
@@ -101,17 +105,18 @@ def total_variation(reference: Floats, current: Floats) -> Floats:
     return np.asarray(np.where(_both(reference, current), gap, 0.0))
 
 
-def variation_effect(reference: Floats, current: Floats) -> Floats:
+def variation_effect(reference: Floats, current: Floats, noise: Floats | float = 0.0) -> Floats:
     """Total variation less what chance adds to it.
 
     |p - q| of a cell is folded normal: mean |d| + s b(d/s) with b(z) = 2 phi(z) - 2|z| Phi(-|z|) and s^2 = p(1-p)/effective
     rows. Each cell's bias is taken at its observed z and scaled so that the sum is 0 on average where nothing moved.
     What categories gained equals what others lost. Where one stands out on one side only (a category gains and all others lose a
-    little), that side tells the amount; else it is the mean of both.
+    little), that side tells the amount; else it is the mean of both. noise: variance that is added to each share of `current`,
+    which may then be negative.
     """
     rows = effective_rows(reference, current)[..., None]
     pooled = shares(reference + current)
-    spread = np.sqrt(pooled * (1 - pooled) / rows)
+    spread = np.sqrt(np.clip(pooled * (1 - pooled), 0.0, None) / rows + noise)
     gap = np.abs(shares(reference) - shares(current))
     with np.errstate(invalid="ignore", divide="ignore"):
         z = np.where(spread > 0, gap / spread, 0.0)
