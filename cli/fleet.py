@@ -80,6 +80,10 @@ def ingest_command(
         taken = Intake(store, policy, time.time()).run(given, said)
     if taken.waiting:
         note(f"{taken.waiting:,} unreadable pieces of files that changed within {settled:g} s wait for the next run")
+    for text in taken.unreadable[:5]:
+        note(text)
+    if len(taken.unreadable) > 5:
+        note(f"{len(taken.unreadable) - 5:,} more files could not be read")
     facts = {
         "store": str(root),
         "files": taken.files,
@@ -92,6 +96,7 @@ def ingest_command(
         "rejected": taken.rejected,
         "quarantined": taken.quarantined,
         "waiting": taken.waiting,
+        "unreadable": len(taken.unreadable),
         "removed": taken.removed,
         "parts": [str(path) for path in taken.parts],
     }

@@ -21,7 +21,7 @@ from mlpack_edge.fleet.layout import CORRECTIONS, PART, REPORTS, STRAY, partitio
 from mlpack_edge.fleet.parts import Parts, Rows
 from mlpack_edge.fleet.placing import DAY, LATE_AFTER, OK, Rules, earliest, place
 from mlpack_edge.fleet.quarantine import CONFLICT, Quarantine, Rejected
-from mlpack_edge.fleet.sources import SETTLED, Source
+from mlpack_edge.fleet.sources import SETTLED, Source, Unreadable
 from mlpack_edge.fleet.store import KnownSpec, Store
 from mlpack_edge.fleet.table_file import stored_index
 from mlpack_edge.profiles.arrays.decoding import ReportDecoder, Reports
@@ -52,7 +52,7 @@ class Policy:
 class Taken:
     """What a run did. reports: new in the table, of them `late` (corrections) and `strays` (with a clock that cannot be right, by what is
     said of it); repeated: delivered before; rejected: by reason, new in the quarantine `quarantined`; waiting: pieces left in
-    files that changed a moment ago; parts: files of the table, relative to the store."""
+    files that changed a moment ago; unreadable: files that could not be read, and why; parts: files of the table, relative to the store."""
 
     files: int = 0
     bytes: int = 0
@@ -64,6 +64,7 @@ class Taken:
     rejected: dict[str, int] = field(default_factory=dict)
     quarantined: int = 0
     waiting: int = 0
+    unreadable: list[str] = field(default_factory=list)
     removed: int = 0
     parts: list[Path] = field(default_factory=list)
 
@@ -117,12 +118,11 @@ class Intake:
         named = set(given)
         for path in sources.files(given, self._store.root):
             source = Source(path)
-            for offset, raw in sources.read(source, self._now, self._policy.settled, path in named):
-                self._pieces.append(_Piece(source, offset, raw))
-                self._held += len(raw)
-                self.taken.bytes += len(raw)
-                if len(self._pieces) >= TOGETHER or self._held >= BYTES_TOGETHER:
-                    self._verify()
+            try:
+                self._read(source, path in named)
+            except Unreadable as fault:
+                self.taken.unreadable.append(f"{fault.message}: {fault.why}")
+                continue
             self.taken.files += 1
             self._finished.append(source)
             if len(self._finished) >= FILES_TOGETHER:
@@ -130,6 +130,14 @@ class Intake:
                 progress(self.taken)
         self._commit()
         return self.taken
+
+    def _read(self, source: Source, named: bool) -> None:
+        for offset, raw in sources.read(source, self._now, self._policy.settled, named):
+            self._pieces.append(_Piece(source, offset, raw))
+            self._held += len(raw)
+            self.taken.bytes += len(raw)
+            if len(self._pieces) >= TOGETHER or self._held >= BYTES_TOGETHER:
+                self._verify()
 
     def _commit(self) -> None:
         """Everything that was read is on the disk afterwards; only then files are removed."""

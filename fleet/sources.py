@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from mlpack_edge.core.errors import BadInput
+from mlpack_edge.core.errors import BadInput, IoFault
 from mlpack_edge.core.files import io_fault
 from mlpack_edge.fleet.cutting import AHEAD, pieces
 from mlpack_edge.fleet.layout import QUARANTINE
@@ -18,6 +18,10 @@ UNFINISHED = (".part", ".partial", ".tmp", ".temp", ".filepart", ".crdownload", 
 #: A file that changed within so many seconds may still be written to.
 SETTLED = 60.0
 _BLOCK = 8 << 20
+
+
+class Unreadable(IoFault):
+    """One of many files could not be read; the others may be."""
 
 
 @dataclass(slots=True)
@@ -78,7 +82,7 @@ def read(source: Source, now: float, settled: float, named: bool = False) -> Ite
     """(offset, bytes) of every piece of the file (`cutting.pieces`), in order. Afterwards `source` says what is known of the file.
 
     now: seconds since 1970; settled: seconds without a change after which a file is complete. A file that vanished meanwhile
-    has no pieces. Raises IoFault.
+    has no pieces. Raises Unreadable.
     """
     flags = os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | (0 if named else os.O_NOFOLLOW)
     try:
@@ -86,7 +90,7 @@ def read(source: Source, now: float, settled: float, named: bool = False) -> Ite
     except FileNotFoundError:
         return
     except OSError as fault:
-        raise io_fault(fault, f"{source.path} could not be read") from fault
+        raise _unreadable(source.path, fault) from fault
     try:
         found = os.fstat(handle)
         source.identity = _identity(found)
@@ -103,7 +107,7 @@ def read(source: Source, now: float, settled: float, named: bool = False) -> Ite
             offset, data = offset + at, data[at:]
         source.whole = _identity(os.fstat(handle)) == source.identity
     except OSError as fault:
-        raise io_fault(fault, f"{source.path} could not be read") from fault
+        raise _unreadable(source.path, fault) from fault
     finally:
         os.close(handle)
 
@@ -121,6 +125,11 @@ def remove(source: Source) -> bool:
     except OSError as fault:
         raise io_fault(fault, f"{source.path} was read and stored, but could not be removed") from fault
     return True
+
+
+def _unreadable(path: Path, fault: OSError) -> Unreadable:
+    known = io_fault(fault, f"{path} could not be read")
+    return Unreadable(known.message, known.hint, why=known.why)
 
 
 def _identity(found: os.stat_result) -> tuple[int, ...]:

@@ -261,6 +261,14 @@ def test_a_large_file_is_read_in_blocks(tmp_path: Path, monkeypatch: pytest.Monk
     assert (taken.reports, taken.repeated) == (18, 3)
 
 
+def test_a_file_that_cannot_be_read_does_not_hold_up_the_others(tmp_path: Path) -> None:
+    """The memory of this process is a file whose first byte cannot be read."""
+    path = put(tmp_path / "up", "a.cbor", *REPORTS)
+    taken = take(tmp_path / "store", Path("/proc/self/mem"), path, remove=True)
+    assert (taken.reports, taken.removed) == (18, 1)
+    assert taken.unreadable == ["/proc/self/mem could not be read: Input/output error"]
+
+
 def test_a_store_does_not_read_itself(tmp_path: Path) -> None:
     put(tmp_path / "up", "a.cbor", *REPORTS)
     for place in (tmp_path / "up" / "store", tmp_path):

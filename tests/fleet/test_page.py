@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import subprocess
 import sys
@@ -57,3 +58,16 @@ def test_the_page_names_every_column_and_no_other(here: Path) -> None:
     named = {name for cell in cells for name in re.findall(r"`(\w+)`", cell)}
     assert set(table(here / "fleet").columns) - {"path"} <= named
     assert SPEC.numeric
+
+
+def test_the_reference_names_every_key_of_a_line_of_the_quarantine(tmp_path: Path) -> None:
+    put(tmp_path / "up", "a.cbor", b"\xff" * 20)
+    take(tmp_path / "fleet", tmp_path / "up")
+    [line] = next((tmp_path / "fleet/quarantine").rglob("*.jsonl")).read_text().splitlines()
+    page = (
+        (PAGE.parent.parent / "reference/files.md")
+        .read_text(encoding="utf-8")
+        .partition("`mlpack fleet ingest` writes")[2]
+    )
+    cells = re.findall(r"^\| (`[^|]+?) \|", page, flags=re.MULTILINE)
+    assert {name for cell in cells for name in re.findall(r"`(\w+)`", cell)} == set(json.loads(line))
