@@ -9,7 +9,6 @@ import click
 
 from mlpack_edge.cli.options import Size
 from mlpack_edge.cli.outcome import Outcome, answers, note
-from mlpack_edge.core.errors import BadInput
 from mlpack_edge.core.files import refuse_existing
 
 Json = dict[str, Any]
@@ -133,6 +132,12 @@ def spec_command(
 @click.option(
     "--cohort", default="", metavar="NAME", help="A group of devices: up to 32 of a-z, 0-9, '.', '_' and '-'."
 )
+@click.option(
+    "--epsilon",
+    default="",
+    metavar="E",
+    help="Differential privacy of each row: noise, and one feature drawn by lot; .01 to 10, 1 is usual. docs/explanation/privacy.md",
+)
 @_force
 @_memory
 @answers("profile build")
@@ -145,16 +150,20 @@ def build_command(
     Examples:
       mlpack profile build late.spec.json today.parquet --model late.onnx -o today.profile
       mlpack profile build late.spec.json 'flights/*.parquet' --by date -o flights.profile
+      mlpack profile build late.spec.json today.csv --device gate-7 --salt fleet-2026 --epsilon 1 -o today.profile
     """
     refuse_existing(output, force)
-    _refuse_options(options)
+    from mlpack_edge.cli.profile_request import millionths, refuse_options
+
+    refuse_options(options)
+    epsilon = millionths(options.pop("epsilon"), options)
     from mlpack_edge.cli.profile_files import decoded, write_reports
     from mlpack_edge.profiles.spec_file import digest, read_spec, spec_text
 
     known = read_spec(spec)
     result = _isolated(
         "mlpack_edge.batch.profiling.build:build",
-        {"spec": spec_text(known), "data": list(data), **options},
+        {"spec": spec_text(known), "data": list(data), "epsilon": epsilon, **options},
         memory,
         data[0],
     )
@@ -167,8 +176,12 @@ def build_command(
         "rows": result["rows"],
         "predictions": result["predictions"],
         "reports": len(reports),
+        "epsilon": epsilon / 1e6 if epsilon else None,
     }
     text = f"{output}  {result['rows']:,} rows in {len(reports)} report{'s' * (len(reports) != 1)}, {size:,} bytes"
+    if epsilon:  # nothing of the rows is said that the report does not say
+        facts |= {"rows": None, "predictions": None}
+        text = f"{output}  1 report of one feature with noise (epsilon {epsilon / 1e6:g}), {size:,} bytes"
     return Outcome({"profile": {"path": str(output), "bytes": size}, **facts, "notes": result["notes"]}, text)
 
 
@@ -261,21 +274,6 @@ def header_command(spec: Path, output: Path, name: str, force: bool) -> Outcome:
     size = output.stat().st_size
     facts = {"header": {"path": str(output), "bytes": size}, "spec": digest(known)[:16].hex()}
     return Outcome(facts, f"{output}  {size:,} bytes, begins {name}_spec")
-
-
-def _refuse_options(options: Json) -> None:
-    from mlpack_edge.batch.templates import date_from_text
-
-    if options["day"]:
-        date_from_text(options["day"])
-        if options["by"]:
-            raise click.UsageError("--day and --by do not go together")
-    if not set(options["cohort"]) <= set("abcdefghijklmnopqrstuvwxyz0123456789._-") or len(options["cohort"]) > 32:
-        raise BadInput(
-            f"--cohort: {options['cohort']!r} is no name of a cohort", "up to 32 of a-z, 0-9, '.', '_' and '-'"
-        )
-    if options["salt"] and not options["device"]:
-        raise click.UsageError("--salt goes with --device")
 
 
 def _isolated(entry: str, payload: Json, memory: int | None, subject: str) -> Json:

@@ -32,7 +32,8 @@ def profile_text(document: Json) -> str:
     """The rows of a profile, and of each feature what does not need its cells."""
     window = document["window"]
     head = table([
-        ("rows", f"{document['rows']:,}" + (f", {document['predictions']:,} with a prediction" if document["predictions"] else "")),
+        *([("noise", f"epsilon {document['epsilon']:g}, for a row")] if document["epsilon"] else []),
+        ("rows", "-" if document["epsilon"] else f"{document['rows']:,}" + (f", {document['predictions']:,} with a prediction" if document["predictions"] else "")),
         ("window", f"{_time(window['start'])} to {_time(window['end'])}"),
         ("spec", document["spec"]),
         ("outcome", ", ".join(f"{count:,} {name}" for name, count in document["outcome"].items() if count) or "-"),
@@ -41,6 +42,13 @@ def profile_text(document: Json) -> str:
         (name, each["kind"], _share(each["missing"], each), _share(each["unseen"], each), _share(each["out_of_range"], each), _level(each))
         for name, each in document["features"].items()
     ]  # fmt: skip
+    if document["epsilon"]:
+        told = [
+            (name, str(reports), ", ".join(map(str, document["features"][name]["counts"])))
+            for name, reports in document["carried"].items()
+            if name in document["features"]
+        ]
+        return head + "\n\n" + table(told, ("feature", "reports", "counts with noise"))
     return (
         head + "\n\n" + table(rows, ("feature", "kind", "missing", "unseen", "out of range", "mean or most frequent"))
     )

@@ -22,6 +22,7 @@ from mlpack_edge.core.signature import signature_from_text
 from mlpack_edge.profiles.arrays.counting import ColumnTally
 from mlpack_edge.profiles.cells import category_text
 from mlpack_edge.profiles.device import device_digest
+from mlpack_edge.profiles.noise import with_noise
 from mlpack_edge.profiles.profile import MANY, Profile, Window
 from mlpack_edge.profiles.reference.slots import Slots, slots_of
 from mlpack_edge.profiles.spec import INPUT, OUTPUT, Categorical, Numeric, Source, Spec
@@ -34,7 +35,8 @@ Stage = Callable[[str], None]
 
 def build(payload: Json, stage: Stage) -> Json:
     """payload: {"spec" (the text of its file), "data" (names), "model" (a path, "" for none), "by" (a column of days, "" for one
-    profile), "day" ("2026-02-28" or ""), "device", "cohort", "salt", "staging" (an empty folder)}.
+    profile), "day" ("2026-02-28" or ""), "device", "cohort", "salt", "epsilon" (of differential privacy in millionths;
+    0 or absent: no noise; with one window only), "staging" (an empty folder)}.
 
     Gives {"reports" (base64 of each, by window), "rows", "predictions", "notes"}. Raises BadInput for what does not fit the spec.
     """
@@ -59,12 +61,17 @@ def build(payload: Json, stage: Stage) -> Json:
         tally.profile(made, window if rule is None else _window(int(key)), device=device, cohort=payload["cohort"])
         for key, tally in sorted(tallies.items())
     ]
+    notes = [*data.found.notes, *_notes(spec, model, profiles)]
+    if payload.get("epsilon"):
+        [profile] = profiles  # there is one where no column of days is named
+        profiles = [with_noise(spec, profile, payload["epsilon"])]
+        notes.append("the noise was drawn now: keep and send this file, for a window that is built again is told twice")
     form = ReportFormat(spec, made)
     return {
         "reports": [base64.b64encode(form.encode(profile)).decode() for profile in profiles],
         "rows": sum(profile.rows for profile in profiles),
         "predictions": sum(profile.predictions for profile in profiles),
-        "notes": [*data.found.notes, *_notes(spec, model, profiles)],
+        "notes": notes,
     }
 
 

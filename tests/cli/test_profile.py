@@ -292,3 +292,55 @@ def test_rows_of_a_table_need_a_day(folder: Path, tmp_path: Path) -> None:
     assert not (tmp_path / "out").exists()
     assert mlpack(*run, "--date", "2013-02-03", cwd=tmp_path).returncode == 0
     assert (tmp_path / "a.profile").read_bytes() == (tmp_path / "b.profile").read_bytes()
+
+
+def test_a_report_with_noise_tells_one_feature_and_no_number_of_rows(folder: Path) -> None:
+    line = ("profile", "build", "late.spec.json", "flights.parquet", "--model", "late.onnx", "--day", "2013-01-10")
+    code, document = mlpack_json(
+        *line, "--device", "gate-7", "--epsilon", ".5", "-o", "noisy.profile", "--force", cwd=folder
+    )
+    assert code == 0, document
+    assert (document["epsilon"], document["rows"], document["predictions"], document["reports"]) == (0.5, None, None, 1)
+    assert document["profile"]["bytes"] < 400
+    assert any("the noise was drawn now" in text for text in document["notes"])
+    shown = _show(folder, "noisy.profile")
+    assert (shown["epsilon"], shown["rows"], shown["predictions"], shown["timed"]) == (0.5, 0, 0, 0)
+    [told] = shown["carried"]
+    exact = _show(folder, "all.profile")
+    for name, feature in shown["features"].items():
+        assert any(feature["counts"]) == (name == told)
+        assert feature.get("mean") is None
+    pairs = zip(shown["features"][told]["counts"], exact["features"][told]["counts"], strict=True)
+    assert max(abs(noisy - counted) for noisy, counted in pairs) < 60, "30 scales: the noise is that of epsilon"
+    assert mlpack("profile", "show", "noisy.profile", cwd=folder).stdout.startswith("noise    epsilon 0.5, for a row")
+
+
+def test_noise_that_promises_nothing_or_goes_with_nothing_is_refused(folder: Path) -> None:
+    line = ("profile", "build", "late.spec.json", "flights.parquet", "-o", "refused.profile")
+    for more, code, said in (
+        (("--epsilon", "0", "--device", "d"), 1, "an epsilon of 0 is refused"),
+        (("--epsilon", "1000", "--device", "d"), 1, "is refused"),
+        (("--epsilon", "1e999999999", "--device", "d"), 1, "is refused"),
+        (("--epsilon", "much", "--device", "d"), 2, "write a number"),
+        (("--epsilon", "nan", "--device", "d"), 2, "write a number"),
+        (("--epsilon", "1.0000001", "--device", "d"), 2, "six digits"),
+        (("--epsilon", "1"), 2, "goes with --device"),
+        (("--epsilon", "1", "--device", "d", "--by", "day"), 2, "do not go together"),
+    ):
+        done = mlpack(*line, *more, cwd=folder)
+        assert done.returncode == code and said in done.stderr, done.stderr
+    assert not (folder / "refused.profile").exists()
+
+
+def test_drift_draws_no_page_of_counters_with_noise(folder: Path) -> None:
+    done = mlpack(
+        "profile", "build", "late.spec.json", "flights.parquet", "--device", "gate-8", "--epsilon", "1", "-o", "page.profile",
+        "--day", "2013-01-10", cwd=folder,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    done = mlpack("drift", "late.spec.json", "page.profile", "--html", "page.html", cwd=folder)
+    assert done.returncode == 1 and "carry noise" in done.stderr
+    assert not (folder / "page.html").exists()
+    code, document = mlpack_json("drift", "late.spec.json", "page.profile", cwd=folder)
+    assert code == 0 and document["drifted"] == []
+    assert "features are told by too few devices" in document["windows"][0]["note"]
