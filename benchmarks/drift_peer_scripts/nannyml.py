@@ -13,11 +13,17 @@ nml = importlib.import_module("nannyml")
 sys.path.insert(0, str(Path(__file__).parent))
 
 import pandas as pd
-from windows import is_text, peer
+from windows import is_text, peer, without_values
 
 
 def judge(reference: pd.DataFrame, windows: list[pd.DataFrame]) -> dict[str, list[list[str]]]:
     texts = [name for name in reference if is_text(reference[name])]
+    gone = [without_values(frame, texts) for frame in windows]
+    # A chunk without a number stops all of them: it is given rows of the reference, and its column counted as an alarm.
+    windows = [
+        frame.assign(**{name: reference[name].to_numpy()[: len(frame)] for name in lost})
+        for frame, lost in zip(windows, gone, strict=True)
+    ]
     current = pd.concat(windows, ignore_index=True)
     for frame in (reference, current):
         for name in frame:
@@ -32,6 +38,7 @@ def judge(reference: pd.DataFrame, windows: list[pd.DataFrame]) -> dict[str, lis
     missing = nml.MissingValuesCalculator(column_names=columns, chunk_size=size)
     frame = missing.fit(reference).calculate(current).to_df()
     made["NannyML missing"] = _alarms(frame, columns, len(windows))
+    made["NannyML"] = [sorted({*seen, *lost}) for seen, lost in zip(made["NannyML"], gone, strict=True)]
     return made
 
 
