@@ -15,6 +15,7 @@ from mlpack_edge.profiles.profile import LIMIT, Profile, Window, faults
 from mlpack_edge.profiles.spec import (
     CONFIDENCE_CELLS,
     INPUT,
+    MOST_STEPS,
     OUTPUT,
     SCHEMA,
     Blocks,
@@ -185,6 +186,10 @@ def _wrong_feature(feature: Feature) -> Iterable[str]:
             yield "it has no edges"
         if not all(map(math.isfinite, (*feature.edges, feature.centre, feature.step))):
             yield "an edge is not finite"
+            return
+        far = max((abs(edge - feature.centre) for edge in feature.edges), default=0.0) / feature.step
+        if not far < MOST_STEPS:
+            yield "an edge lies 2**31 steps or more from its centre: sums would overflow"
         if any(not below < above for below, above in itertools.pairwise(feature.edges)):
             yield "its edges are not increasing"
         if feature.low not in feature.edges or feature.high not in feature.edges or not feature.low < feature.high:
@@ -240,7 +245,7 @@ def _text(value: Any) -> str:
 
 
 def _power_of_two(exponent: int) -> float:
-    """Also its inverse is a double."""
+    """Its inverse, by which rows are counted, is a finite double too."""
     if not -1000 <= exponent <= 1000:
         raise ValueError(f"a step of 2**{exponent} is out of range")
     return math.ldexp(1.0, exponent)

@@ -37,7 +37,7 @@ def test_commands_in_the_text_exist(path: Path) -> None:
 
 def test_every_how_to_that_a_message_names_exists() -> None:
     named = set()
-    for room in ("core", "runtimes", "batch", "converters", "devices", "cli"):
+    for room in ("core", "runtimes", "profiles", "batch", "converters", "devices", "fleet", "cli"):
         for source in (ROOT / room).rglob("*.py"):
             named |= set(re.findall(r"docs/[a-z/-]+\.md", source.read_text(encoding="utf-8")))
     assert named
