@@ -17,25 +17,27 @@ Privacy, NeurIPS 2020, algorithms 1 and 2. Noise from doubles is not private (Mi
 
 from __future__ import annotations
 
-import secrets
 from collections.abc import Callable
 from dataclasses import replace
 from math import exp, gcd
+from random import SystemRandom
 
 from mlpack_edge.core.errors import BadInput
 from mlpack_edge.profiles.layout import groups
 from mlpack_edge.profiles.profile import LIMIT, Profile
 from mlpack_edge.profiles.spec import Spec
 
-#: A random integer from 0 to below its argument, each alike: `secrets.randbelow` but in tests.
+#: A random integer from 0 to below its argument, each alike.
 Below = Callable[[int], int]
+#: From the system's secure source. The module `secrets` is the same, and loads 4 MB of OpenSSL that a device has no use for.
+SECURE: Below = SystemRandom().randrange
 #: Millionths of an epsilon: what a report says its noise in.
 MILLION = 10**6
 #: Below, noise of hundreds drowns any window; above, e^epsilon beyond 20,000 promises nothing.
 LEAST, MOST = MILLION // 100, 10 * MILLION
 
 
-def with_noise(spec: Spec, profile: Profile, epsilon: int, below: Below = secrets.randbelow) -> Profile:
+def with_noise(spec: Spec, profile: Profile, epsilon: int, below: Below = SECURE) -> Profile:
     """What may be sent in place of the profile of one window. epsilon: in millionths.
 
     `carried` says which feature it is of (1 there, 0 elsewhere); rows, predictions, timed, sums and all other counters are 0.

@@ -343,3 +343,18 @@ def test_a_spec_of_nothing_but_an_outcome_is_reported() -> None:
     form = ReportFormat(spec, DIGEST)
     profile = Tally(spec).profile(DIGEST, WINDOW)
     assert form.decode(form.encode(profile)) == profile
+
+
+class _Unchecked(ReportFormat):
+    def _expect_sound(self, profile: Profile) -> None:
+        """Writes whatever it is given."""
+
+
+def test_a_counter_with_noise_that_is_too_large_is_refused() -> None:
+    noisy = with_noise(SPEC, sample(), 10**6, below=random.Random(3).randrange)
+    place = next(part.start for part, reports in zip(groups(SPEC), noisy.carried, strict=True) if reports)
+    for counter in (1 << 48, -(1 << 48)):
+        huge = replace(noisy, counts=(*noisy.counts[:place], counter, *noisy.counts[place + 1 :]))
+        with pytest.raises(ReportRefused) as refused:
+            FORMAT.decode(_Unchecked(SPEC, DIGEST).encode(huge))
+        assert refused.value.reason == refusal.OVERFLOW
