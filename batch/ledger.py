@@ -26,12 +26,12 @@ from typing import TYPE_CHECKING, Any, Self
 
 from mlpack_edge.batch.disk import Disk, faults, remove_tree, write_whole
 from mlpack_edge.batch.facts import Part, ShardFacts, facts_from_json
-from mlpack_edge.core.lock import Lock
 from mlpack_edge.batch.plan import Plan, changes, plan_from_json
 from mlpack_edge.batch.shard_folder import FACTS, shard_folder
 from mlpack_edge.batch.syncing import Syncing
 from mlpack_edge.core.artifact import sha256_of_file
 from mlpack_edge.core.errors import IoFault
+from mlpack_edge.core.lock import Lock
 
 if TYPE_CHECKING:
     from mlpack_edge.batch.manifest import Manifest

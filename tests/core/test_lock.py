@@ -13,8 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from mlpack_edge.core.lock import Lock
 from mlpack_edge.core.errors import IoFault
+from mlpack_edge.core.lock import Lock
 
 _HOLD = """
 import sys, time
