@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import click
 
 from mlpack_edge.cli.main import COMMANDS, cli
@@ -16,14 +18,19 @@ Every command: exit code `0` done; `1` could not, with one message; `2` wrong us
 
 
 def page() -> str:
-    """The whole page."""
-    parts = [OPENING]
-    for name in COMMANDS:
-        command = cli.get_command(click.Context(cli), name)
-        assert command is not None
-        context = click.Context(command, info_name=f"mlpack {name}", max_content_width=100)
-        parts.append(f"## mlpack {name}\n\n```text\n{command.get_help(context)}\n```\n")
-    return "\n".join(parts)
+    """The whole page: each command, and below a group each of its commands."""
+    found = click.Context(cli)
+    commands = [(name, cli.get_command(found, name)) for name in COMMANDS]
+    return "\n".join([OPENING, *(part for name, command in commands for part in _parts(command, f"mlpack {name}", 2))])
+
+
+def _parts(command: click.Command | None, path: str, level: int) -> Iterator[str]:
+    assert command is not None
+    context = click.Context(command, info_name=path, max_content_width=100)
+    yield f"{'#' * level} {path}\n\n```text\n{command.get_help(context)}\n```\n"
+    if isinstance(command, click.Group):
+        for name in command.list_commands(context):
+            yield from _parts(command.get_command(context, name), f"{path} {name}", level + 1)
 
 
 if __name__ == "__main__":

@@ -6,11 +6,13 @@ import re
 import shlex
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
+import click
 import pytest
 
-from mlpack_edge.cli.main import COMMANDS
+from mlpack_edge.cli.main import COMMANDS, cli
 from mlpack_edge.cli.reference import page
 from tests.cli.mlpack import LINE
 
@@ -20,6 +22,34 @@ PAGES = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").rglo
 
 def test_the_reference_is_what_the_help_texts_say() -> None:
     assert (ROOT / "docs/reference/cli.md").read_text(encoding="utf-8") == page()
+
+
+def test_the_reference_names_every_option_of_every_command() -> None:
+    """Also of the commands of a group: mlpack fleet drift, mlpack profile spec."""
+    sections = dict(re.findall(r"^#{2,3} (mlpack [a-z ]+)\n(.*?)(?=^#|\Z)", page(), re.MULTILINE | re.DOTALL))
+    checked = set()
+    for path, command in _commands("mlpack", cli):
+        checked.add(path)
+        for option in command.params:
+            assert all(name in sections[path] for name in option.opts if name.startswith("--")), (path, option.name)
+    assert {
+        "mlpack convert",
+        "mlpack fleet",
+        "mlpack fleet drift",
+        "mlpack profile spec",
+        "mlpack target setup",
+    } <= checked
+    assert checked == set(sections)
+
+
+def _commands(path: str, group: click.Group) -> Iterator[tuple[str, click.Command]]:
+    context = click.Context(group)
+    for name in group.list_commands(context):
+        command = group.get_command(context, name)
+        assert command is not None
+        yield f"{path} {name}", command
+        if isinstance(command, click.Group):
+            yield from _commands(f"{path} {name}", command)
 
 
 @pytest.mark.parametrize("path", PAGES, ids=lambda path: str(path.relative_to(ROOT)))
