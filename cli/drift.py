@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from mlpack_edge.cli.drift_outputs import outputs, refuse, taken, write_outputs
 from mlpack_edge.cli.outcome import Outcome, answers, note, show_stage
 from mlpack_edge.core.errors import BadInput, CheckFailed
-from mlpack_edge.core.files import publish, refuse_existing
 
 if TYPE_CHECKING:
+    from mlpack_edge.cli.drift_page import Counted
     from mlpack_edge.profiles.drift.facts import DriftReport
     from mlpack_edge.profiles.drift.gates import Gates
 
@@ -47,20 +47,9 @@ _PATH = click.Path(path_type=Path)
     metavar="KIND=SHARE",
     help="Effects up to it never alarm; KIND is missing, unseen or distribution [default: 1%, 0.2% and 3%].",
 )
-@click.option("--name", default="", metavar="TEXT", help="What metrics, alerts and the page call the model [default: SPEC's name].")  # fmt: skip
-@click.option("--html", type=_PATH, metavar="FILE", help="Write one self-contained page.")
-@click.option("--prometheus", type=_PATH, metavar="FILE.prom", help="Write metrics for node_exporter's textfile collector; replaced each time.")  # fmt: skip
-@click.option("--alertmanager", type=_PATH, metavar="FILE", help="Write JSON for Alertmanager's POST /api/v2/alerts.")
-@click.option(
-    "--hold",
-    type=click.FloatRange(0, 24 * 366),
-    metavar="HOURS",
-    help="How long after the last counted day an alert lasts [default: 48].",
-)
-@click.option("--link", default="", metavar="URL", help="An address that alerts point to.")
-@click.option("--force", is_flag=True, help="Overwrite --html and --alertmanager.")
+@outputs("SPEC's name")
 @answers("drift")
-def command(spec: Path, current: tuple[Path, ...], force: bool, **options: Any) -> Outcome:
+def command(spec: Path, current: tuple[Path, ...], **options: Any) -> Outcome:
     """Judge the profiles CURRENT against the reference of SPEC. Exit code 3 when something drifted.
 
     A feature drifts where the change is neither chance nor small: it must pass a significance test over all features, and be
@@ -72,7 +61,9 @@ def command(spec: Path, current: tuple[Path, ...], force: bool, **options: Any) 
       mlpack drift late.spec.json days/*.profile --since 2026-11-01 --html drift.html
       mlpack drift late.spec.json days/*.profile --prometheus /var/lib/node_exporter/textfile/late-drift.prom
     """
-    _refuse(spec, current, force, options)
+    wanted = taken(options)
+    name = wanted.name or spec.name.removesuffix(".json").removesuffix(".spec")
+    refuse(wanted, name, (spec, *current))
     from mlpack_edge.cli.drift_findings import restricted
     from mlpack_edge.cli.drift_request import day_of, gates_of, known_features, within
     from mlpack_edge.cli.profile_files import read_profiles
@@ -85,7 +76,7 @@ def command(spec: Path, current: tuple[Path, ...], force: bool, **options: Any) 
     known, profiles = read_profiles(current, spec)
     names = known_features(known, options["features"])
     profiles, notes = within(profiles, since, until)
-    if options["html"] and any(profile.epsilon for profile in profiles):
+    if wanted.html and any(profile.epsilon for profile in profiles):
         raise BadInput(
             "--html draws counters, and these carry noise (differential privacy)", "leave it out, or take --json"
         )
@@ -95,27 +86,13 @@ def command(spec: Path, current: tuple[Path, ...], force: bool, **options: Any) 
         report = restricted(report, names)
     for text in notes:
         note(text)
-    name = options["name"] or spec.name.removesuffix(".json").removesuffix(".spec")
-    written: Json = {}
-    if options["html"]:
-        from mlpack_edge.cli.drift_page import counted, render
 
-        show_stage("drawing the page")
-        page = render(known, report, gates, counted(known, report, profiles), name)
-        written["html"] = _write(options["html"], page, force)
-    labels = {"name": name}
-    if options["prometheus"]:
-        from mlpack_edge.cli.drift_prometheus import write_metrics
+    def counters() -> Counted:
+        from mlpack_edge.cli.drift_page import counted
 
-        write_metrics(options["prometheus"], labels, report, gates)
-        written["prometheus"] = _file(options["prometheus"])
-    if options["alertmanager"]:
-        from mlpack_edge.cli.drift_alertmanager import HOLD, alerts
+        return counted(known, report, profiles)
 
-        hold = HOLD if options["hold"] is None else options["hold"]
-        body = alerts(labels, report, gates, hold, options["link"])
-        text = json.dumps(body, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
-        written["alertmanager"] = _write(options["alertmanager"], text, force)
+    written = write_outputs(wanted, name, known, report, gates, counters)
     facts = {
         "spec": digest(known)[:16].hex(),
         "model_sha256": known.model_sha256,
@@ -142,39 +119,3 @@ def drift_outcome(report: DriftReport, gates: Gates, facts: Json) -> Outcome:
         why=f"{drifted[0].name}: {drifted[0].reason}",
         result=result, text=text,
     )  # fmt: skip
-
-
-def _refuse(spec: Path, current: tuple[Path, ...], force: bool, options: Json) -> None:
-    """Before any work is done."""
-    for option in ("hold", "link"):
-        if options[option] and not options["alertmanager"]:
-            raise click.UsageError(f"--{option} goes with --alertmanager")
-    if options["link"] and not options["link"].startswith(("http://", "https://")):
-        raise click.UsageError(f"--link {options['link']}: an address begins with http:// or https://")
-    outputs = [options[name] for name in ("html", "alertmanager", "prometheus") if options[name]]
-    resolved = [path.resolve() for path in outputs]
-    read = {path.resolve() for path in (spec, *current)}
-    for path in outputs:
-        if path.resolve() in read:
-            raise click.UsageError(f"{path} is a file that this run reads: name another")
-        if resolved.count(path.resolve()) > 1:
-            raise click.UsageError(f"{path} is named twice")
-    for name in ("html", "alertmanager"):
-        if options[name]:
-            refuse_existing(options[name], force)
-    if any(not letter.isprintable() for letter in options["name"]):
-        raise BadInput("--name holds a control character", "name it with letters, digits and the like")
-    if options["prometheus"]:
-        from mlpack_edge.cli.drift_prometheus import refuse_foreign
-
-        refuse_foreign(options["prometheus"], options["name"] or spec.name.removesuffix(".json").removesuffix(".spec"))
-
-
-def _write(path: Path, text: str, force: bool) -> Json:
-    with publish(path, force) as draft:
-        draft.write_text(text, encoding="utf-8")
-    return _file(path)
-
-
-def _file(path: Path) -> Json:
-    return {"path": str(path), "bytes": path.stat().st_size}

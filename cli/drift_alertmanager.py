@@ -6,6 +6,7 @@ again ends, and so does everything where no profiles come any more. No clock is 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
@@ -40,8 +41,11 @@ def _alert(labels: Mapping[str, str], finding: Finding, report: DriftReport, hol
         "description": f"{finding.name}{f' ({onset_text(finding.onset)})' if finding.onset else ''}: {finding.reason}",
         "window": window_text(window),
         "rows": f"{window.rows}",
-        "missing": f"{finding.feature.missing[1]:.6g}",
-        "unseen": f"{finding.feature.unseen[1]:.6g}",
+        **{
+            kind: f"{rate:.6g}"
+            for kind, (_, rate) in (("missing", finding.feature.missing), ("unseen", finding.feature.unseen))
+            if not math.isnan(rate)  # withheld: of few rows or devices
+        },
         "reference": f"{len(report.blocks.rows)} blocks" + ("" if report.sufficient else ", insufficient"),
     }
     if check and finding.cause != SLOW:

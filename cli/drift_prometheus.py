@@ -101,8 +101,8 @@ def _families(report: DriftReport, gates: Gates) -> Mapping[str, list[Sample]]:
                 found["effect"].append((kind, check.effect))
                 found["threshold"].append((kind, gates.threshold(check, report.sufficient)))
                 found["p_adjusted"].append((kind, check.p_adjusted))
-            found["missing_ratio"].append((mine, feature.missing[1]))
-            found["unseen_ratio"].append((mine, feature.unseen[1]))
+            for name, (_, rate) in (("missing_ratio", feature.missing), ("unseen_ratio", feature.unseen)):
+                found[name].append((mine, None if math.isnan(rate) else rate))  # withheld: of few rows or devices
         found["rows"].append((of, window.rows))
         found["predictions"].append((of, window.predictions))
         found["devices"].append((of, window.devices))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 
 from mlpack_edge.cli.drift_findings import SLOW, Finding, Onset, alarming, findings
@@ -90,6 +91,11 @@ def number_text(number: float) -> str:
     return "0" if abs(number) < 5e-5 else f"{number:.2g}" if abs(number) < 0.1 else f"{number:.2f}"
 
 
+def rate_text(rate: float) -> str:
+    """A share in percent; of one that may not be shown (NaN) that it is withheld."""
+    return "withheld" if math.isnan(rate) else f"{percent(rate)} %"
+
+
 def unit_text(window: Window) -> str:
     """How many devices sent the rows, and what was taken as independent."""
     if window.devices is None:
@@ -147,8 +153,8 @@ def _features(found: Sequence[Finding]) -> str:
             (finding.check.kind if finding.check else "-") if finding.cause != SLOW else "slow shift",
             number_text(finding.check.effect) if finding.check else "-",
             number_text(finding.threshold) if finding.check else "-",
-            percent(finding.feature.missing[1]) + " %",
-            percent(finding.feature.unseen[1]) + " %",
+            rate_text(finding.feature.missing[1]),
+            rate_text(finding.feature.unseen[1]),
             window_text(finding.window),
             "DRIFTED" if finding.drifted else "no",
         )

@@ -7,11 +7,14 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from mlpack_edge.cli.drift_outputs import outputs, refuse, taken, write_outputs
 from mlpack_edge.cli.options import Duration
 from mlpack_edge.cli.outcome import Outcome, answers, note, show_stage
 from mlpack_edge.core.errors import BadInput
 
 if TYPE_CHECKING:
+    from mlpack_edge.cli.drift_outputs import Outputs
+    from mlpack_edge.cli.drift_page import Counted
     from mlpack_edge.fleet.store import KnownSpec, Store
 
 Json = dict[str, Any]
@@ -115,10 +118,11 @@ def ingest_command(
 @click.option("--significance", type=click.FloatRange(0, 0.5, min_open=True), metavar="RATE", help="Share of alarms that may be false [default: 0.01].")  # fmt: skip
 @click.option("--floor", "floors", multiple=True, metavar="KIND=SHARE", help="Effects up to it never alarm; KIND is missing, unseen or distribution [default: 1%, 0.2% and 3%].")  # fmt: skip
 @_least
+@outputs("STORE's, with the cohort and the model that were asked for")
 @answers("fleet drift")
 def drift_command(
     root: Path, spec: Path | None, model_version: str, cohort: str | None, windows: tuple[int, ...], since: str, until: str,
-    significance: float | None, floors: tuple[str, ...], least_devices: int,
+    significance: float | None, floors: tuple[str, ...], least_devices: int, **options: Any,
 ) -> Outcome:  # fmt: skip
     """Judge what the store holds against the reference of its spec. Exit code 3 when something drifted.
 
@@ -129,19 +133,24 @@ def drift_command(
     Examples:
       mlpack fleet drift --store fleet
       mlpack fleet drift --store fleet --spec late.spec.json --cohort canary --since 2026-11-01 --window 7
+      mlpack fleet drift --store fleet --html drift.html --prometheus /var/lib/node_exporter/textfile/fleet-drift.prom
     """
     from mlpack_edge.cli.drift import drift_outcome
     from mlpack_edge.cli.drift_request import day_of, gates_of
     from mlpack_edge.fleet.reading import Selection, days, noisy
     from mlpack_edge.fleet.shown import Least
     from mlpack_edge.fleet.store import open_store
-    from mlpack_edge.fleet.watch import watch
+    from mlpack_edge.fleet.watch import latest_cells, watch
     from mlpack_edge.profiles.drift.windows import LENGTHS
 
     gates = gates_of(significance, floors)
     first, last = day_of(since, "--since"), day_of(until, "--until")
     store = open_store(root)
     known = _chosen(store, spec, model_version)
+    wanted = taken(options)
+    name = wanted.name or _name(root, cohort, known if spec or model_version else None)
+    _refuse_inside(root, wanted)
+    refuse(wanted, name, [spec] if spec else [])
     show_stage("adding up reports by day and shard")
     selection = Selection(cohort, first, last)
     found, left_out = list(days(store, known, selection)), noisy(store, known, selection)
@@ -151,14 +160,25 @@ def drift_command(
     strays = sum(day.strays for day in found)
     if strays:
         note(f"{strays:,} reports with a clock that cannot be right count on the day on which they were received")
+
+    def counters() -> Counted:
+        from mlpack_edge.cli.drift_page import Counted
+
+        cells = latest_cells(report, found)
+        devices = {length: each for length, (_, each) in cells.items() if each is not None}
+        return Counted({length: each for length, (each, _) in cells.items()}, devices, least_devices)
+
+    written = write_outputs(wanted, name, known.spec, report, gates, counters)
     facts = {
         "store": str(root),
+        "name": name,
         "spec": known.digest.hex(),
         "model_sha256": known.spec.model_sha256,
         "cohort": cohort,
         "reports": sum(day.reports for day in found),
         "strays": strays,
         "noisy": left_out,
+        "written": written,
     }
     return drift_outcome(report, gates, facts)
 
@@ -184,6 +204,19 @@ def status_command(root: Path, since: str, least_devices: int) -> Outcome:
     first = day_of(since, "--since")
     found = status(open_store(root), first, Least(devices=least_devices))
     return Outcome({"store": str(root), **status_json(found)}, status_text(found))
+
+
+def _name(root: Path, cohort: str | None, known: KnownSpec | None) -> str:
+    """Two cohorts, or two models, are not called the same: their metrics would replace each other."""
+    model = known.spec.model_sha256[:12] if known else ""
+    name = " ".join(part for part in (root.resolve().name, cohort, model) if part)
+    return "".join(letter if letter.isprintable() else "?" for letter in name)
+
+
+def _refuse_inside(root: Path, wanted: Outputs) -> None:
+    for path in wanted.files():
+        if root.resolve() in path.resolve().parents:
+            raise click.UsageError(f"{path} lies in the store: name a file elsewhere")
 
 
 def _chosen(store: Store, spec: Path | None, model_version: str) -> KnownSpec:

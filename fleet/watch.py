@@ -48,6 +48,22 @@ def watch(known: KnownSpec, days: Iterable[Day], lengths: Sequence[int] = LENGTH
     )
 
 
+def latest_cells(report: DriftReport, days: Iterable[Day]) -> dict[int | None, tuple[Ints, Ints | None]]:
+    """By length of the latest windows of `report`, which `watch` made of `days`: rows in every cell, int64 `[vector]`, and of how many
+    devices they are at least, int64 `[vector]`, None where no devices are told apart.
+
+    Of up to SHARDS devices it is known how many are in a cell, of more only how many shards of them: as many devices, or more.
+    """
+    given, found = list(days), dict[int | None, tuple[Ints, Ints | None]]()
+    for window in report.latest:
+        mine = [day for day in given if window.first <= day.first and day.last <= window.last]
+        counts = np.sum([day.counts.sum(axis=0, dtype=np.int64) for day in mine], axis=0)
+        names = frozenset[bytes]().union(*(day.devices for day in mine))
+        devices = (_sharded(mine, names).counts > 0).sum(axis=0, dtype=np.int64) if names else None
+        found[window.days] = counts, devices
+    return found
+
+
 def _stand_in(known: KnownSpec, day: Day) -> Profile:
     """A profile of the same days and no counters: windows are cut by one rule."""
     window = Stated(0, day.first * DAY, (day.last + 1) * DAY)

@@ -13,10 +13,9 @@ from mlpack_edge.cli.drift_findings import SLOW, Finding
 from mlpack_edge.cli.drift_page.charts import bars as bar_chart
 from mlpack_edge.cli.drift_page.charts import effect, numbers, rates
 from mlpack_edge.cli.drift_page.counted import Counted
-from mlpack_edge.cli.drift_page.frame import share_text
 from mlpack_edge.cli.drift_page.series import Series, series
 from mlpack_edge.cli.drift_page.shown import bars, neighbours
-from mlpack_edge.cli.drift_text import number_text, onset_text, window_text
+from mlpack_edge.cli.drift_text import number_text, onset_text, rate_text, window_text
 from mlpack_edge.profiles.drift.facts import DriftReport
 from mlpack_edge.profiles.drift.gates import Gates
 from mlpack_edge.profiles.layout import Group, groups
@@ -96,15 +95,15 @@ def _shape(spec: Spec, counted: Counted, finding: Finding, group: Group) -> Mark
     feature = group.feature
     if isinstance(feature, Numeric):
         size = len(feature.edges) + 1
-        parts = neighbours(reference[:size].tolist(), current[:size].tolist(), devices[:size] if devices else None)
+        sides = reference[:size].tolist(), current[:size].tolist(), devices[:size] if devices else None
+        parts = neighbours(*sides, counted.least)
         source = feature.source
         return numbers.draw(source.name, feature.edges, feature.low, feature.high, parts, source.unit)
     if isinstance(feature, Categorical):
         names = [*feature.categories, "other known", "unseen"]
         size = len(names)
-        chosen = bars(
-            names, reference[:size].tolist(), current[:size].tolist(), devices[:size] if devices else None, BARS
-        )
+        sides = reference[:size].tolist(), current[:size].tolist(), devices[:size] if devices else None
+        chosen = bars(names, *sides, BARS, counted.least)
         return bar_chart.draw(feature.source.name, chosen)
     return Markup("")
 
@@ -124,7 +123,7 @@ def _check_row(finding: Finding, report: DriftReport, gates: Gates, kind: str) -
     check = next(check for check in finding.feature.checks if check.kind == kind)
     sides = {"missing": finding.feature.missing, "unseen": finding.feature.unseen}.get(kind)
     before, now = (
-        (share_text(sides[0]), share_text(sides[1])) if sides else ("", f"{check.statistic} {number_text(check.value)}")
+        (rate_text(sides[0]), rate_text(sides[1])) if sides else ("", f"{check.statistic} {number_text(check.value)}")
     )
     chance = "< 0.0001" if check.p_adjusted < 1e-4 else f"{check.p_adjusted:.2g}"
     verdict = "drifted" if gates.alarms(check, report.sufficient) else "no"

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from mlpack_edge.cli.drift_page.shown import DEVICES
 from mlpack_edge.profiles.drift.facts import DriftReport, Window
 from mlpack_edge.profiles.drift.windows import days_of, undated
 from mlpack_edge.profiles.layout import groups
@@ -20,10 +21,12 @@ Ints = NDArray[np.int64]
 @dataclass(frozen=True, slots=True)
 class Counted:
     """By length in days of the latest windows (None for profiles without a date): `counts` int `[vector]`, and `devices` int `[vector]`,
-    how many devices have a row in each cell; no entry where rows do not come from devices."""
+    at least how many devices have a row in each cell; no entry where rows do not come from devices. least: devices from which on a
+    cell is shown."""
 
     counts: Mapping[int | None, Ints]
     devices: Mapping[int | None, Ints]
+    least: int = DEVICES
 
 
 def counted(spec: Spec, report: DriftReport, profiles: Iterable[Profile]) -> Counted:

@@ -25,6 +25,7 @@ from mlpack_edge.cli.drift_text import (
     notes,
     number_text,
     onset_text,
+    rate_text,
     reference_text,
     unit_text,
     window_text,
@@ -45,7 +46,7 @@ _DAY = re.compile(r"\b\d{4}-\d{2}-\d{2}\b")
 def render(spec: Spec, report: DriftReport, gates: Gates, counted: Counted, name: str) -> str:
     """One self-contained HTML page, no scripts and no network. name: of the model. The same values give the same page.
 
-    Cells are shown at 10 or more rows, and 10 or more devices where rows come from devices (`shown`).
+    Cells are shown at 10 or more rows, and `counted.least` or more devices where rows come from devices (`shown`).
     """
     found = findings(report, gates)
     style = _source("page.css")
@@ -78,6 +79,8 @@ def render(spec: Spec, report: DriftReport, gates: Gates, counted: Counted, name
             what=what,
             number=number_text,
             percent=percent,
+            rate=rate_text,
+            least=counted.least,
             window_text=window_text,
         )
     )

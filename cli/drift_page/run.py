@@ -10,7 +10,7 @@ from mlpack_edge.cli.drift_page.cards import reference_cells
 from mlpack_edge.cli.drift_page.charts import latency, numbers
 from mlpack_edge.cli.drift_page.counted import Counted
 from mlpack_edge.cli.drift_page.frame import share_text
-from mlpack_edge.cli.drift_page.shown import ROWS, neighbours
+from mlpack_edge.cli.drift_page.shown import ROWS, enough, neighbours
 from mlpack_edge.profiles.drift.facts import Window
 from mlpack_edge.profiles.layout import Group, groups
 from mlpack_edge.profiles.spec import CONFIDENCE_CELLS, OUTCOMES, Spec
@@ -30,12 +30,12 @@ class Run:
 def run_of(spec: Spec, counted: Counted, window: Window) -> Run:
     """Of one of the latest windows."""
     by_name = {group.name: group for group in groups(spec) if group.feature is None}
-    timed = neighbours(*_sides(spec, counted, window, by_name["latency"]))
+    timed = neighbours(*_sides(spec, counted, window, by_name["latency"]), counted.least)
     sure = Markup("")
     if spec.confidence:
         reference, current, devices = _sides(spec, counted, window, by_name["confidence"])
         # Two empty cells around: the histogram of a number has open ends.
-        parts = neighbours([0, *reference, 0], [0, *current, 0], [0, *devices, 0] if devices else None)
+        parts = neighbours([0, *reference, 0], [0, *current, 0], [0, *devices, 0] if devices else None, counted.least)
         edges = [cell / CONFIDENCE_CELLS for cell in range(CONFIDENCE_CELLS + 1)]
         low = next((edges[max(part.first - 1, 0)] for part in parts if part.reference or part.current), 0.0)
         sure = numbers.draw("confidence", edges, low, 1.0, parts, "")
@@ -50,15 +50,19 @@ def _sides(spec: Spec, counted: Counted, window: Window, group: Group) -> tuple[
 
 
 def _outcomes(spec: Spec, counted: Counted, window: Window, group: Group) -> tuple[tuple[str, str, str], ...]:
-    before, now, _ = _sides(spec, counted, window, group)
+    before, now, devices = _sides(spec, counted, window, group)
     totals = max(sum(before), 1), max(sum(now), 1)
     rows = []
     for place, name in enumerate(OUTCOMES):
-        sides = [_share(count, total) for count, total in zip((before[place], now[place]), totals, strict=True)]
         if before[place] or now[place]:
-            rows.append((name, sides[0], sides[1]))
+            known = _share(before[place], totals[0], None, counted.least)
+            rows.append(
+                (name, known, _share(now[place], totals[1], devices[place] if devices else None, counted.least))
+            )
     return tuple(rows)
 
 
-def _share(count: int, total: int) -> str:
-    return f"fewer than {ROWS} rows" if 0 < count < ROWS else share_text(count / total)
+def _share(count: int, total: int, devices: int | None, least: int) -> str:
+    if enough(count, devices, least):
+        return share_text(count / total)
+    return f"fewer than {ROWS} rows" if count < ROWS else f"fewer than {least} devices"

@@ -189,3 +189,42 @@ def test_the_spec_is_chosen_by_file_or_model_where_there_are_several(tmp_path: P
         "fleet", "drift", "--store", "store", "--spec", "t.json", "--cohort", "x", cwd=tmp_path
     )
     assert code == 1 and "no report that was asked for" in document["error"]["message"]
+
+
+def test_the_fleet_has_a_page_metrics_and_alerts_as_drift_has(fleet: Path) -> None:
+    mlpack_json("fleet", "ingest", "up", "--store", "store", "--spec", "late.spec.json", cwd=fleet)
+    words = ("fleet", "drift", "--store", "store", "--cohort", "canary", "--window", "1", "--window", "7")
+    files = ("--html", "d.html", "--prometheus", "d.prom", "--alertmanager", "d.json", "--link", "https://a.example/d")
+    code, found = mlpack_json(*words, *files, cwd=fleet)
+    assert code == 3 and found["drifted"] == ["x"] and found["name"] == "store canary"
+    assert {name: file["path"] for name, file in found["written"].items()} == {"html": "d.html", "prometheus": "d.prom", "alertmanager": "d.json"}  # fmt: skip
+    page, metrics = (fleet / "d.html").read_text(), (fleet / "d.prom").read_text()
+    assert "store canary" in page and "x drifted" in page and "nan" not in page.lower().replace("finan", "")
+    assert 'mlpack_drift_devices{name="store canary",window="1d"} 20' in metrics
+    assert 'mlpack_drift_drifted{name="store canary",feature="x",kind="distribution"} 1' in metrics
+    assert "NaN" not in metrics, "a rate that is not shown is no sample"
+    [alert] = json.loads((fleet / "d.json").read_text())
+    assert alert["labels"]["feature"] == "x" and alert["generatorURL"] == "https://a.example/d"
+    assert "nan" not in alert["annotations"].values()
+    code, again = mlpack_json(*words, "--html", "d.html", cwd=fleet)
+    assert code == 1 and "d.html" in again["error"]["message"]
+    assert mlpack_json(*words, "--html", "d.html", "--force", cwd=fleet)[0] == 3
+    assert (fleet / "d.html").read_text() == page
+    done = mlpack(*words, "--html", "store/d.html", cwd=fleet)
+    assert done.returncode == 2 and "lies in the store" in done.stderr
+    done = mlpack(*words, "--hold", "3", cwd=fleet)
+    assert done.returncode == 2 and "--hold goes with --alertmanager" in done.stderr
+
+
+def test_no_cell_of_the_page_speaks_of_few_devices(tmp_path: Path) -> None:
+    """Of thirty devices, nine report missing values of x: their cell is nowhere, neither as a share nor as a bar."""
+    write_spec(tmp_path / "s.json", SPEC, False)
+    put(tmp_path / "up", "a.cbor", *(dated(device, 1, missing=0.5 if device < 9 else 0.0) for device in range(30)))
+    settle(tmp_path / "up")
+    mlpack_json("fleet", "ingest", "up", "--store", "store", "--spec", "s.json", cwd=tmp_path)
+    found = mlpack_json("fleet", "drift", "--store", "store", "--html", "d.html", "--prometheus", "d.prom", cwd=tmp_path)[1]  # fmt: skip
+    assert "not shown" in found["windows"][-1]["note"]
+    page, metrics = (tmp_path / "d.html").read_text(), (tmp_path / "d.prom").read_text()
+    assert "of fewer than 10 rows or 10 devices" in page and "withheld" in page
+    assert 'missing_ratio{name="store",feature="x"' not in metrics
+    assert 'missing_ratio{name="store",feature="colour"' in metrics
