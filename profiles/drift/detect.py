@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from mlpack_edge.core.errors import BadInput
 from mlpack_edge.profiles.drift import accuracy, noisy
-from mlpack_edge.profiles.drift.checks import feature_drift
+from mlpack_edge.profiles.drift.checks import feature_drifts
 from mlpack_edge.profiles.drift.clusters import FEWEST, SHARDS, Shards, by_shards, intraclass, shards
 from mlpack_edge.profiles.drift.facts import DISTRIBUTION, Accuracy, Check, DriftReport, FeatureDrift, Window
 from mlpack_edge.profiles.drift.series import slow_drift
 from mlpack_edge.profiles.drift.significance import benjamini_hochberg
-from mlpack_edge.profiles.drift.thresholds import blocks_in, learned
+from mlpack_edge.profiles.drift.thresholds import blocks_in, learned, limits
 from mlpack_edge.profiles.drift.windows import LENGTHS, Stretch, stretches
 from mlpack_edge.profiles.layout import groups
 from mlpack_edge.profiles.profile import Profile
@@ -42,22 +42,35 @@ def drift(spec: Spec, digest: bytes, profiles: Iterable[Profile], lengths: Seque
     if any(part.epsilon for part in given):
         _expect_alike(given)
         return DriftReport(spec.reference.blocks, tuple(noisy_window(spec, stretch) for stretch in found), (), None)
-    windows = tuple(window_of(spec, stretch) for stretch in found)
     return DriftReport(
-        spec.reference.blocks, windows, slow_drift(spec, given), accuracy_of(spec, totals(found[-1].profiles)[0])
+        spec.reference.blocks,
+        windows_of(spec, found),
+        slow_drift(spec, given),
+        accuracy_of(spec, totals(found[-1].profiles)[0]),
     )
 
 
 def window_of(spec: Spec, stretch: Stretch) -> Window:
     """Everything that is found of one window of profiles without noise."""
-    counts, sums = totals(stretch.profiles)
-    rows, predictions = (sum(getattr(part, name) for part in stretch.profiles) for name in ("rows", "predictions"))
-    names = {part.device for part in stretch.profiles if part.device}
-    devices = len(names) if names else None
-    sharded = shards(stretch.profiles) if names and all(part.device for part in stretch.profiles) else None
-    unit, note = unit_of(spec, sharded, devices or 0)
-    features = features_of(spec, counts, sums, stretch.days, rows, sharded, unit)
-    return Window(stretch.days, stretch.first, stretch.last, rows, predictions, devices, unit, note, features)
+    return windows_of(spec, [stretch])[0]
+
+
+def windows_of(spec: Spec, found: Sequence[Stretch]) -> tuple[Window, ...]:
+    """As `window_of`, of many: nearly as quick as one."""
+    samples, said = [], []
+    for stretch in found:
+        counts, sums = totals(stretch.profiles)
+        rows, predictions = (sum(getattr(part, name) for part in stretch.profiles) for name in ("rows", "predictions"))
+        names = {part.device for part in stretch.profiles if part.device}
+        sharded = shards(stretch.profiles) if names and all(part.device for part in stretch.profiles) else None
+        unit, note = unit_of(spec, sharded, len(names))
+        samples.append(Sample(counts, sums, stretch.days, rows, sharded, unit))
+        said.append((predictions, len(names) or None, note))
+    judged = features_of_all(spec, samples)
+    return tuple(
+        Window(stretch.days, stretch.first, stretch.last, one.rows, predictions, devices, one.unit, note, features)
+        for stretch, one, (predictions, devices, note), features in zip(found, samples, said, judged, strict=True)
+    )
 
 
 def noisy_window(spec: Spec, stretch: Stretch) -> Window:
@@ -102,28 +115,57 @@ def _expect_alike(profiles: Sequence[Profile]) -> None:
         )
 
 
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """Counters int `[vector]` and sums `[numeric features]` of `rows` rows, of a window of so many days. sharded: the same by shard of
+    devices, for the units "devices" and "shards", and for how rows of few devices hang together."""
+
+    counts: Ints
+    sums: Ints
+    days: int | None
+    rows: int
+    sharded: Shards | None = None
+    unit: str = "rows"
+
+
 def features_of(
     spec: Spec, counts: Ints, sums: Ints, days: int | None, rows: int, sharded: Shards | None, unit: str = "rows"
 ) -> tuple[FeatureDrift, ...]:
-    """Of counters int `[vector]` and sums `[numeric features]` of `rows` rows: all features, p-values adjusted over them. sharded:
-    the same by shard of devices, for the units "devices" and "shards", and for how rows of few devices hang together."""
-    length = blocks_in(spec, days, rows)
+    """All features of one `Sample`, p-values adjusted over them."""
+    return features_of_all(spec, [Sample(counts, sums, days, rows, sharded, unit)])[0]
+
+
+def features_of_all(spec: Spec, samples: Sequence[Sample]) -> list[tuple[FeatureDrift, ...]]:
+    """Of each sample all features, p-values adjusted over them: arrays over the samples, a feature at a time."""
     known = spec.reference
+    counts, sums = (np.array([getattr(one, name) for one in samples], np.int64) for name in ("counts", "sums"))
+    lengths = [blocks_in(spec, one.days, one.rows) for one in samples]
     found = []
     for group in groups(spec):
         if group.feature is None:
             continue
-        taught = known.learned.get(group.name)
-        before = np.array(known.counts[group.start : group.stop], np.int64)
-        growth, p = 1.0, None
-        if sharded is not None and unit != "rows":
-            p = by_shards(group, sharded, known, taught)
-        elif sharded is not None:
-            growth = 1 + (rows / sharded.devices - 1) * intraclass(taught, known)
-        totalled = (known.sums[group.sum_index], int(sums[group.sum_index])) if group.sum_index >= 0 else (0, 0)
-        mine = counts[group.start : group.stop]
-        found.append(feature_drift(group, before, mine, totalled, learned(spec, group, length, rows), growth, p))
-    return adjusted(found)
+        taught, limit = known.learned.get(group.name), limits(spec, group)
+        alike = intraclass(taught, known)
+        growth, p = np.ones(len(samples)), list[dict[str, float] | None]()
+        for place, one in enumerate(samples):
+            p.append(
+                by_shards(group, one.sharded, known, taught) if one.sharded is not None and one.unit != "rows" else None
+            )
+            if one.sharded is not None and one.unit == "rows":
+                growth[place] = 1 + (one.rows / one.sharded.devices - 1) * alike
+        numeric = group.sum_index >= 0
+        found.append(
+            feature_drifts(
+                group,
+                np.array(known.counts[group.start : group.stop], np.int64),
+                counts[:, group.start : group.stop],
+                (known.sums[group.sum_index] if numeric else 0, sums[:, group.sum_index].tolist() if numeric else []),
+                [limit.of(length, one.rows) for length, one in zip(lengths, samples, strict=True)],
+                growth,
+                p,
+            )
+        )
+    return [adjusted([each[place] for each in found]) for place in range(len(samples))]
 
 
 def adjusted(features: Sequence[FeatureDrift]) -> tuple[FeatureDrift, ...]:
@@ -133,7 +175,8 @@ def adjusted(features: Sequence[FeatureDrift]) -> tuple[FeatureDrift, ...]:
     rates = iter(benjamini_hochberg(family))
 
     def one(check: Check) -> Check:
-        return replace(check, p_adjusted=next(rates) if _could_alarm(check) else 1.0)
+        p = next(rates) if _could_alarm(check) else 1.0
+        return check if check.p_adjusted == p else replace(check, p_adjusted=p)
 
     return tuple(replace(feature, checks=tuple(one(check) for check in feature.checks)) for feature in features)
 

@@ -79,7 +79,7 @@ def effects(feature: Feature, reference: ArrayLike, current: ArrayLike) -> Effec
 def ks_distance(reference: Floats, current: Floats) -> Floats:
     """max |F - G| over the edges of cells `[..., cells]` in order."""
     gap = np.abs(_cumulative(reference) - _cumulative(current))
-    return np.asarray(np.where(_both(reference, current), gap.max(axis=-1, initial=0.0), 0.0))
+    return np.asarray(np.where(both(reference, current), gap.max(axis=-1, initial=0.0), 0.0))
 
 
 def ks_effect(reference: Floats, current: Floats) -> Floats:
@@ -102,7 +102,7 @@ def chance(feature: Feature, cells: Floats) -> Floats:
 def total_variation(reference: Floats, current: Floats) -> Floats:
     """Half the sum of |p - q| over cells `[..., cells]`."""
     gap = np.abs(shares(reference) - shares(current)).sum(axis=-1) / 2
-    return np.asarray(np.where(_both(reference, current), gap, 0.0))
+    return np.asarray(np.where(both(reference, current), gap, 0.0))
 
 
 def variation_effect(reference: Floats, current: Floats, noise: Floats | float = 0.0) -> Floats:
@@ -128,14 +128,14 @@ def variation_effect(reference: Floats, current: Floats, noise: Floats | float =
     full = np.maximum(shares(reference), shares(current)) * np.minimum(*_sizes(reference, current)) >= _FULL
     rise, fall = ((z * (side & full)).max(axis=-1, initial=0.0) > beyond for side in (grew, ~grew))
     freed = np.where(rise & ~fall, gained, np.where(fall & ~rise, lost, (gained + lost) / 2))
-    return np.asarray(np.where(_both(reference, current), np.maximum(freed, 0.0), 0.0))
+    return np.asarray(np.where(both(reference, current), np.maximum(freed, 0.0), 0.0))
 
 
 def rate_difference(reference: Floats, rows: Floats, current: Floats, current_rows: Floats) -> Floats:
     """Rate of `current` less rate of `reference`, 0 where one has no rows. Unbiased as it is."""
-    both = (rows > 0) & (current_rows > 0)
+    there = (rows > 0) & (current_rows > 0)
     gap = current / np.maximum(current_rows, 1) - reference / np.maximum(rows, 1)
-    return np.asarray(np.where(both, gap, 0.0))
+    return np.asarray(np.where(there, gap, 0.0))
 
 
 def rate_effect(reference: Floats, rows: Floats, current: Floats, current_rows: Floats) -> Floats:
@@ -170,7 +170,8 @@ def _bridge(cells: Floats) -> Floats:
     return np.asarray(np.minimum((cumulative * (1 - cumulative)).sum(axis=-1), _BRIDGE))
 
 
-def _both(reference: Floats, current: Floats) -> NDArray[np.bool_]:
+def both(reference: Floats, current: Floats) -> NDArray[np.bool_]:
+    """Whether both of cells `[..., cells]` hold a row."""
     return np.asarray((reference.sum(axis=-1) > 0) & (current.sum(axis=-1) > 0))
 
 

@@ -11,6 +11,9 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
+
 #: A continued fraction or series is done when a term changes it by less.
 _SMALL = 1e-15
 _TINY = 1e-300
@@ -77,7 +80,9 @@ def incomplete_beta(a: float, b: float, x: float) -> float:
 def two_rates(reference: int, reference_rows: int, current: int, current_rows: int) -> float:
     """Fisher's exact test of two rates with the mid-p correction (Lancaster 1961), doubled: what is rare needs no normal
     approximation. Terms of the hypergeometric distribution are summed outwards from the one seen."""
-    return min(1.0, 2 * min(_tail(reference, reference_rows, current, current_rows, step) for step in (1, -1)))
+    middle = _middle(reference, reference_rows, current, current_rows)
+    beyond = _tail(reference, reference_rows, current, current_rows, 1 if current >= middle else -1)
+    return min(1.0, 2 * min(beyond, 1 - beyond))
 
 
 def rate_rose(reference: int, reference_rows: int, current: int, current_rows: int) -> float:
@@ -85,38 +90,40 @@ def rate_rose(reference: int, reference_rows: int, current: int, current_rows: i
     return min(1.0, _tail(reference, reference_rows, current, current_rows, 1))
 
 
-def two_samples(
-    reference: NDArray[np.float64], current: NDArray[np.float64], expected: float = 5.0
-) -> tuple[float, int]:
-    """Pearson's chi-square of two count vectors `[cells]` and its degrees of freedom, (0.0, 0) where nothing can be said.
+def two_samples(reference: Floats, current: Floats, expected: float = 5.0) -> tuple[Floats, Ints]:
+    """Pearson's chi-square of count vectors `[..., cells]` that broadcast and its degrees of freedom, each `[...]`; 0.0 and 0 where
+    nothing can be said.
 
     Cells that either sample is expected to hold fewer than `expected` times are counted together (Cochran 1954), or the tail
     of the distribution would be too heavy.
     """
-    rows, others = reference.sum(), current.sum()
-    if not rows or not others:
-        return 0.0, 0
+    rows, others = reference.sum(axis=-1)[..., None], current.sum(axis=-1)[..., None]
+    all_rows = np.maximum(rows + others, 1)
     pooled = reference + current
-    few = pooled * min(rows, others) / (rows + others) < expected
-    table = np.stack([_joined(reference, few), _joined(current, few)])
-    table = table[:, table.sum(axis=0) > 0]
-    wanted = table.sum(axis=0) * np.array([[rows], [others]]) / (rows + others)
-    return float(((table - wanted) ** 2 / wanted).sum()), table.shape[1] - 1
+    few = pooled * np.minimum(rows, others) / all_rows < expected
+    whole = _joined(pooled, few)
+    statistic = np.zeros(pooled.shape[:-1])
+    for side, size in ((reference, rows), (current, others)):
+        wanted = whole * size / all_rows
+        with np.errstate(invalid="ignore", divide="ignore"):
+            statistic += np.where(whole > 0, (_joined(side, few) - wanted) ** 2 / wanted, 0.0).sum(axis=-1)
+    held = ((rows > 0) & (others > 0))[..., 0]
+    return np.where(held, statistic, 0.0), np.where(held, (whole > 0).sum(axis=-1) - 1, 0)
 
 
-def rank_sum(reference: NDArray[np.float64], current: NDArray[np.float64]) -> float:
-    """z of the Wilcoxon-Mann-Whitney test on ordered cells `[cells]`, with the exact variance of ties (Lehmann 1975, 1.4);
-    positive where `current` is larger, 0.0 where nothing can be said. A shift of the middle shows here with a fraction of the rows
-    that the largest distance needs."""
-    n, m = float(reference.sum()), float(current.sum())
+def rank_sum(reference: Floats, current: Floats) -> Floats:
+    """z `[...]` of the Wilcoxon-Mann-Whitney test on ordered cells `[..., cells]` that broadcast, with the exact variance of ties
+    (Lehmann 1975, 1.4); positive where `current` is larger, 0.0 where nothing can be said. A shift of the middle shows here with a
+    fraction of the rows that the largest distance needs."""
+    n, m = reference.sum(axis=-1), current.sum(axis=-1)
     pooled = reference + current
     total = n + m
-    if not n or not m or total < 2:
-        return 0.0
-    ranks = np.cumsum(pooled) - (pooled - 1) / 2
-    excess = float(current @ ranks) - m * (total + 1) / 2
-    variance = n * m / 12 * (total + 1 - float((pooled**3 - pooled).sum()) / (total * (total - 1)))
-    return excess / math.sqrt(variance) if variance > 0 else 0.0
+    ranks = np.cumsum(pooled, axis=-1) - (pooled - 1) / 2
+    excess = (current * ranks).sum(axis=-1) - m * (total + 1) / 2
+    ties = (pooled**3 - pooled).sum(axis=-1) / np.maximum(total * (total - 1), 1)
+    variance = np.where(total >= 2, n * m / 12 * (total + 1 - ties), 0.0)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        return np.where(variance > 0, excess / np.sqrt(variance), 0.0)
 
 
 def benjamini_hochberg(p: Sequence[float]) -> list[float]:
@@ -130,21 +137,27 @@ def benjamini_hochberg(p: Sequence[float]) -> list[float]:
     return adjusted
 
 
-def _joined(cells: NDArray[np.float64], few: NDArray[np.bool_]) -> NDArray[np.float64]:
-    return np.append(cells[~few], cells[few].sum())
+def _joined(cells: Floats, few: NDArray[np.bool_]) -> Floats:
+    """Cells with the few taken out, and behind them the sum of the few."""
+    return np.concatenate([np.where(few, 0.0, cells), np.where(few, cells, 0.0).sum(axis=-1)[..., None]], axis=-1)
+
+
+def _middle(reference: int, reference_rows: int, current: int, current_rows: int) -> int:
+    """The likeliest count of `current`, both rates being one."""
+    return (reference + current + 1) * (current_rows + 1) // (reference_rows + current_rows + 2)
 
 
 def _tail(reference: int, reference_rows: int, current: int, current_rows: int, step: int) -> float:
     """Half the probability of `current` and all of what lies beyond it in the direction of `step`, both rates being one."""
     total, marked = reference_rows + current_rows, reference + current
-    if not reference_rows or not current_rows:
+    if not reference_rows or not current_rows or not marked:
         return 0.5
 
     def choose(n: int, k: int) -> float:
         return math.lgamma(n + 1) - math.lgamma(k + 1) - math.lgamma(n - k + 1)
 
     least, most = max(0, marked - reference_rows), min(marked, current_rows)
-    middle = (marked + 1) * (current_rows + 1) // (total + 2)
+    middle = _middle(reference, reference_rows, current, current_rows)
     x = current
     # From a place on the near side of the middle, what lies beyond is nearly everything: sum the smaller side.
     if (x - middle) * step < 0:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 
 import numpy as np
 
 from mlpack_edge.profiles.drift.effects import chance, parts
 from mlpack_edge.profiles.drift.facts import DISTRIBUTION, MISSING, SUFFICIENT, UNSEEN
 from mlpack_edge.profiles.layout import Group
-from mlpack_edge.profiles.spec import Numeric, Spec, Threshold
+from mlpack_edge.profiles.spec import Learned, Numeric, Spec
 
 _DAYS = {"day": 1.0, "hour": 24.0}
 #: Of the square of an effect where only chance is at work, times the effective rows and over `effects.chance`: what it exceeds once
@@ -29,6 +30,52 @@ def blocks_in(spec: Spec, days: int | None, rows: float) -> float:
     return rows * len(blocks.rows) / max(sum(blocks.rows), 1)
 
 
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What the reference says of one feature, worked out once for windows of any length and any rows.
+
+    often: of the law of chance, what the square of an effect exceeds once in fifty. chance: `effects.chance` of the reference;
+    missing: the variance of a row of missing. alike: whether its blocks are `exchangeable`. mean_rows: of a block.
+    """
+
+    taught: Learned | None
+    often: float
+    chance: float
+    missing: float
+    alike: bool
+    mean_rows: float
+
+    def of(self, length: float, rows: int) -> dict[str, float]:
+        """`learned` of windows of `length` blocks and `rows` rows."""
+        if self.taught is None or not self.taught.thresholds:
+            return {}
+        lengths = sorted(self.taught.thresholds)
+        blocks = max((known for known in lengths if known <= length * 1.001), default=lengths[0])
+        threshold = self.taught.thresholds[blocks]
+        stretch = math.sqrt(math.log(SUFFICIENT) / math.log(min(max(threshold.windows, 2), SUFFICIENT)))
+        less = max(1 / max(blocks * self.mean_rows, 1) - 1 / max(rows, 1), 0.0)
+        if blocks == 1 and self.alike:
+            largest = 0.0
+        else:
+            largest = math.sqrt(max(threshold.distribution**2 - self.often * self.chance * less, 0.0))
+        found = {
+            DISTRIBUTION: largest,
+            MISSING: math.sqrt(max(threshold.missing**2 - _RATE * self.missing * less, 0.0)),
+            UNSEEN: threshold.unseen,
+        }
+        # Never so far that a feature of which nothing is left as it was could not alarm.
+        return {kind: min(effect * stretch, (1 + effect) / 2) for kind, effect in found.items()}
+
+
+def limits(spec: Spec, group: Group) -> Limits:
+    """Of the feature of a group."""
+    taught = spec.reference.learned.get(group.name)
+    law, (of_row, of_missing) = _law(spec, group), _chance(spec, group)
+    alike = taught is not None and exchangeable(spec, taught.effects, of_row, law)
+    blocks = max(len(spec.reference.blocks.rows), 1)
+    return Limits(taught, law[0], of_row, of_missing, alike, spec.reference.rows / blocks)
+
+
 def learned(spec: Spec, group: Group, length: float, rows: int) -> dict[str, float]:
     """By kind of drift, what windows as long as `length` blocks must exceed, by the reference's own; empty where the reference was
     not cut. Between two lengths the shorter is taken: shorter windows differ more.
@@ -39,28 +86,7 @@ def learned(spec: Spec, group: Group, length: float, rows: int) -> dict[str, flo
     rows, in the square, the chance of the blocks' rows is exchanged for that of the window's. Blocks that on average lie no
     further apart than chance has them set no limit to windows of their length: the floor is enough, the p-value knows chance.
     """
-    taught = spec.reference.learned.get(group.name)
-    if taught is None or not taught.thresholds:
-        return {}
-    fitting = [known for known in sorted(taught.thresholds) if known <= length * 1.001]
-    blocks = fitting[-1] if fitting else min(taught.thresholds)
-    threshold: Threshold = taught.thresholds[blocks]
-    stretch = math.sqrt(math.log(SUFFICIENT) / math.log(min(max(threshold.windows, 2), SUFFICIENT)))
-    of_blocks = blocks * spec.reference.rows / max(len(spec.reference.blocks.rows), 1)
-    less = max(1 / max(of_blocks, 1) - 1 / max(rows, 1), 0.0)
-    distribution, missing = _chance(spec, group)
-    law = _law(spec, group)
-    if blocks == 1 and exchangeable(spec, taught.effects, distribution, law):
-        largest = 0.0
-    else:
-        largest = math.sqrt(max(threshold.distribution**2 - law[0] * distribution * less, 0.0))
-    found = {
-        DISTRIBUTION: largest,
-        MISSING: math.sqrt(max(threshold.missing**2 - _RATE * missing * less, 0.0)),
-        UNSEEN: threshold.unseen,
-    }
-    # Never so far that a feature of which nothing is left as it was could not alarm.
-    return {kind: min(effect * stretch, (1 + effect) / 2) for kind, effect in found.items()}
+    return limits(spec, group).of(length, rows)
 
 
 def exchangeable(spec: Spec, effects: bytes, chance_of_a_row: float, law: tuple[float, float, float]) -> bool:

@@ -41,6 +41,7 @@ def test_normal_is_scipys(z: float) -> None:
     assert s.normal(z) == pytest.approx(2 * stats.norm.sf(abs(z)), rel=1e-11)
 
 
+@settings(deadline=None)
 @given(st.integers(1, 3_000), st.integers(1, 3_000), st.floats(0, 1), st.floats(0, 1))
 def test_two_rates_is_the_doubled_mid_p_of_the_hypergeometric_distribution(
     n: int, m: int, one: float, two: float
