@@ -12,8 +12,8 @@ from mlpack_edge.profiles.arrays.counting import ColumnTally
 from mlpack_edge.profiles.drift.detect import features_of
 from mlpack_edge.profiles.drift.gates import Gates
 from mlpack_edge.profiles.layout import groups
-from mlpack_edge.profiles.reference.learned import thresholds
-from mlpack_edge.profiles.spec import Learned, Spec
+from mlpack_edge.profiles.reference.learned import learned
+from mlpack_edge.profiles.spec import Spec
 
 Json = dict[str, Any]
 POWER = {
@@ -70,15 +70,9 @@ def judged(spec: Spec, counts: Array, sums: Array, days: int = 1) -> list[str]:
     return [feature.name for feature in features if Gates().cause(feature, True)]
 
 
-def _without(spec: Spec, counts: Array, sums: Array, others: Array, before: int = 0) -> Spec:
+def _without(spec: Spec, counts: Array, sums: Array, others: Array) -> Spec:
     """The spec as those blocks would have made it."""
     mine = counts[others]
-    learned: dict[str, Learned] = {}
-    for group in groups(spec):
-        if group.feature is not None:
-            taught = spec.reference.learned[group.name]
-            known = thresholds(group.feature, mine[:, group.start : group.stop])
-            learned[group.name] = replace(taught, thresholds=known)
     rows = mine[:, groups(spec)[-1].start :].sum(axis=1)
     reference = replace(
         spec.reference,
@@ -86,7 +80,7 @@ def _without(spec: Spec, counts: Array, sums: Array, others: Array, before: int 
         counts=tuple(mine.sum(axis=0).tolist()),
         sums=tuple(sums[others].sum(axis=0).tolist()),
         blocks=replace(spec.reference.blocks, rows=tuple(rows.tolist())),
-        learned=learned,
+        learned=learned(groups(spec), mine, sums[others], {}),
     )
     return replace(spec, reference=reference)
 

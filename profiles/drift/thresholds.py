@@ -13,10 +13,25 @@ from mlpack_edge.profiles.layout import Group
 from mlpack_edge.profiles.spec import Learned, Numeric, Spec
 
 _DAYS = {"day": 1.0, "hour": 24.0}
-#: Of the square of an effect where only chance is at work, times the effective rows and over `effects.chance`: what it exceeds once
-#: in fifty, its mean and its standard deviation, by simulation (tests/profiles/drift/test_thresholds.py): of numbers, of numbers
-#: of two or three values, of categories.
-NUMBERS, FEW_NUMBERS, CATEGORIES = (1.5, 0.17, 0.42), (4.4, 0.5, 1.2), (6.0, 0.72, 1.6)
+
+
+@dataclass(frozen=True, slots=True)
+class Law:
+    """Of the square of an effect where only chance is at work, times the effective rows and over `effects.chance`, by simulation
+    (tests/profiles/drift/test_thresholds.py). often: what it exceeds once in fifty; mean and spread (standard deviation): its own;
+    beyond, beyond_spread: those of what lies above `often`, 0 where it does not reach it."""
+
+    often: float
+    mean: float
+    spread: float
+    beyond: float
+    beyond_spread: float
+
+
+NUMBERS = Law(1.5, 0.17, 0.42, 0.014, 0.13)
+#: Numbers of two or three values.
+FEW_NUMBERS = Law(4.4, 0.5, 1.2, 0.035, 0.4)
+CATEGORIES = Law(6.0, 0.72, 1.6, 0.048, 0.5)
 _FEW = 3
 #: The same of a rate once in fifty: the normal's 2.326^2 - 1.
 _RATE = 4.41
@@ -73,7 +88,7 @@ def limits(spec: Spec, group: Group) -> Limits:
     law, (of_row, of_missing) = _law(spec, group), _chance(spec, group)
     alike = taught is not None and exchangeable(spec, taught.effects, of_row, law)
     blocks = max(len(spec.reference.blocks.rows), 1)
-    return Limits(taught, law[0], of_row, of_missing, alike, spec.reference.rows / blocks)
+    return Limits(taught, law.often, of_row, of_missing, alike, spec.reference.rows / blocks)
 
 
 def learned(spec: Spec, group: Group, length: float, rows: int) -> dict[str, float]:
@@ -89,19 +104,25 @@ def learned(spec: Spec, group: Group, length: float, rows: int) -> dict[str, flo
     return limits(spec, group).of(length, rows)
 
 
-def exchangeable(spec: Spec, effects: bytes, chance_of_a_row: float, law: tuple[float, float, float]) -> bool:
-    """Whether the blocks' effects (`Learned.effects`) are together no larger than chance makes them: their mean square within three
-    standard errors. Sharper than the largest one: it sees differences that no single block shows."""
+def exchangeable(spec: Spec, effects: bytes, chance_of_a_row: float, law: Law) -> bool:
+    """Whether the blocks' effects (`Learned.effects`) are together no larger than chance makes them: within three standard errors the
+    mean of their squares, and the mean of what of them lies beyond the once-in-fifty value.
+
+    Sharper than the largest one: the first sees differences that no single block shows, the second a few days that stand out of many
+    quiet ones, which are lost in the first (peaks over a threshold, Leadbetter 1991; how many there are and how far they reach in one number).
+    """
     sizes = np.array(spec.reference.blocks.rows, np.float64)
     if len(effects) != len(sizes) or len(sizes) < SUFFICIENT or not chance_of_a_row:
         return False
     squares = (np.frombuffer(effects, np.uint8) / 255.0) ** 4
     rest = np.maximum(sizes.sum() - sizes, 1)
     scaled = squares * sizes * rest / (sizes + rest) / chance_of_a_row
-    return bool(scaled.mean() <= law[1] + 3 * law[2] / math.sqrt(len(sizes)))
+    errors = 3 / math.sqrt(len(sizes))
+    beyond = np.maximum(scaled - law.often, 0.0).mean()
+    return bool(scaled.mean() <= law.mean + errors * law.spread and beyond <= law.beyond + errors * law.beyond_spread)
 
 
-def _law(spec: Spec, group: Group) -> tuple[float, float, float]:
+def _law(spec: Spec, group: Group) -> Law:
     if not isinstance(group.feature, Numeric):
         return CATEGORIES
     held = sum(count > 0 for count in spec.reference.counts[group.start : group.stop - 2])

@@ -25,20 +25,22 @@ from tests.profiles.drift.made import spec_of
     ],
 )
 def test_the_laws_of_chance_are_what_simulation_gives(
-    rows: int, cells: int, numeric: bool, law: tuple[float, float, float]
+    rows: int, cells: int, numeric: bool, law: thresholds.Law
 ) -> None:
     rng = np.random.default_rng(cells)
     share = rng.dirichlet(np.ones(cells) * 3)
     reference = rng.multinomial(100 * rows, share)[None].astype(float)
-    current = rng.multinomial(rows, share, size=4_000).astype(float)
+    current = rng.multinomial(rows, share, size=20_000).astype(float)
     source = Source("x", "input")
     feature = Numeric(source, (), 0, 1, 0, 1) if numeric else Categorical(source, (), ())
     effect = (ks_effect if numeric else variation_effect)(reference, current)
     scaled = effect**2 * effective_rows(reference, current) / chance(feature, reference)
-    often, mean, spread = law
-    assert np.quantile(scaled, 0.98) < often * 1.15
-    assert scaled.mean() < mean * 1.15 and scaled.std() < spread * 1.15
-    assert cells == 5 or scaled.mean() > mean * 0.8  # numbers of few values are further from alarming
+    assert np.quantile(scaled, 0.98) < law.often * 1.15
+    assert scaled.mean() < law.mean * 1.15 and scaled.std() < law.spread * 1.15
+    beyond = np.maximum(scaled - law.often, 0.0)
+    assert beyond.mean() < law.beyond * 1.15 and beyond.std() < law.beyond_spread * 1.15
+    if cells != 5:  # numbers of few values are further from alarming
+        assert scaled.mean() > law.mean * 0.8 and beyond.mean() > law.beyond * 0.4
 
 
 def _spec(rng: np.random.Generator, apart: float, blocks: int = 120, rows: int = 400, unit: str = "day") -> Spec:
@@ -64,6 +66,22 @@ def test_blocks_that_differ_a_little_set_one_though_no_single_block_shows_it() -
     """.1 sd: a fifth of what the largest of 120 blocks of 400 rows reaches by chance comes on top of it."""
     rng = np.random.default_rng(1)
     assert sum(limit > 0 for _ in range(10) for limit in _limits(_spec(rng, 0.1), 1, 400)) >= 19
+
+
+def test_a_few_days_that_stand_out_of_a_quiet_year_set_one() -> None:
+    """Four of 365 days lie .7 sd off, which moves the mean over all days by less than chance does; four of .1 do not show."""
+
+    def limits_of(apart: float, seed: int) -> list[float]:
+        rng = np.random.default_rng(seed)
+        of = np.repeat(np.arange(365), 100)
+        levels = np.where(np.arange(365) % 120 == 4, apart, 0.0)[of]
+        kinds = np.searchsorted([-1.0, 0.0, 1.0], rng.normal(size=len(of)) + levels)
+        return _limits(
+            spec_of({"x": rng.normal(size=len(of)) + levels, "kind": np.array(list("abcd"), object)[kinds]}, of), 1, 100
+        )
+
+    assert sum(limit > 0 for seed in range(4) for limit in limits_of(0.7, seed)) >= 7
+    assert sum(limit > 0 for seed in range(4) for limit in limits_of(0.1, seed)) <= 1
 
 
 def test_the_limit_of_blocks_that_differ_covers_windows_with_more_rows() -> None:
