@@ -24,8 +24,11 @@ from mlpack_edge.profiles.wire.refusal import ReportRefused
 from mlpack_edge.profiles.wire.report import ReportFormat
 from mlpack_edge.profiles.wire.rice import PARAMETERS
 
+Array = NDArray[Any]
 Ints = NDArray[np.int64]
-#: Reports at a time: enough to share a call's cost among, few enough for their counters to stay in the cache.
+#: Reports whose frames are read together, which is many calls on little.
+TOGETHER = 512
+#: Reports whose counters are read together: enough to share a call's cost among, few enough to stay in the cache.
 BATCH = 128
 #: Longer reports (counts of thousands of millions) go one by one: a batch of them would take a gigabyte.
 _USUAL = 1 << 15
@@ -40,9 +43,9 @@ class Reports:
     """What reports of one spec hold, in the order given, without the refused.
 
     places: which of the given they are; ids, devices: 16 bytes each (a device may be empty); numbers: int64 `[reports]` by
-    name (sequence, start, end in s, rows, predictions, timed, epsilon in millionths); counts int64 `[reports, counters]`;
-    sums int64 `[reports, numeric features]`. carried: `Profile.carried` of each report with noise, by its place
-    among the given. refused: place and reason of each of the others.
+    name (sequence, start, end in s, rows, predictions, timed, epsilon in millionths); counts `[reports, counters]`,
+    int32, or int64 where that does not hold them; sums int64 `[reports, numeric features]`. carried: `Profile.carried`
+    of each report with noise, by its place among the given. refused: place and reason of each of the others.
     """
 
     places: Ints
@@ -50,7 +53,7 @@ class Reports:
     devices: list[bytes]
     cohorts: list[str]
     numbers: dict[str, Ints]
-    counts: Ints
+    counts: Array
     sums: Ints
     carried: dict[int, tuple[int, ...]]
     refused: list[tuple[int, ReportRefused]]
@@ -70,41 +73,47 @@ class ReportDecoder:
 
     def decode(self, reports: Sequence[bytes]) -> Reports:
         """Never raises for what a report holds."""
-        counts = np.empty((len(reports), self._layout.size), np.int64)
-        batches = [
-            self._batch(reports[at : at + BATCH], counts[at : at + BATCH])
-            for at in range(0, max(len(reports), 1), BATCH)
-        ]
-        places = np.concatenate([part.places + number * BATCH for number, part in enumerate(batches)])
+        parts = [self._part(reports[at : at + TOGETHER]) for at in range(0, max(len(reports), 1), TOGETHER)]
+        if len(parts) == 1:
+            return parts[0]
         return Reports(
-            places,
-            [one for part in batches for one in part.ids],
-            [one for part in batches for one in part.devices],
-            [one for part in batches for one in part.cohorts],
-            {name: np.concatenate([part.numbers[name] for part in batches]) for name in _NUMBERS},
-            counts if len(places) == len(reports) else counts[places],
-            np.concatenate([part.sums for part in batches]),
-            {place + number * BATCH: of for number, part in enumerate(batches) for place, of in part.carried.items()},
-            [(place + number * BATCH, why) for number, part in enumerate(batches) for place, why in part.refused],
+            np.concatenate([part.places + number * TOGETHER for number, part in enumerate(parts)]),
+            [one for part in parts for one in part.ids],
+            [one for part in parts for one in part.devices],
+            [one for part in parts for one in part.cohorts],
+            {name: np.concatenate([part.numbers[name] for part in parts]) for name in _NUMBERS},
+            np.concatenate([part.counts for part in parts]),
+            np.concatenate([part.sums for part in parts]),
+            {place + number * TOGETHER: of for number, part in enumerate(parts) for place, of in part.carried.items()},
+            [(place + number * TOGETHER, why) for number, part in enumerate(parts) for place, why in part.refused],
         )
 
-    def _batch(self, reports: Sequence[bytes], counts: Ints) -> Reports:
-        """counts `[reports, counters]`: written to; only the rows of reports that are not refused mean something."""
+    def _part(self, reports: Sequence[bytes]) -> Reports:
         frames = _frames(reports, self._prefix, len(self._form.groups), len(self._form.spec.numeric))
         right = np.zeros(len(reports), bool)
         rows = np.flatnonzero(ones(frames.streams.unary) == self._layout.size)
         wide = (not self._layout.narrow) | (frames.streams.totals[rows].max(axis=1, initial=0) > NARROW)
+        counts = np.empty((len(reports), self._layout.size), np.int64 if wide.any() else np.int32)
         for chosen, is_wide in ((rows[~wide], False), (rows[wide], True)):
-            if len(chosen):
-                places = frames.places[chosen]
-                streams = frames.streams if len(chosen) == len(frames.places) else frames.streams.take(chosen)
-                counts[places], right[places] = decode(self._layout, streams, wide=is_wide)
+            for at in range(0, len(chosen), BATCH):
+                self._batch(frames, chosen[at : at + BATCH], is_wide, counts, right)
         return self._with_singles(reports, frames, counts, right)
 
+    def _batch(self, frames: _Frames, rows: Ints, wide: bool, counts: Array, right: NDArray[np.bool_]) -> None:
+        """Some rows of the frames: their counters to `counts`, and whether they are right to `right`, by their places."""
+        places = frames.places[rows]
+        first, last = int(places[0]), int(places[-1])
+        if last - first == len(places) - 1 and counts.dtype == (np.int64 if wide else np.int32):
+            here = slice(first, last + 1)
+            right[here] = decode(self._layout, frames.streams.take(rows), wide=wide, out=counts[here])[1]
+        else:
+            counts[places], right[places] = decode(self._layout, frames.streams.take(rows), wide=wide)
+
     def _with_singles(
-        self, reports: Sequence[bytes], frames: _Frames, counts: Ints, right: NDArray[np.bool_]
+        self, reports: Sequence[bytes], frames: _Frames, counts: Array, right: NDArray[np.bool_]
     ) -> Reports:
-        """The reports that are surely right, and what the single reader says of each of the others."""
+        """The reports that are surely right, and what the single reader says of each of the others. Of `counts` only the rows of
+        reports that are right mean something."""
         sums = np.zeros((len(reports), len(self._form.spec.numeric)), np.int64)
         numbers = {name: np.zeros(len(reports), np.int64) for name in _NUMBERS}
         for name in _NUMBERS:
@@ -122,6 +131,8 @@ class ReportDecoder:
                 refused.append((place, reason))
                 continue
             right[place] = True
+            if counts.dtype != np.int64 and max(map(abs, profile.counts)) > NARROW:
+                counts = counts.astype(np.int64)
             counts[place], sums[place] = profile.counts, profile.sums
             if profile.carried:
                 carried[place] = profile.carried
@@ -133,7 +144,7 @@ class ReportDecoder:
             kept = places.tolist()
             devices, cohorts = [devices[place] for place in kept], [cohorts[place] for place in kept]
             numbers = {name: found[places] for name, found in numbers.items()}
-            sums = sums[places]
+            sums, counts = sums[places], counts[places]
         else:
             places = np.arange(len(reports))
         return Reports(places, self._ids(devices, numbers), devices, cohorts, numbers, counts, sums, carried, refused)

@@ -99,9 +99,10 @@ def ones(packed: Sequence[bytes]) -> Ints:
     return np.where(lengths, found, 0)
 
 
-def decode(layout: Layout, streams: Streams, *, wide: bool) -> tuple[NDArray[Any], Bools]:
-    """Counters int32 or int64 `[reports, counters]`, and for which reports they are right. Every report has as many set bits in its
-    unary stream as there are counters, and parameters below 64; not wide: totals up to NARROW, no noise."""
+def decode(layout: Layout, streams: Streams, *, wide: bool, out: Array | None = None) -> tuple[Array, Bools]:
+    """Counters int32 or int64 `[reports, counters]`, and for which reports they are right; they are written to `out`, int32 or int64 of
+    the same shape, where it is given. Every report has as many set bits in its unary stream as there are counters, and
+    parameters below 64; not wide: totals up to NARROW, no noise."""
     word: Any = np.uint64 if wide else np.uint32
     signed: Any = np.int64 if wide else np.int32
     top = word(63 if wide else 31)
@@ -127,20 +128,21 @@ def decode(layout: Layout, streams: Streams, *, wide: bool) -> tuple[NDArray[Any
 
     quotients, ends = _quotients(streams.unary, unary_bytes, layout.size)
     right &= unary_bytes * 8 - ends[:, -1] <= 8
-    offsets = np.cumsum(widths, axis=1, dtype=np.int32)
+    bits = widths.astype(word)
+    offsets = np.cumsum(widths if wide else bits, axis=1, dtype=np.int32)
     right &= (offsets[:, -1] + 7) >> 3 == low_bytes
     right &= _padding_is_zero(streams.low, offsets[:, -1], right)
-    aligned = _aligned(streams.low, low_bytes, offsets, widths, word)
-    bits = widths.astype(word)
-    codes = quotients.astype(word)
+    aligned = _aligned(streams.low, low_bytes, offsets - (widths if wide else bits.view(np.int32)), right, word)
+    flags = None if wide else _flags(quotients, aligned)
+    codes = quotients.astype(word) if wide else quotients.view(word)
     codes <<= bits
-    remainders = aligned >> word(1)
-    remainders >>= np.subtract(top, bits, out=bits)
-    codes |= remainders
-    counts = (codes >> word(1)).view(signed)
-    codes &= word(1)
-    counts ^= np.negative(codes.view(signed), out=codes.view(signed))
-    counts += expected.view(signed)
+    aligned >>= word(1)
+    aligned >>= np.subtract(top, bits, out=bits)
+    codes |= aligned
+    signs = np.bitwise_and(codes, word(1), out=aligned)
+    codes >>= word(1)
+    codes ^= np.negative(signs.view(signed), out=signs.view(signed)).view(word)
+    counts = np.add(codes.view(signed), expected.view(signed), out=codes.view(signed) if out is None else out)
 
     if wide:
         right &= np.abs(counts).max(axis=1) < LIMIT
@@ -152,18 +154,13 @@ def decode(layout: Layout, streams: Streams, *, wide: bool) -> tuple[NDArray[Any
     right &= whole & (counts[:, layout.ok] == streams.totals[:, TOTALS.index(PREDICTIONS)])
 
     best = _Best(layout, streams, counts)
-    if wide:
+    if flags is None:
         everything = np.broadcast_to(right[:, None], plain.shape)
         right &= best.parameters_are(everything, streams.parameters)
         return counts, right
     quotient_sums = _group_sums(ends, layout) - layout.sizes
     quotient_sums[:, 0] += 1
     spent = quotient_sums + layout.sizes + _group_sums(offsets, layout)
-    quotients &= 1
-    flags = quotients.view(np.uint32)
-    aligned >>= word(15)
-    aligned &= word(1 << 16)
-    flags |= aligned
     flag_sums = np.add.reduceat(flags, layout.starts, axis=1, dtype=np.uint32)
     odd, high = (flag_sums & 0xFFFF).astype(np.int64), (flag_sums >> 16).astype(np.int64)
     right &= (((quotient_sums + odd) >> 1 <= layout.sizes) | (k == PLAIN - 1)).all(axis=1)
@@ -171,6 +168,14 @@ def decode(layout: Layout, streams: Streams, *, wide: bool) -> tuple[NDArray[Any
     unsure = (plain | (spent > _least_plain(layout, streams.totals))) & right[:, None]
     right &= best.parameters_are(unsure, streams.parameters)
     return counts, right
+
+
+def _flags(quotients: NDArray[np.int32], aligned: NDArray[np.uint32]) -> NDArray[np.uint32]:
+    """Of each counter, whether its quotient is odd (bit 0) and its remainder begins with a one (bit 16)."""
+    flags = aligned >> np.uint32(15)
+    flags &= np.uint32(1 << 16)
+    flags |= (quotients & 1).view(np.uint32)
+    return flags
 
 
 def _half_bits(expected: Array) -> NDArray[np.uint8]:
@@ -195,14 +200,15 @@ def _quotients(unary: Sequence[bytes], lengths: Ints, size: int) -> tuple[NDArra
     return quotients, ends
 
 
-def _aligned(low: Sequence[bytes], lengths: Ints, offsets: NDArray[np.int32], widths: Array, word: Any) -> Array:
-    """Words whose highest bits are the remainders."""
+def _aligned(low: Sequence[bytes], lengths: Ints, begins: NDArray[np.int32], right: Bools, word: Any) -> Array:
+    """Words whose highest bits are the remainders. begins: where in its stream each one begins; it is overwritten."""
     size = np.dtype(word).itemsize
     buffer = b"".join(low) + bytes(size)
     words = np.ndarray((len(buffer) - size + 1,), f">u{size}", buffer, strides=(1,)).astype(word)
-    begins = offsets - widths
     begins += ((lengths.cumsum() - lengths) * 8).astype(np.int32)[:, None]
-    found = words.take(begins >> 3, mode="clip")
+    if not right.all():
+        begins[~right] = 0  # so that no place lies outside, and none needs to be clipped
+    found = words.take((begins >> 3).astype(np.intp), mode="wrap")
     begins &= 7
     found <<= begins.view(np.uint32)
     return found

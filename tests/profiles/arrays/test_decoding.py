@@ -12,7 +12,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from mlpack_edge.profiles.arrays.decoding import BATCH, ReportDecoder, Reports
+from mlpack_edge.profiles.arrays.decoding import BATCH, TOGETHER, ReportDecoder, Reports
 from mlpack_edge.profiles.layout import groups
 from mlpack_edge.profiles.profile import Profile, Window
 from mlpack_edge.profiles.wire import rice
@@ -121,6 +121,17 @@ def test_sound_reports_never_need_the_single_reader() -> None:
     ]
     found = ReportDecoder(_NeverAsked(spec, DIGEST)).decode([ReportFormat(spec, DIGEST).encode(one) for one in made])
     assert [tuple(row) for row in found.counts.tolist()] == [one.counts for one in made]
+
+
+def test_counters_of_usual_reports_take_four_bytes_and_large_ones_are_whole() -> None:
+    spec = large_spec()
+    form, generator = ReportFormat(spec, DIGEST), np.random.default_rng(4)
+    profile = large_profile(spec, 1000, 0, generator)
+    times = 5_000_000  # as many rows of each kind
+    many = replace(profile, rows=profile.rows * times, predictions=profile.predictions * times, timed=profile.timed * times, counts=tuple(count * times for count in profile.counts))  # fmt: skip
+    usual, large = form.encode(profile), form.encode(many)
+    assert ReportDecoder(form).decode([usual] * 3).counts.dtype == np.int32
+    assert_read_alike(form, [usual, large, usual] * (TOGETHER // 3 + 1))
 
 
 def test_a_parameter_that_is_not_the_best_is_found_among_many() -> None:
