@@ -91,7 +91,7 @@ def _finding(report: DriftReport, gates: Gates, name: str, slow: bool) -> Findin
     cause: str | None = None
     if loud:
         assert check is not None
-        cause, why = check.kind, reason(feature, check)
+        cause, why = check.kind, reason(feature, check, limit)
     elif slow:
         assert lasting is not None
         cause, why = SLOW, slow_reason(lasting)

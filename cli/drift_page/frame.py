@@ -10,7 +10,7 @@ from markupsafe import Markup
 from mlpack_edge.cli.bench_page.labels import text_width
 from mlpack_edge.cli.bench_page.scales import Scale, labelled, linear_ticks
 from mlpack_edge.cli.bench_page.svg import SMALL, Drawing, element
-from mlpack_edge.profiles.drift.reasons import percent
+from mlpack_edge.profiles.drift.reasons import rate_text
 
 WIDTH = 300.0
 LEFT, RIGHT, TOP = 34.0, 296.0, 14.0
@@ -69,7 +69,7 @@ def chart(drawing: Drawing, title: str, description: str) -> Markup:
 
 
 def share_text(share: float) -> str:
-    return f"{percent(share)} %"
+    return rate_text(share)
 
 
 def _share_tick(value: float, digits: int) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import asdict
 from typing import Any
 
@@ -71,13 +72,18 @@ def feature_to_json(feature: FeatureDrift, gates: Gates, sufficient: bool) -> Js
         "effect": leading.effect if leading else None,
         "threshold": limit if leading else None,
         "p_adjusted": leading.p_adjusted if leading else None,
-        "missing_delta": feature.missing_delta,
-        "unseen_rate": feature.unseen[1],
+        "missing_delta": _told(feature.missing_delta),
+        "unseen_rate": _told(feature.unseen[1]),
         "drifted": cause is not None,
-        "reason": reason(feature, cause) if cause else calm_reason(leading, limit, gates.level),
+        "reason": reason(feature, cause, limit) if cause else calm_reason(leading, limit, gates.level),
         "checks": [_check(check, gates, sufficient) for check in feature.checks],
         "indices": dict(feature.indices),
     }
+
+
+def _told(rate: float) -> float | None:
+    """None for a rate that is withheld (NaN): JSON has no such number."""
+    return None if math.isnan(rate) else rate
 
 
 def _check(check: Check, gates: Gates, sufficient: bool) -> Json:

@@ -63,7 +63,9 @@ class Gates:
             for feature in window.features:
                 cause = self.cause(feature, report.sufficient)
                 if cause:
-                    reasons.append(f"{feature.name}{where}: {reason(feature, cause)}")
+                    reasons.append(
+                        f"{feature.name}{where}: {reason(feature, cause, self.threshold(cause, report.sufficient))}"
+                    )
         alarming = self.slow_alarms(report.slow)
         reasons += [f"{slow.name}: {slow_reason(slow)}" for slow in report.slow if slow.name in alarming]
         return Verdict(not reasons, tuple(reasons))

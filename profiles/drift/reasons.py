@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from datetime import UTC, datetime
 
 from mlpack_edge.profiles.drift.facts import MISSING, UNSEEN, Check, FeatureDrift, Slow
@@ -10,8 +11,8 @@ from mlpack_edge.profiles.drift.facts import MISSING, UNSEEN, Check, FeatureDrif
 _RECODED = 0.5
 
 
-def reason(feature: FeatureDrift, cause: Check) -> str:
-    """Why a feature is said to have drifted."""
+def reason(feature: FeatureDrift, cause: Check, limit: float) -> str:
+    """Why a feature is said to have drifted. limit: what the effect had to exceed (`Gates.threshold`)."""
     if cause.kind == MISSING:
         before, now = feature.missing
         return f"missing {'rose' if now > before else 'fell'} from {percent(before)} to {percent(now)} % of rows"
@@ -19,7 +20,7 @@ def reason(feature: FeatureDrift, cause: Check) -> str:
         return _unseen(feature, cause)
     if feature.resembles:
         return f"values are {feature.resembles}: another unit?"
-    usual = f"; the reference's own windows set the limit at {share(cause.learned)}" if cause.learned else ""
+    usual = f"; the reference's own windows set the limit at {share(limit)}" if _learned(cause, limit) else ""
     if feature.kind == "categorical":
         return f"{percent(cause.effect)} % of rows moved to other categories{_moved(feature)}{usual}"
     return f"distribution moved by {share(cause.effect)} (Kolmogorov-Smirnov){_mean(cause)}{usual}"
@@ -30,8 +31,7 @@ def calm_reason(cause: Check | None, threshold: float, level: float) -> str:
     if cause is None:
         return "too few rows to say anything"
     if cause.effect <= threshold:
-        known = cause.learned is not None and cause.learned >= threshold
-        source = "the reference's own windows differ as much" if known else "too small to matter"
+        source = "the reference's own windows differ as much" if _learned(cause, threshold) else "too small to matter"
         if cause.p_adjusted <= level:
             return f"changed by {share(cause.effect)}, {source} (limit {share(threshold)})"
         return ""
@@ -52,7 +52,9 @@ def day_text(day: int) -> str:
 
 
 def percent(rate: float) -> str:
-    """Two digits that count: 0.4, 3.1, 12, 100."""
+    """Two digits that count: 0.4, 3.1, 12, 100; "-" for a rate that is withheld (NaN)."""
+    if math.isnan(rate):
+        return "-"
     hundred = rate * 100
     return (
         f"{hundred:.0f}"
@@ -63,8 +65,18 @@ def percent(rate: float) -> str:
     )
 
 
-def share(effect: float | None) -> str:
-    return f"{effect or 0.0:.2g}"
+def rate_text(rate: float) -> str:
+    """`percent` with its sign; "-" alone for a rate that is withheld (NaN)."""
+    return "-" if math.isnan(rate) else f"{percent(rate)} %"
+
+
+def share(effect: float) -> str:
+    return f"{effect:.2g}"
+
+
+def _learned(check: Check, limit: float) -> bool:
+    """Whether the limit is the reference's own windows' and not the floor."""
+    return check.learned is not None and check.learned >= limit
 
 
 def _unseen(feature: FeatureDrift, cause: Check) -> str:
