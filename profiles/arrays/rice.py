@@ -29,6 +29,8 @@ TOTALS = (ROWS, PREDICTIONS, TIMED)
 NARROW = (1 << 16) - 1
 #: Bits of a number half as wide as the arithmetic: `quotient << r` stays below.
 _ROOM = {False: 30, True: 51}
+#: Up to so many cells times parameters are tried at once, not one parameter after another.
+_TABLE = 1 << 16
 #: Groups up to so many are cheaper gone through one by one.
 _MANY = 24
 #: The most bits of remainder that a word holds behind 7 bits of another.
@@ -50,6 +52,8 @@ class Layout:
         kinds = np.stack([self.total_of, self.sizes])
         self.kinds, self.kind_of = np.unique(kinds, axis=1, return_inverse=True)
         self.shares = np.array(form.shares, np.uint64)
+        #: The largest share of each group: where nothing is expected by it, nothing is in the whole group.
+        self.largest = np.maximum.reduceat(self.shares, self.starts).astype(np.int64)
         self.ok = int(self.starts[-1]) + OUTCOMES.index("ok")
 
     def expected(self, totals: Array, dtype: type[np.unsignedinteger[Any]]) -> Array:
@@ -80,12 +84,8 @@ class Streams:
     low: Sequence[bytes]
 
     def take(self, rows: Ints) -> Streams:
-        return Streams(
-            self.totals[rows],
-            self.parameters[rows],
-            [self.unary[row] for row in rows],
-            [self.low[row] for row in rows],
-        )
+        unary, low = ([given[row] for row in rows.tolist()] for given in (self.unary, self.low))
+        return Streams(self.totals[rows], self.parameters[rows], unary, low)
 
     def lengths(self) -> tuple[Ints, Ints]:
         return np.fromiter(map(len, self.unary), np.int64), np.fromiter(map(len, self.low), np.int64)
@@ -165,7 +165,9 @@ def decode(layout: Layout, streams: Streams, *, wide: bool, out: Array | None = 
     odd, high = (flag_sums & 0xFFFF).astype(np.int64), (flag_sums >> 16).astype(np.int64)
     right &= (((quotient_sums + odd) >> 1 <= layout.sizes) | (k == PLAIN - 1)).all(axis=1)
     right &= ((quotient_sums + high > layout.sizes) | (k == 0)).all(axis=1)
-    unsure = (plain | (spent > _least_plain(layout, streams.totals))) & right[:, None]
+    # Where nothing is expected, plain parameters take as many bits as the others, which are the smaller of equals.
+    expecting = streams.totals[:, layout.total_of] * layout.largest >= 1 << 16
+    unsure = (plain | ((spent > _least_plain(layout, streams.totals)) & expecting)) & right[:, None]
     right &= best.parameters_are(unsure, streams.parameters)
     return counts, right
 
@@ -277,9 +279,15 @@ def _zigzag(numbers: Ints) -> Ints:
 def _fewest(quotients: Ints, widths: Ints, begins: Ints, sizes: Ints) -> tuple[Ints, Ints]:
     """Fewest bits and the first k that takes them, for each stretch of cells."""
     base = np.add.reduceat(widths, begins) + sizes
+    count = min(int(quotients.max(initial=0)).bit_length() + 1, PARAMETERS - PLAIN)  # more only add bits
+    if count * len(quotients) <= _TABLE:
+        ks = np.arange(count)[:, None]
+        every = np.add.reduceat(quotients >> ks, begins, axis=1) + ks * sizes
+        best = every.argmin(axis=0)
+        return base + every[best, np.arange(len(sizes))], best
     bits = base + np.add.reduceat(quotients, begins)
     best = np.zeros_like(bits)
-    for k in range(1, PARAMETERS - PLAIN):
+    for k in range(1, count):
         quotients = quotients >> 1
         tried = base + k * sizes + np.add.reduceat(quotients, begins)
         fewer = tried < bits
