@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from mlpack_edge.core.errors import BadInput
@@ -12,12 +13,15 @@ from mlpack_edge.profiles.profile import Profile
 from mlpack_edge.profiles.spec import Spec
 from mlpack_edge.profiles.spec_file import digest, read_spec
 from mlpack_edge.profiles.wire.frame import Frame, read_frame, split
+from mlpack_edge.profiles.wire.refusal import ReportRefused
 from mlpack_edge.profiles.wire.report import ReportFormat
 
 #: Files that are looked at for a spec that nobody named, in one folder; bytes of a file.
 _LOOKED_AT, _LARGEST = 1000, 4 << 20
 #: Bytes of a file of reports that is read whole.
 _MOST = 1 << 30
+#: Reports from which on arrays are worth their import.
+_MANY = 32
 
 
 def reports_of(path: Path) -> list[bytes]:
@@ -43,15 +47,13 @@ def read_profiles(paths: Sequence[Path], spec: Path | None) -> tuple[Spec, list[
     Raises BadInput naming the file whose reports are damaged, or of another spec; IoFault.
     """
     reports = [(path, report) for path in paths for report in reports_of(path)]
-    frames = _once([(path, _frame(path, report)) for path, report in reports])
-    known = read_spec(spec) if spec is not None else _beside(frames[0][1], [path.absolute().parent for path in paths])
-    form = ReportFormat(known, digest(known))
+    once = _once([_Read(path, report, _frame(path, report)) for path, report in reports])
+    known = read_spec(spec) if spec is not None else _beside(once[0].frame, [path.absolute().parent for path in paths])
     profiles = []
-    for path, frame in frames:
-        try:
-            profiles.append(form.profile(frame))
-        except BadInput as refused:
-            raise BadInput(f"{path}: {refused.message}", refused.hint, why=refused.why) from refused
+    for read, found in zip(once, _profiles(ReportFormat(known, digest(known)), once), strict=True):
+        if isinstance(found, ReportRefused):
+            raise BadInput(f"{read.path}: {found.message}", found.hint, why=found.why) from found
+        profiles.append(found)
     return known, profiles
 
 
@@ -75,22 +77,44 @@ def is_spec(path: Path) -> bool:
         raise io_fault(fault, f"{path} could not be read") from fault
 
 
-def _once(frames: Sequence[tuple[Path, Frame]]) -> list[tuple[Path, Frame]]:
+@dataclass(frozen=True, slots=True)
+class _Read:
+    path: Path
+    report: bytes
+    frame: Frame
+
+
+def _profiles(form: ReportFormat, given: Sequence[_Read]) -> Iterable[Profile | ReportRefused]:
+    """Few are read one by one, without numpy; up to the first that is refused."""
+    if len(given) >= _MANY:
+        from mlpack_edge.profiles.arrays.reading import profiles_from_reports
+
+        yield from profiles_from_reports(form, [read.report for read in given])
+        return
+    for read in given:
+        try:
+            yield form.profile(read.frame)
+        except ReportRefused as refused:
+            yield refused
+
+
+def _once(reports: Sequence[_Read]) -> list[_Read]:
     """Without reports of a device that were delivered twice. Those of many devices have no name of their own: parts of a night
     are counted each. Raises BadInput where a device says two things of one window."""
-    kept: dict[bytes, tuple[Path, Frame]] = {}
+    kept: dict[bytes, _Read] = {}
     found = []
-    for path, frame in frames:
-        if frame.device:
-            first = kept.setdefault(frame.id, (path, frame))
-            if first[1] is not frame:
-                if first[1] == frame:
+    for read in reports:
+        device = read.frame.device
+        if device:
+            first = kept.setdefault(read.frame.id, read)
+            if first is not read:
+                if first.frame == read.frame:
                     continue
                 raise BadInput(
-                    f"{first[0]} and {path} hold two reports of one window of the device {frame.device.hex()}, which differ",
+                    f"{first.path} and {read.path} hold two reports of one window of the device {device.hex()}, which differ",
                     "leave one of them out: a device counts a window once",
                 )
-        found.append((path, frame))
+        found.append(read)
     return found
 
 
