@@ -114,14 +114,16 @@ class ReportDecoder:
     ) -> Reports:
         """The reports that are surely right, and what the single reader says of each of the others. Of `counts` only the rows of
         reports that are right mean something."""
-        sums = np.zeros((len(reports), len(self._form.spec.numeric)), np.int64)
-        numbers = {name: np.zeros(len(reports), np.int64) for name in _NUMBERS}
-        for name in _NUMBERS:
-            numbers[name][frames.places] = frames.numbers[name]
-        devices, cohorts = [b""] * len(reports), [""] * len(reports)
-        sums[frames.places] = frames.sums
-        for place, device, cohort in zip(frames.places.tolist(), frames.devices, frames.cohorts, strict=True):
-            devices[place], cohorts[place] = device, cohort
+        sums, numbers, devices, cohorts = frames.sums, frames.numbers, frames.devices, frames.cohorts
+        if len(frames.places) < len(reports):
+            sums = np.zeros((len(reports), len(self._form.spec.numeric)), np.int64)
+            sums[frames.places] = frames.sums
+            numbers = {name: np.zeros(len(reports), np.int64) for name in _NUMBERS}
+            for name in _NUMBERS:
+                numbers[name][frames.places] = frames.numbers[name]
+            devices, cohorts = [b""] * len(reports), [""] * len(reports)
+            for place, device, cohort in zip(frames.places.tolist(), frames.devices, frames.cohorts, strict=True):
+                devices[place], cohorts[place] = device, cohort
         refused: list[tuple[int, ReportRefused]] = []
         carried: dict[int, tuple[int, ...]] = {}
         for place in np.flatnonzero(~right).tolist():
