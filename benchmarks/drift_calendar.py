@@ -59,7 +59,7 @@ def block_counts(spec: Spec, table: Table, blocks: Array) -> tuple[Array, Array]
         tally = ColumnTally(spec)
         mine = blocks == block
         tally.add(columns({name: values[mine] for name, values in table.items()}), rows=int(mine.sum()))
-        made.append((tally._counts.copy(), list(tally._sums)))
+        made.append((tally.counts, tally.sums))
     return np.array([counts for counts, _ in made]), np.array([sums for _, sums in made])
 
 
@@ -114,7 +114,7 @@ def _power(rng: np.random.Generator, specs: dict[int, Spec], table: Table, day: 
                 moved = {**today, column: change(rng, table[column], today[column])}
                 tally = ColumnTally(specs[left])
                 tally.add(columns(moved), rows=len(moved[column]))
-                seen[column].append(column in judged(specs[left], tally._counts, np.array(tally._sums)))
+                seen[column].append(column in judged(specs[left], tally.counts, np.array(tally.sums)))
         found[name] = {
             "all": round(float(np.mean([hit for hits in seen.values() for hit in hits])), 3),
             **{column: round(float(np.mean(hits)), 3) for column, hits in seen.items()},

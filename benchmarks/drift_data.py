@@ -14,12 +14,9 @@ import sklearn.datasets
 import mlpack_edge
 from mlpack_edge.profiles.arrays.counting import Coded, ColumnTally
 from mlpack_edge.profiles.profile import Profile, Window
-from mlpack_edge.profiles.reference.blocks import BlockTallies, Cutting, unfilled
-from mlpack_edge.profiles.reference.cells_of import numeric_feature, text_feature
-from mlpack_edge.profiles.reference.devices import DeviceSums
-from mlpack_edge.profiles.reference.samples import NumberSample, TextCounts, row_hashes
-from mlpack_edge.profiles.reference.slots import Slot
-from mlpack_edge.profiles.spec import INPUT, Source, Spec
+from mlpack_edge.profiles.reference.blocks import Cutting
+from mlpack_edge.profiles.reference.columns import spec_from_columns
+from mlpack_edge.profiles.spec import Spec
 
 Array = np.ndarray[Any, Any]
 #: Columns by name: float64 with NaN for missing, or object (texts, None for missing), `[rows]`.
@@ -82,28 +79,8 @@ def columns(table: Table) -> dict[str, Any]:
 
 def spec_of(table: Table, blocks: Array, unit: str = "rows", devices: Array | None = None) -> Spec:
     """blocks: int `[rows]`, which block a row belongs to. devices: which device, by number."""
-    features = []
-    for name, values in table.items():
-        slot = Slot(Source(name, INPUT), values.dtype == object)
-        if slot.category:
-            seen = TextCounts()
-            seen.update(coded(values))
-            features.append(text_feature(slot, seen))
-        else:
-            sample = NumberSample()
-            sample.update(values, row_hashes(0, len(values)))
-            features.append(numeric_feature(slot, sample))
-    tallies = BlockTallies(unfilled("ab" * 32, tuple(features), False), Cutting(unit, ""))
-    for block in np.unique(blocks).tolist():
-        mine = {name: values[blocks == block] for name, values in table.items()}
-        tallies.tally(block, str(block)).add(columns(mine), rows=int((blocks == block).sum()))
-    growth: dict[str, float] = {}
-    count = 0
-    if devices is not None:
-        sums = DeviceSums(features)
-        sums.update(columns(table), coded(devices.astype(str).astype(object)))
-        growth, count = sums.growth(), sums.devices
-    return tallies.filled(growth, count, (), {})
+    made_by = coded(devices.astype(str).astype(object)) if devices is not None else None
+    return spec_from_columns(columns(table), blocks, Cutting(unit, ""), model_sha256="ab" * 32, devices=made_by)
 
 
 def profile_of(spec: Spec, table: Mapping[str, Array], device: bytes = b"") -> Profile:

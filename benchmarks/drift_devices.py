@@ -44,7 +44,7 @@ def sharded(spec: Spec, table: Table, of: Array, names: list[bytes]) -> Shards:
         tally = ColumnTally(spec)
         mine = place == number
         tally.add(columns({name: values[mine] for name, values in table.items()}), rows=int(mine.sum()))
-        made.append((tally._counts.copy(), list(tally._sums)))
+        made.append((tally.counts, tally.sums))
     return Shards(np.array([counts for counts, _ in made]), np.array([sums for _, sums in made]), len(names))
 
 

@@ -53,7 +53,7 @@ def lots(rng: np.random.Generator, spec: Spec, table: Table, of: Array, devices:
             mine = ((drawn == place) & (unit_of == unit))[of]
             tally = ColumnTally(spec)
             tally.add(columns({name: values[mine] for name, values in table.items()}), rows=int(mine.sum()))
-            units.append(tally._counts[group.start : group.stop].copy())
+            units.append(tally.counts[group.start : group.stop])
             reports.append(mine.sum() / ROWS)
         found.append(
             Told(np.array(units, np.float64).reshape(len(units), group.size), np.array(reports, np.float64), 0.0)

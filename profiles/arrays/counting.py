@@ -115,6 +115,16 @@ class ColumnTally:
         self.predictions += int(ended[0])
         self.timed += 0 if times is None else int(times.sum())
 
+    @property
+    def counts(self) -> Ints:
+        """The counters so far, int64 `[vector]`: a copy."""
+        return self._counts.copy()
+
+    @property
+    def sums(self) -> tuple[int, ...]:
+        """The sums so far, of each numeric feature."""
+        return tuple(self._sums)
+
     def profile(self, digest: bytes, window: Window, *, device: bytes = MANY, cohort: str = "") -> Profile:
         """What was counted, as `counting.Tally.profile`."""
         return Profile(

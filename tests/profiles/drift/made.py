@@ -9,12 +9,9 @@ import numpy as np
 
 from mlpack_edge.profiles.arrays.counting import Coded, ColumnTally
 from mlpack_edge.profiles.profile import Profile, Window
-from mlpack_edge.profiles.reference.blocks import BlockTallies, Cutting, unfilled
-from mlpack_edge.profiles.reference.cells_of import numeric_feature, text_feature
-from mlpack_edge.profiles.reference.devices import DeviceSums
-from mlpack_edge.profiles.reference.samples import NumberSample, TextCounts, row_hashes
-from mlpack_edge.profiles.reference.slots import Slot
-from mlpack_edge.profiles.spec import INPUT, OUTPUT, Source, Spec
+from mlpack_edge.profiles.reference.blocks import Cutting
+from mlpack_edge.profiles.reference.columns import spec_from_columns
+from mlpack_edge.profiles.spec import Spec
 from mlpack_edge.profiles.spec_file import digest
 
 Columns = Mapping[str, np.ndarray]
@@ -27,7 +24,7 @@ def coded(values: np.ndarray) -> Coded:
     return Coded(np.where(values == None, -1, codes), names.tolist())
 
 
-def columns_of(table: Columns) -> dict[str, object]:
+def columns_of(table: Columns) -> dict[str, np.ndarray | Coded]:
     return {name: coded(values) if values.dtype == object else values for name, values in table.items()}
 
 
@@ -42,36 +39,16 @@ def spec_of(
     confidence: np.ndarray | None = None,
 ) -> Spec:
     """blocks: int `[rows]`, which block a row belongs to; object columns are texts."""
-    features = []
-    for role, columns in ((INPUT, table), (OUTPUT, outputs or {})):
-        for name, values in columns.items():
-            slot = Slot(Source(name, role), values.dtype == object)
-            if slot.category:
-                column = coded(values)
-                seen = TextCounts()
-                seen.update(column)
-                features.append(text_feature(slot, seen))
-            else:
-                sample = NumberSample()
-                sample.update(values, row_hashes(0, len(values)))
-                features.append(numeric_feature(slot, sample))
-    blank = unfilled("ab" * 32, tuple(features), confidence is not None)
-    tallies = BlockTallies(blank, Cutting(unit, "when"))
-    for block in np.unique(blocks).tolist():
-        mine = blocks == block
-        tallies.tally(block, str(block)).add(
-            columns_of({name: values[mine] for name, values in table.items()}),
-            None if outputs is None else columns_of({name: values[mine] for name, values in outputs.items()}),
-            rows=int(mine.sum()),
-            probabilities=None if confidence is None else confidence[mine],
-        )
-    growth: dict[str, float] = {}
-    count = 0
-    if devices is not None:
-        sums = DeviceSums(features)
-        sums.update(columns_of(table), coded(devices.astype(str).astype(object)))
-        growth, count = sums.growth(), sums.devices
-    return tallies.filled(growth, count, right, {})
+    return spec_from_columns(
+        columns_of(table),
+        blocks,
+        Cutting(unit, "when"),
+        model_sha256="ab" * 32,
+        outputs=None if outputs is None else columns_of(outputs),
+        probabilities=confidence,
+        devices=None if devices is None else coded(devices.astype(str).astype(object)),
+        right=right,
+    )
 
 
 def profile_of(
