@@ -58,6 +58,7 @@ class TableWriter:
         length of int64; nullable may be binary alone. Raises OSError."""
         self._schema = schema
         self._codec = pyarrow.Codec("zstd", compression_level=1)
+        self._frames: dict[int, bytes] = {}
         self._groups: list[bytes] = []
         self._rows = 0
         self._file = path.open("wb")
@@ -107,18 +108,25 @@ class TableWriter:
         self._file.write(content)
         self._at += len(content)
 
+    def _zeros(self, count: int) -> bytes:
+        """A zstd frame of so many zero bytes; what is compressed may be several frames (RFC 8878, 3.1)."""
+        if count and count not in self._frames:
+            self._frames[count] = self._codec.compress(bytes(count), asbytes=True)
+        return self._frames.get(count, b"")
+
     def _chunk(self, field: Any, column: Column) -> tuple[bytes, int]:
         """Write the pages of a column; its ColumnChunk, and its size before compression."""
         start, bare, values = self._at, 0, 0
-        pages = _pages_of_lists(column) if _is_list(field) else [(_flat(field, column), len(column))]
+        pages = _pages_of_lists(column) if _is_list(field) else [(_flat(field, column), 0, len(column))]
         encoding = _SPLIT if _is_list(field) else _PLAIN
-        for body, count in pages:
-            packed = self._codec.compress(body, asbytes=True)
+        for body, zeros, count in pages:
+            packed = self._codec.compress(body, asbytes=True) + self._zeros(zeros)
+            size = len(body) + zeros
             counts = struct(i32(1, count), i32(2, encoding), i32(3, _RLE), i32(4, _RLE))
-            head = struct(i32(1, 0), i32(2, len(body)), i32(3, len(packed)), inner(5, counts))
+            head = struct(i32(1, 0), i32(2, size), i32(3, len(packed)), inner(5, counts))
             self._put(head)
             self._put(packed)
-            bare += len(head) + len(body)
+            bare += len(head) + size
             values += count
         path = [field.name, "list", "element"] if _is_list(field) else [field.name]
         described = struct(
@@ -193,8 +201,9 @@ def _run(length: int, level: int) -> bytes:
     return varint(length << 1) + bytes([level])
 
 
-def _pages_of_lists(column: Any) -> list[tuple[bytes, int]]:
-    """(page, values) of lists of one length, int `[rows, length]`: a row begins with a repetition level of 0, the others are 1."""
+def _pages_of_lists(column: Any) -> list[tuple[bytes, int, int]]:
+    """(page, zero bytes behind it, values) of lists of one length, int `[rows, length]`: a row begins with a repetition level of 0, the
+    others are 1."""
     rows, length = column.shape
     each = max(1, _PAGE // length)
     row = _run(1, 0) + (_run(length - 1, 1) if length > 1 else b"")
@@ -203,15 +212,15 @@ def _pages_of_lists(column: Any) -> list[tuple[bytes, int]]:
         part = column[at : at + each]
         repetition, definition = row * len(part), _run(part.size, 1)
         levels = [len(level).to_bytes(4, "little") + level for level in (repetition, definition)]
-        found.append((b"".join([*levels, _split(part)]), part.size))
+        planes = _split(part)
+        found.append((b"".join([*levels, *planes]), part.size * (8 - len(planes)), part.size))
     return found
 
 
-def _split(values: NDArray[Any]) -> bytes:
-    """Byte stream split of 64-bit integers: all lowest bytes, then all second ones, and so on."""
+def _split(values: NDArray[Any]) -> list[bytes]:
+    """Byte stream split of 64-bit integers: all lowest bytes, then all second ones, and so on; without those that no value has."""
     flat = np.ascontiguousarray(values).reshape(-1)
     if flat.dtype != np.uint16:
-        return np.ascontiguousarray(flat.astype("<i8").view(np.uint8).reshape(-1, 8).T).tobytes()
-    return b"".join(
-        [(flat & 0xFF).astype(np.uint8).tobytes(), (flat >> 8).astype(np.uint8).tobytes(), bytes(6 * len(flat))]
-    )
+        planes = np.ascontiguousarray(flat.astype("<i8").view(np.uint8).reshape(-1, 8).T)
+        return [plane.tobytes() for plane in planes]
+    return [(flat & 0xFF).astype(np.uint8).tobytes(), (flat >> 8).astype(np.uint8).tobytes()]

@@ -93,6 +93,31 @@ def test_pyarrow_polars_and_duckdb_read_what_was_written(data: st.DataObject) ->
     parquet_file._PAGE = 1 << 19
 
 
+def test_bytes_that_no_counter_has_are_compressed_once(tmp_path: Path) -> None:
+    """Six of eight bytes of a counter below 65,536 are zero: they are a frame of their own, the same on every page."""
+    compressed = []
+
+    class Watched:
+        def __init__(self, codec: Any) -> None:
+            self._codec = codec
+
+        def compress(self, body: bytes, asbytes: bool) -> bytes:
+            compressed.append(len(body))
+            packed: bytes = self._codec.compress(body, asbytes=asbytes)
+            return packed
+
+    counts = np.arange(400_000, dtype=np.uint32).astype(np.uint16).reshape(100, 4000)
+    schema = pyarrow.schema([field for field in table_schema(4000, 0, 1) if field.name == "counts"])
+    with TableWriter(tmp_path / "part.parquet", schema) as writer:
+        writer._codec = Watched(writer._codec)
+        for _ in range(5):
+            writer.write({"counts": counts})
+    assert sum(compressed) < 5 * 2.1 * counts.size + 6 * counts.size
+    read = np.array(pyarrow.parquet.read_table(tmp_path / "part.parquet")["counts"].to_pylist())
+    assert np.array_equal(read, np.vstack([counts] * 5))
+    assert np.array_equal(polars.read_parquet(tmp_path / "part.parquet")["counts"].to_numpy(), read)
+
+
 def test_a_file_without_rows_is_a_table(tmp_path: Path) -> None:
     with TableWriter(tmp_path / "part.parquet", table_schema(3, 1, 2)):
         pass
