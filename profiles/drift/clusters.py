@@ -6,7 +6,6 @@ A test that takes rows as independent alarms in 20 to 26 % of windows in which n
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from hashlib import sha256
@@ -17,7 +16,7 @@ from numpy.typing import NDArray
 from mlpack_edge.profiles.drift.effects import Floats, parts, shares
 from mlpack_edge.profiles.drift.facts import DISTRIBUTION, MISSING, UNSEEN
 from mlpack_edge.profiles.drift.indices import standard_deviation
-from mlpack_edge.profiles.drift.significance import student
+from mlpack_edge.profiles.drift.significance import normal, student
 from mlpack_edge.profiles.layout import Group
 from mlpack_edge.profiles.profile import Profile
 from mlpack_edge.profiles.spec import Learned, Numeric, Reference
@@ -80,63 +79,71 @@ def by_shards(group: Group, found: Shards, reference: Reference, learned: Learne
     before = np.array(reference.counts[group.start : group.stop], np.int64)
     one, other = parts(feature, before), parts(feature, found.counts[:, group.start : group.stop])
     growth = learned.between_devices if learned is not None and reference.devices > 1 else None
-    p = {MISSING: _rate(other.missing, other.rows, one.missing, one.rows, growth)}
+    rows = other.rows
+    p = {MISSING: _rates(other.missing[None], rows, one.missing[None], one.rows, growth)}
     if one.cells.shape[-1]:
-        rose = float(other.unseen.sum()) * float(one.rows) > float(one.unseen) * float(other.rows.sum())
-        p[UNSEEN] = _rate(other.unseen, other.rows, one.unseen, one.rows, growth) / 2 if rose else 1.0
+        rose = float(other.unseen.sum()) * float(one.rows) > float(one.unseen) * float(rows.sum())
+        p[UNSEEN] = _rates(other.unseen[None], rows, one.unseen[None], one.rows, growth) / 2 if rose else 1.0
     if not one.cells.sum() or not other.cells.sum():
         return p
+    least, contrasts = 1.0, 0
     if isinstance(feature, Numeric):
-        levels, known = np.cumsum(other.cells, axis=-1), np.cumsum(one.cells)
-        each = [
-            _rate(levels[:, cut], other.cells.sum(axis=-1), known[cut], one.cells.sum(), growth)
-            for cut in tenths(one.cells)
-        ]
+        now, known, which = np.cumsum(other.cells, axis=-1), np.cumsum(one.cells), tenths(one.cells)
         inner = slice(1, len(feature.edges))
         spread = standard_deviation(feature, one.cells) / feature.step
-        rows = float(one.cells[inner].sum())
-        if rows and spread:
-            mean = reference.sums[group.sum_index] / rows
-            variance = spread**2 / rows * growth if growth is not None else None
-            now = found.sums[:, group.sum_index].astype(np.float64)
-            each.append(_ratio(now, other.cells[:, inner].sum(axis=-1), mean, variance, spread**2))
+        of_mean = float(one.cells[inner].sum())
+        if of_mean and spread:
+            mean = np.array([reference.sums[group.sum_index] / of_mean])
+            variance = np.array([spread**2 / of_mean * growth]) if growth is not None else None
+            sums = found.sums[None, :, group.sum_index].astype(np.float64)
+            least = _ratios(sums, other.cells[:, inner].sum(axis=-1), mean, variance, np.array([spread**2]))
+            contrasts = 1
     else:
+        now, known = other.cells, one.cells
         wide = np.maximum(shares(one.cells), shares(other.cells.sum(axis=0))) >= _FREQUENT
-        each = [
-            _rate(other.cells[:, cell], other.cells.sum(axis=-1), one.cells[cell], one.cells.sum(), growth)
-            for cell in np.flatnonzero(wide)
-        ]
-    if each:
-        p[DISTRIBUTION] = min(1.0, min(each) * len(each))
+        which = np.flatnonzero(wide).tolist()
+    if which:
+        of_cells = other.cells.sum(axis=-1)
+        least = min(least, _rates(now[:, which].T, of_cells, known[which], one.cells.sum(), growth))
+        contrasts += len(which)
+    if contrasts:
+        p[DISTRIBUTION] = min(1.0, least * contrasts)
     return p
 
 
-def _rate(now: Floats, rows: Floats, before: Floats, before_rows: Floats, growth: float | None) -> float:
-    """now, rows: float64 `[shards]`; before, before_rows: of the reference."""
+def _rates(now: Floats, rows: Floats, before: Floats, before_rows: Floats, growth: float | None) -> float:
+    """The smallest p. now: float64 `[rates, shards]`, rows `[shards]`; before `[rates]` and before_rows: of the reference."""
     if not before_rows or not rows.sum():
         return 1.0
-    rate = float(before / before_rows)
-    pooled = float((before + now.sum()) / (before_rows + rows.sum()))
+    pooled = (before + now.sum(axis=-1)) / (before_rows + rows.sum())
     single = pooled * (1 - pooled)
-    return _ratio(now, rows, rate, growth * single / float(before_rows) if growth is not None else None, single)
+    return _ratios(
+        now, rows, before / before_rows, growth * single / before_rows if growth is not None else None, single
+    )
 
 
-def _ratio(now: Floats, rows: Floats, before: float, variance: float | None, single: float) -> float:
-    """p of the ratio of sums `now` / `rows` against `before` with its variance. single: the variance of one row; of few events
-    the shards may look more alike than rows can be, so it is the least."""
+def _ratios(now: Floats, rows: Floats, before: Floats, variance: Floats | None, single: Floats) -> float:
+    """The smallest p of the ratios of sums `now` / `rows` against `before` with their variance, each `[ratios]`. single: the variance of
+    one row; of few events the shards may look more alike than rows can be, so it is the least."""
     there = rows > 0
-    now, rows = now[there], rows[there]
+    now, rows = now[:, there], rows[there]
     units, total = len(rows), float(rows.sum())
     if units < 2:
         return 1.0
-    ratio = float(now.sum() / total)
-    between = units / (units - 1) * float(((now - ratio * rows) ** 2).sum()) / total**2
-    between = max(between, single / total)
+    ratio = now.sum(axis=-1) / total
+    between = units / (units - 1) * ((now - ratio[:, None] * rows) ** 2).sum(axis=-1) / total**2
+    between = np.maximum(between, single / total)
     whole = between + (between if variance is None else variance)
-    if not whole:
-        return 1.0
-    degrees = (units - 1) * (whole / between) ** 2 if variance is not None else units - 1
-    return student((ratio - before) / math.sqrt(whole), degrees)
+    said = whole > 0
+    t = np.abs(ratio - before)[said] / np.sqrt(whole[said])
+    degrees = np.full(len(t), units - 1.0)
+    if variance is not None:
+        degrees *= (whole[said] / between[said]) ** 2
+    least = 1.0
+    for place in np.argsort(-t).tolist():
+        if normal(float(t[place])) < least:  # else Student's p, which is larger, is no smaller either
+            least = min(least, student(float(t[place]), float(degrees[place])))
+    return least
 
 
 def tenths(reference: Floats) -> list[int]:

@@ -59,10 +59,13 @@ def windows_of(spec: Spec, found: Sequence[Stretch]) -> tuple[Window, ...]:
     """As `window_of`, of many: nearly as quick as one."""
     samples, said = [], []
     for stretch in found:
-        counts, sums = totals(stretch.profiles)
         rows, predictions = (sum(getattr(part, name) for part in stretch.profiles) for name in ("rows", "predictions"))
         names = {part.device for part in stretch.profiles if part.device}
         sharded = shards(stretch.profiles) if names and all(part.device for part in stretch.profiles) else None
+        if sharded is not None:  # every row is in a shard: adding these up is quicker
+            counts, sums = sharded.counts.sum(axis=0), sharded.sums.sum(axis=0)
+        else:
+            counts, sums = totals(stretch.profiles)
         unit, note = unit_of(spec, sharded, len(names))
         samples.append(Sample(counts, sums, stretch.days, rows, sharded, unit))
         said.append((predictions, len(names) or None, note))

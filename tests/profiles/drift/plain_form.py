@@ -1,4 +1,4 @@
-"""The checks of one feature in one window, written a window at a time: what the arrays over windows must answer."""
+"""The checks of one feature written a window and a contrast at a time: what arrays over windows and contrasts must answer."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from mlpack_edge.profiles.drift import significance
+from mlpack_edge.profiles.drift.clusters import Shards, tenths
 from mlpack_edge.profiles.drift.effects import (
     Parts,
     effective_rows,
@@ -21,7 +22,7 @@ from mlpack_edge.profiles.drift.facts import DISTRIBUTION, MISSING, UNSEEN, Chec
 from mlpack_edge.profiles.drift.indices import standard_deviation
 from mlpack_edge.profiles.drift.units import resemblance
 from mlpack_edge.profiles.layout import Group
-from mlpack_edge.profiles.spec import Categorical, Feature, Numeric, Presence
+from mlpack_edge.profiles.spec import Categorical, Feature, Learned, Numeric, Presence, Reference
 
 
 def feature_drift(
@@ -223,3 +224,67 @@ def two_rates(reference: int, reference_rows: int, current: int, current_rows: i
     return min(
         1.0, 2 * min(significance._tail(reference, reference_rows, current, current_rows, step) for step in (1, -1))
     )
+
+
+def by_shards(group: Group, found: Shards, reference: Reference, learned: Learned | None) -> dict[str, float]:
+    feature = group.feature
+    assert feature is not None
+    before = np.array(reference.counts[group.start : group.stop], np.int64)
+    one, other = parts(feature, before), parts(feature, found.counts[:, group.start : group.stop])
+    growth = learned.between_devices if learned is not None and reference.devices > 1 else None
+    p = {MISSING: _shard_rate(other.missing, other.rows, one.missing, one.rows, growth)}
+    if one.cells.shape[-1]:
+        rose = float(other.unseen.sum()) * float(one.rows) > float(one.unseen) * float(other.rows.sum())
+        p[UNSEEN] = _shard_rate(other.unseen, other.rows, one.unseen, one.rows, growth) / 2 if rose else 1.0
+    if not one.cells.sum() or not other.cells.sum():
+        return p
+    if isinstance(feature, Numeric):
+        levels, known = np.cumsum(other.cells, axis=-1), np.cumsum(one.cells)
+        each = [
+            _shard_rate(levels[:, cut], other.cells.sum(axis=-1), known[cut], one.cells.sum(), growth)
+            for cut in tenths(one.cells)
+        ]
+        inner = slice(1, len(feature.edges))
+        spread = standard_deviation(feature, one.cells) / feature.step
+        rows = float(one.cells[inner].sum())
+        if rows and spread:
+            mean = reference.sums[group.sum_index] / rows
+            variance = spread**2 / rows * growth if growth is not None else None
+            now = found.sums[:, group.sum_index].astype(np.float64)
+            each.append(_shard_ratio(now, other.cells[:, inner].sum(axis=-1), mean, variance, spread**2))
+    else:
+        wide = np.maximum(shares(one.cells), shares(other.cells.sum(axis=0))) >= 0.005
+        each = [
+            _shard_rate(other.cells[:, cell], other.cells.sum(axis=-1), one.cells[cell], one.cells.sum(), growth)
+            for cell in np.flatnonzero(wide)
+        ]
+    if each:
+        p[DISTRIBUTION] = min(1.0, min(each) * len(each))
+    return p
+
+
+def _shard_rate(
+    now: np.ndarray, rows: np.ndarray, before: np.ndarray, before_rows: np.ndarray, growth: float | None
+) -> float:
+    if not before_rows or not rows.sum():
+        return 1.0
+    rate = float(before / before_rows)
+    pooled = float((before + now.sum()) / (before_rows + rows.sum()))
+    single = pooled * (1 - pooled)
+    return _shard_ratio(now, rows, rate, growth * single / float(before_rows) if growth is not None else None, single)
+
+
+def _shard_ratio(now: np.ndarray, rows: np.ndarray, before: float, variance: float | None, single: float) -> float:
+    there = rows > 0
+    now, rows = now[there], rows[there]
+    units, total = len(rows), float(rows.sum())
+    if units < 2:
+        return 1.0
+    ratio = float(now.sum() / total)
+    between = units / (units - 1) * float(((now - ratio * rows) ** 2).sum()) / total**2
+    between = max(between, single / total)
+    whole = between + (between if variance is None else variance)
+    if not whole:
+        return 1.0
+    degrees = (units - 1) * (whole / between) ** 2 if variance is not None else units - 1
+    return significance.student((ratio - before) / math.sqrt(whole), degrees)

@@ -1,18 +1,19 @@
 """Many windows at once give what each gives alone, and cost little."""
 
 import time
-from dataclasses import asdict
+from dataclasses import asdict, replace
 
 import numpy as np
 import pytest
 
 from mlpack_edge.profiles.arrays.counting import ColumnTally
 from mlpack_edge.profiles.drift.checks import feature_drifts
+from mlpack_edge.profiles.drift.clusters import Shards, by_shards
 from mlpack_edge.profiles.drift.detect import drift
 from mlpack_edge.profiles.layout import groups
 from mlpack_edge.profiles.profile import Window
 from mlpack_edge.profiles.spec_file import digest
-from tests.profiles.drift.plain_form import feature_drift
+from tests.profiles.drift import plain_form
 from tests.profiles.reference.seventy import columns, seventy
 
 #: Rows of the windows: none, too few to test, and up to what a day of many devices holds.
@@ -44,10 +45,34 @@ def test_windows_together_are_what_each_is_alone(seed: int) -> None:
         limits = [{"missing": 0.1, "unseen": 0.0, "distribution": float(rng.random())} for _ in range(many)]
         together = feature_drifts(group, reference, current, (before, now), limits, growth, given)
         for place, found in enumerate(together):
-            alone = feature_drift(
+            alone = plain_form.feature_drift(
                 group, reference, current[place], (before, now[place]), limits[place], growth[place], given[place]
             )
             _expect_alike(asdict(found), asdict(alone))
+
+
+@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("known", [0, 40])
+def test_contrasts_of_shards_together_are_what_each_is_alone(seed: int, known: int) -> None:
+    """known: devices of the reference, 0 where it does not tell them apart. Shards of all, one and two, with empty ones."""
+    rng = np.random.default_rng(seed)
+    spec = seventy(5_000, 10, 8, 4)
+    reference = replace(spec.reference, devices=known)
+    numbers = len(spec.numeric)
+    for count in (1, 2, 8, 32):
+        for group in groups(spec):
+            if group.feature is None:
+                continue
+            share = np.array(reference.counts[group.start : group.stop]) + 0.01
+            share = (share / share.sum() + rng.dirichlet(np.ones(group.size)) * rng.choice([0, 0.2])) / 2
+            counts = np.zeros((count, groups(spec)[-1].stop), np.int64)
+            for shard in range(count):
+                rows = int(rng.choice([0, 5, 200]))
+                counts[shard, group.start : group.stop] = rng.multinomial(rows, share / share.sum())
+            found = Shards(counts, rng.integers(-9_999, 9_999, (count, numbers)), count)
+            for taught in (None, replace(reference.learned[group.name], between_devices=7.5)):
+                together = by_shards(group, found, reference, taught)
+                _expect_alike(together, plain_form.by_shards(group, found, reference, taught))
 
 
 def _expect_alike(found: object, wanted: object) -> None:
