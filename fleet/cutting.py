@@ -35,8 +35,9 @@ STREAMS = 5
 AHEAD = LONGEST + 64
 
 
-def pieces(data: bytes, ends: bool) -> Iterator[tuple[int, int]]:
-    """(start, stop) of every piece of `data`, one after another, none left out. ends: nothing follows `data`; else the pieces stop
+def pieces(data: bytes, ends: bool) -> Iterator[tuple[int, int, bool]]:
+    """(start, stop, sealed) of every piece of `data`, one after another, none left out; sealed: its last four bytes are the checksum
+    of all before them. ends: nothing follows `data`; else the pieces stop
     where fewer than AHEAD bytes are left, and the rest is to be given again with what follows.
 
     A piece is a report with a right checksum, an item of another version, or a stretch of damaged bytes of at most LONGEST.
@@ -45,9 +46,10 @@ def pieces(data: bytes, ends: bool) -> Iterator[tuple[int, int]]:
     view = memoryview(data)
     while at < size and (ends or size - at >= AHEAD):
         stop = _report_end(data, at) or _item_end(data, at)
-        if not _sealed(view, at, stop):
+        sealed = _sealed(view, at, stop)
+        if not sealed:
             stop = _damaged_end(data, at, stop)
-        yield at, stop
+        yield at, stop, sealed
         at = stop
 
 

@@ -96,6 +96,7 @@ class _Piece:
     source: Source
     offset: int
     raw: bytes
+    sealed: bool
 
 
 class Intake:
@@ -132,8 +133,8 @@ class Intake:
         return self.taken
 
     def _read(self, source: Source, named: bool) -> None:
-        for offset, raw in sources.read(source, self._now, self._policy.settled, named):
-            self._pieces.append(_Piece(source, offset, raw))
+        for offset, raw, sealed in sources.read(source, self._now, self._policy.settled, named):
+            self._pieces.append(_Piece(source, offset, raw, sealed))
             self._held += len(raw)
             self.taken.bytes += len(raw)
             if len(self._pieces) >= TOGETHER or self._held >= BYTES_TOGETHER:
@@ -167,7 +168,7 @@ class Intake:
             self._reject(piece, self._strange(piece.raw))
         for digest, pieces in groups.items():
             reader = self._readers[digest]
-            found = reader.decoder.decode([piece.raw for piece in pieces])
+            found = reader.decoder.decode([piece.raw for piece in pieces], [piece.sealed for piece in pieces])
             for place_, reason in found.refused:
                 self._reject(pieces[place_], reason)
             if found.ids:

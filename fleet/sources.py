@@ -78,8 +78,8 @@ def _below(folder: Path) -> Iterator[Path]:
             yield Path(entry.path)
 
 
-def read(source: Source, now: float, settled: float, named: bool = False) -> Iterator[tuple[int, bytes]]:
-    """(offset, bytes) of every piece of the file (`cutting.pieces`), in order. Afterwards `source` says what is known of the file.
+def read(source: Source, now: float, settled: float, named: bool = False) -> Iterator[tuple[int, bytes, bool]]:
+    """(offset, bytes, sealed) of every piece of the file (`cutting.pieces`), in order. Afterwards `source` says what is known of the file.
 
     now: seconds since 1970; settled: seconds without a change after which a file is complete. A file that vanished meanwhile
     has no pieces. Raises Unreadable.
@@ -101,8 +101,8 @@ def read(source: Source, now: float, settled: float, named: bool = False) -> Ite
             ends = not block or (not offset and not data and len(block) == found.st_size)
             data += block
             at = 0
-            for start, stop in pieces(data, ends):
-                yield offset + start, data[start:stop]
+            for start, stop, sealed in pieces(data, ends):
+                yield offset + start, data[start:stop], sealed
                 at = stop
             offset, data = offset + at, data[at:]
         source.whole = _identity(os.fstat(handle)) == source.identity

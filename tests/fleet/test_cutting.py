@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from zlib import crc32
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -18,9 +19,13 @@ REPORTS = [report(device, 0, cohort="blue" if device % 2 else "") for device in 
 
 def cut(data: bytes) -> list[bytes]:
     found = list(pieces(data, True))
-    assert [start for start, _ in found] == [0, *(stop for _, stop in found)][:-1]
+    assert [start for start, _, _ in found] == [0, *(stop for _, stop, _ in found)][:-1]
     assert not data or found[-1][1] == len(data), "bytes were left out"
-    return [data[start:stop] for start, stop in found]
+    for start, stop, sealed in found:
+        right = crc32(data[start : stop - 4]).to_bytes(4, "big") == data[stop - 4 : stop]
+        assert right or not sealed, "nobody looks at the checksum of a sealed piece again"
+        assert sealed or data[start:stop] not in REPORTS
+    return [data[start:stop] for start, stop, _ in found]
 
 
 def test_sound_files_are_cut_as_the_reader_of_single_files_splits_them() -> None:
@@ -69,9 +74,9 @@ def test_reports_of_another_version_are_whole_pieces() -> None:
 def test_a_stream_is_cut_as_the_whole_is() -> None:
     """What has not come whole is not judged before there is enough of it."""
     data = b"".join(REPORTS) * (2 * AHEAD // len(b"".join(REPORTS)) + 1)
-    stops = [stop for _, stop in pieces(data, False)]
+    stops = [stop for _, stop, _ in pieces(data, False)]
     assert 0 < len(data) - stops[-1] <= AHEAD
-    assert [stop for _, stop in pieces(data, True)][: len(stops)] == stops
+    assert [stop for _, stop, _ in pieces(data, True)][: len(stops)] == stops
 
 
 def test_the_fast_walk_is_the_slow_one() -> None:
