@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 
 from mlpack_edge.cli.drift_findings import SLOW, Finding, Onset, alarming, findings
 from mlpack_edge.cli.outcome import table
 from mlpack_edge.profiles.drift.facts import SUFFICIENT, Accuracy, DriftReport, Window
 from mlpack_edge.profiles.drift.gates import Gates
-from mlpack_edge.profiles.drift.reasons import day_text, percent
+from mlpack_edge.profiles.drift.reasons import day_text, rate_text
 from mlpack_edge.profiles.spec import Blocks
 
 #: Features that did not drift and are shown all the same, the nearest to it first.
@@ -89,11 +88,6 @@ def onset_text(onset: Onset) -> str:
 def number_text(number: float) -> str:
     """Two digits that count; what is next to nothing is 0."""
     return "0" if abs(number) < 5e-5 else f"{number:.2g}" if abs(number) < 0.1 else f"{number:.2f}"
-
-
-def rate_text(rate: float) -> str:
-    """A share in percent; of one that may not be shown (NaN) that it is withheld."""
-    return "withheld" if math.isnan(rate) else f"{percent(rate)} %"
 
 
 def unit_text(window: Window) -> str:

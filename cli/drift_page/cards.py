@@ -15,9 +15,10 @@ from mlpack_edge.cli.drift_page.charts import effect, numbers, rates
 from mlpack_edge.cli.drift_page.counted import Counted
 from mlpack_edge.cli.drift_page.series import Series, series
 from mlpack_edge.cli.drift_page.shown import bars, neighbours
-from mlpack_edge.cli.drift_text import number_text, onset_text, rate_text, window_text
+from mlpack_edge.cli.drift_text import number_text, onset_text, window_text
 from mlpack_edge.profiles.drift.facts import DriftReport
 from mlpack_edge.profiles.drift.gates import Gates
+from mlpack_edge.profiles.drift.reasons import rate_text
 from mlpack_edge.profiles.layout import Group, groups
 from mlpack_edge.profiles.spec import Categorical, Numeric, Presence, Spec
 

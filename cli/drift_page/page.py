@@ -25,7 +25,6 @@ from mlpack_edge.cli.drift_text import (
     notes,
     number_text,
     onset_text,
-    rate_text,
     reference_text,
     unit_text,
     window_text,
@@ -33,7 +32,7 @@ from mlpack_edge.cli.drift_text import (
 from mlpack_edge.cli.outcome import printable
 from mlpack_edge.profiles.drift.facts import DriftReport
 from mlpack_edge.profiles.drift.gates import Gates
-from mlpack_edge.profiles.drift.reasons import percent
+from mlpack_edge.profiles.drift.reasons import percent, rate_text
 from mlpack_edge.profiles.spec import Spec
 
 # The timeline is drawn twice: one picture scaled to a telephone would have letters of five pixels.

@@ -11,7 +11,7 @@ from mlpack_edge.cli.drift_page.charts.effect import dates, triangles
 from mlpack_edge.cli.drift_page.frame import LEFT, RIGHT, chart, level, plot, share_text
 from mlpack_edge.cli.drift_page.paths import line
 from mlpack_edge.cli.drift_page.series import Moment, Series
-from mlpack_edge.cli.drift_text import rate_text
+from mlpack_edge.profiles.drift.reasons import rate_text
 
 HEIGHT = 130.0
 _LEAST = 0.01
