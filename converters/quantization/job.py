@@ -15,6 +15,7 @@ from mlpack_edge.converters.opening import Stage, refuse_changed
 from mlpack_edge.converters.quantization.attempts import attempt, how_of
 from mlpack_edge.converters.quantization.exchange import point_to_json
 from mlpack_edge.converters.quantization.judged_rows import rows_for
+from mlpack_edge.converters.quantization.open_sizes import naming_sizes
 from mlpack_edge.converters.quantization.proof import proven, verdict_of
 from mlpack_edge.converters.quantization.subject import open_subject, reference_of, runner_of, source_options
 from mlpack_edge.converters.quantization.values import Json
@@ -34,7 +35,7 @@ def quantize(payload: Json, stage: Stage) -> Json:
     subject = open_subject(payload, stage)
     judged = subject.reference.signature
     rows = rows_for(payload, subject.signature, judged, subject.source.hints())
-    with _rows_taken(payload):
+    with naming_sizes(judged, subject.head), _rows_taken(payload):
         found = attempt(subject, rows, payload, deadline, stage)
     return {
         "source": {"kind": subject.source.kind, "path": payload["model"], "sha256": subject.lineage.source_sha256},
@@ -78,6 +79,6 @@ def _rows_taken(payload: Json) -> Iterator[None]:
         given = payload["evaluation"] or payload["data"]
         raise BadInput(
             f"{payload['model']} does not take the rows {f'of {given}' if given else 'that were made from its signature'}",
-            "pass rows that it takes with --eval or --data" + ("" if given else ", or sizes with --shape"),
+            "pass rows that it takes with --eval or --data, or fix its sizes with --shape",
             why=str(refusal),
         ) from refusal

@@ -124,3 +124,15 @@ def test_a_row_that_is_no_number_is_named_where_its_range_is_needed(payload: dic
     assert "holds NaN in row 7 (counted from 0)" in (refusal.value.why or "")
     made = quantize({**payload, "seconds": 20.0}, _silent)
     assert any("static U8S8 was left out" in note and "row 7" in note for note in made["notes"])
+
+
+def test_a_model_that_needs_a_size_is_refused_with_the_shape_option_that_names_it(payload: dict[str, Any]) -> None:
+    """It takes pieces of 24 numbers, and its file says that any number goes."""
+    model = onnx.load(payload["model"])
+    model.graph.input[0].type.tensor_type.shape.dim[1].dim_param = "samples"
+    onnx.save(model, payload["model"])
+    made = {**payload, "data": None, "scheme": "weights"}
+    with pytest.raises(BadInput) as refusal:
+        quantize(made, _silent)
+    assert "--shape x=1x512" in refusal.value.hint
+    assert quantize({**made, "shapes": [["x", ["n", 24]]]}, _silent)["points"]
