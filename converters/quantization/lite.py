@@ -17,6 +17,7 @@ from mlpack_edge.converters.quantization.lite_hybrid import (
     compute_with_nibbles,
     has_nibbles,
 )
+from mlpack_edge.converters.quantization.lite_integers import compute_with_integers
 from mlpack_edge.converters.quantization.lite_notes import FloatOperators
 from mlpack_edge.converters.quantization.lite_slow import compute_slow_in_float
 from mlpack_edge.converters.quantization.stored.rest import Held
@@ -59,6 +60,8 @@ def lite_from_model(
     last: list[Pass] = []
     if recipe.scheme == "static":
         last.append(write_on_fixed_grids_always if recipe.integer_only else write_on_fixed_grids)
+    if recipe.integer_only:
+        last.append(compute_with_integers)
     if recipe.scheme == "dynamic":
         last.append(compute_with_codes)
     if recipe.scheme == "weights" and recipe.weights == "int4":

@@ -1,0 +1,154 @@
+"""Operators that only devices without floats want on codes: on processors they are faster in float (see `lite_slow`).
+
+All kernels used here are in LiteRT and in TFLite for microcontrollers (tflite-micro, `micro/kernels/`), up to rank 4.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from mlpack_edge.converters.tflite_from_onnx.passes.codes import LIMITS, CodedEdges, one_scale, scale_of, zero_of
+from mlpack_edge.converters.tflite_graph.model import Graph, Op, Quantization, Tensor
+
+#: XNNPACK's limits of ADD: the inputs' scales over the output's.
+_SUMMED = (2**-10, 2**8)
+#: Dimensions that the kernels of microcontrollers broadcast over.
+_MOST_DIMENSIONS = 4
+#: HardSwish is x * HardSigmoid(x) with this slope and offset.
+_SWISH = (1 / 6, 0.5)
+#: (edges, operator, the QUANTIZE behind it) -> whether integers compute it now.
+_Rule = Callable[[CodedEdges, Op, Op], bool]
+
+
+def compute_with_integers(graph: Graph) -> bool:
+    """What stands between DEQUANTIZE and QUANTIZE in float becomes int8 operators, where there are ones for it. Whether any did.
+
+    - PRELU: its slopes become codes with one scale.
+    - slope * x + offset (HardSigmoid, which its codes clip): a sum and a factor; x times HardSwish's gate: HARD_SWISH.
+    Codes differ from those of the float operators by a step, slopes by half a step of the largest.
+    """
+    edges = CodedEdges(graph)
+    for op in list(graph.ops):
+        rule = _RULES.get(op.kind)
+        quantizer = None if rule is None or edges.is_removed(op) else edges.quantizer(op.output)
+        if rule is not None and quantizer is not None and quantizer.output.dtype == "int8":
+            edges.changed |= rule(edges, op, quantizer)
+    return edges.sweep()
+
+
+def _codes(edges: CodedEdges, tensor: Tensor | None) -> Tensor | None:
+    """The int8 codes of a tensor, of one scale; None where it has none."""
+    codes = edges.codes(tensor)
+    return codes if codes is not None and one_scale(codes) and codes.dtype == "int8" else None
+
+
+def _prelu(edges: CodedEdges, op: Op, quantizer: Op) -> bool:
+    given, slopes = _codes(edges, op.inputs[0]), op.inputs[1]
+    if given is None or slopes is None or slopes.data is None or len(given.shape) > _MOST_DIMENSIONS:
+        return False
+    if not np.isfinite(slopes.data).all():
+        return False
+    edges.read(op, 0, given)
+    edges.read(op, 1, _coded(slopes.name, slopes.data))
+    edges.absorb(op, quantizer)
+    return True
+
+
+def _coded(name: str, data: np.ndarray) -> Tensor:
+    """A constant on 256 codes of which one is 0."""
+    low, high = min(float(data.min()), 0.0), max(float(data.max()), 0.0)
+    scale = np.float32((high - low) / 255 or 1.0)
+    least, most = LIMITS["int8"]
+    zero = round(least - low / float(scale))
+    codes = np.clip(np.rint(data.astype(np.float64) / float(scale)) + zero, least, most).astype(np.int8)
+    return Tensor(name, "int8", data.shape, codes, Quantization(np.array([scale]), np.array([zero], np.int64)))
+
+
+@dataclass(frozen=True, slots=True)
+class _Line:
+    """slope * x + offset of codes x."""
+
+    x: Tensor
+    slope: float
+    offset: float
+
+
+def _line(edges: CodedEdges, last: Op) -> _Line | None:
+    """What an ADD of a number makes, maybe behind a MUL by one that nobody else reads."""
+    tensor, offset = _operands(last)
+    slope, maker = 1.0, edges.maker(tensor)
+    if tensor is not None and maker is not None and maker.kind == "MUL" and edges.sole_reader(tensor) is last:
+        tensor, factor = _operands(maker)
+        slope = np.nan if factor is None else factor
+    codes = _codes(edges, tensor)
+    return None if codes is None or offset is None or not slope > 0 else _Line(codes, slope, offset)
+
+
+def _operands(op: Op) -> tuple[Tensor | None, float | None]:
+    """The activation and the number that an operator of two operands reads; None for what it does not read so."""
+    constants = [one for one in op.inputs if one is not None and one.data is not None and one.data.size == 1]
+    others = [one for one in op.inputs if one is not None and one.data is None]
+    if len(constants) != 1 or len(others) != 1 or op.options.get("fused_activation_function", "NONE") != "NONE":
+        return None, None
+    if others[0].shape != op.output.shape or constants[0].data is None or not np.isfinite(constants[0].data).all():
+        return None, None
+    return others[0], float(constants[0].data.reshape(-1)[0])
+
+
+def _linear(edges: CodedEdges, op: Op, quantizer: Op) -> bool:
+    """slope * x + offset as slope * (x + offset / slope). The sum has the grid of the result, its scale over the slope, so that
+    it saturates where the result would; the factor then leaves every code as it is."""
+    line, out = _line(edges, op), quantizer.output
+    if line is None:
+        return False
+    if _is_swish(line) and _ends(out, 0.0, 1.0) and _hard_swish(edges, line, out):
+        return True
+    assert out.quantization is not None
+    grid = Quantization((out.quantization.scale / line.slope).astype(np.float32), out.quantization.zero_point)
+    added = _number(line.offset / line.slope)
+    if not all(_SUMMED[0] <= scale_of(one) / float(grid.scale[0]) < _SUMMED[1] for one in (line.x, added)):
+        return False
+    moved = Tensor("", "int8", line.x.shape, None, grid)
+    edges.put_before(op, Op("ADD", [line.x, added], [moved], {"fused_activation_function": "NONE"}))
+    op.kind = "MUL"
+    edges.read(op, 0, moved)
+    edges.read(op, 1, _number(line.slope))
+    edges.absorb(op, quantizer)
+    return True
+
+
+def _number(value: float) -> Tensor:
+    """A number as a code that is as exact as its scale."""
+    scale = np.array([abs(value) / 127 or 1.0], np.float32)
+    data = np.array(127 * np.sign(value), np.int8)
+    return Tensor("number", "int8", (), data, Quantization(scale, np.zeros(1, np.int64)))
+
+
+def _is_swish(line: _Line) -> bool:
+    return bool(np.allclose((line.slope, line.offset), _SWISH, rtol=1e-5, atol=0))
+
+
+def _ends(codes: Tensor, low: float, high: float) -> bool:
+    """Whether the lowest and the highest code are these numbers, up to a step."""
+    least, most = ((limit - zero_of(codes)) * scale_of(codes) for limit in LIMITS["int8"])
+    return abs(least - low) <= scale_of(codes) / 2 and abs(most - high) <= 1.01 * scale_of(codes)
+
+
+def _hard_swish(edges: CodedEdges, line: _Line, gate: Tensor) -> bool:
+    """The product of x and its gate, where that alone reads the gate; False where there is none."""
+    product = edges.sole_reader(gate)
+    if product is None or product.kind != "MUL" or line.x not in product.inputs:
+        return False
+    if product.options.get("fused_activation_function", "NONE") != "NONE":
+        return False
+    for place in range(len(product.inputs)):
+        edges.read(product, place, None)
+    product.kind, product.options, product.inputs = "HARD_SWISH", {}, [None]
+    edges.read(product, 0, line.x)
+    return True
+
+
+_RULES: dict[str, _Rule] = {"ADD": _linear, "PRELU": _prelu}
