@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from mlpack_edge.converters.quantization.calibration.histogram import Histogram, extremes
 from mlpack_edge.converters.quantization.values import Method
-from mlpack_edge.core.errors import BadInput
+from mlpack_edge.core.errors import Unsupported
 
 Array = NDArray[Any]
 
@@ -27,8 +27,8 @@ class Watch:
     def see(self, name: str, values: Any, first: int, rows: int) -> None:
         """What a tensor holds on `rows` rows, the first of which is row `first` of the stream.
 
-        Sequences, maps and tensors of other than floats are passed over. Raises BadInput where the last axis of a tensor
-        whose columns are kept apart changes its size.
+        Sequences, maps and tensors of other than floats are passed over. Raises Unsupported where the last axis of a tensor
+        whose columns are kept apart changes its size: the rows are right, and there are no columns to keep apart.
         """
         if not isinstance(values, np.ndarray) or values.dtype.kind != "f" or not values.size or name in self.refused:
             return
@@ -44,10 +44,10 @@ class Watch:
             self.histograms[name] = Histogram(columns, self._binned)
         histogram = self.histograms[name]
         if histogram.columns != columns:
-            raise BadInput(
+            raise Unsupported(
                 f"tensor {name!r} has {columns} columns from row {self._place_of(first)} (counted from 0) on, and had "
                 f"{histogram.columns} before",
-                "give rows of one width",
+                "give rows of one width, or choose another --scheme: the others need no ranges",
             )
         histogram.add(values, low, high)
 

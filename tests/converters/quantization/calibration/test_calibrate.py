@@ -180,6 +180,27 @@ def test_a_good_set_of_rows_is_not_warned_of() -> None:
     assert calibrate(net(), ["relu"], batches(rows_of(100), 64), ALL).warnings == ()
 
 
+@pytest.mark.parametrize("weights", [1 << 29, 0], ids=["one reading", "a reading a group"])
+def test_at_the_end_of_its_time_it_gives_what_the_rows_so_far_hold(
+    monkeypatch: pytest.MonkeyPatch, weights: int
+) -> None:
+    """The clock moves a second each time it is read; several readings end at the same row."""
+    monkeypatch.setattr(module, "PIECE_BYTES", 1)  # a row at a time
+    monkeypatch.setattr(module, "GROUP_BYTES", 48)
+    monkeypatch.setattr(module, "WEIGHT_BYTES", weights)
+    rows, names = rows_of(200), ["x", "product", "scaled", "relu", "y"]
+    ticks = iter(range(10_000))
+    found = calibrate(net(), names, batches(rows, 70), ALL, clock=lambda: float(next(ticks)), until=30.0)
+    assert not found.complete and 1 <= found.rows <= 30
+    expected = calibrate(net(), names, batches(rows[: found.rows], 70), ALL)
+    assert expected.complete
+    for name in names:
+        assert found.histograms[name].high == pytest.approx(expected.histograms[name].high)
+        assert found.histograms[name].counts.sum() == expected.histograms[name].counts.sum()
+    nothing = calibrate(net(), names, batches(rows, 70), ALL, clock=lambda: 1.0, until=0.0)
+    assert nothing.rows == 1 and not nothing.complete
+
+
 def test_without_rows_or_for_another_method_there_is_nothing() -> None:
     with pytest.raises(BadInput, match="no calibration rows"):
         calibrate(net(), ["x"], [], ["minmax"])
