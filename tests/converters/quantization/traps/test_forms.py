@@ -9,6 +9,7 @@ import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
+from mlpack_edge.converters.onnx_from_onnx.convert import convert
 from mlpack_edge.converters.quantization.job import quantize
 from mlpack_edge.converters.quantization.lite import lite_from_model
 from mlpack_edge.converters.quantization.prepared import prepare
@@ -47,16 +48,18 @@ def test_a_model_of_an_old_opset_gets_a_scale_a_channel_in_a_valid_file(opset: i
 
 
 def test_shapes_that_an_exporter_left_behind_do_not_reach_the_file() -> None:
-    """Recorded at batch 1, with a wrong size among them: inference with them refuses the model, or bakes the batch in."""
+    """Recorded at another rank and batch, which ONNX Runtime believes: converting leaves them out before anything looks."""
     graph = Graph()
     hidden = graph.op("Relu", graph.dense("x", 8, 64))
     folded = graph.op("Reshape", hidden, graph.const(np.array([-1, 4, 16])))
-    model = graph.model({"x": ["batch", 8]}, graph.product(folded, 16, 5))
-    for name, sizes in ((hidden, [1, 32]), (folded, [1, 4, 16])):
+    product = graph.op("Add", graph.product(folded, 16, 32), graph.normal(32))
+    model = graph.model({"x": ["batch", 8]}, graph.product(graph.op("Relu", product), 32, 5))
+    for name, sizes in ((hidden, [1, 64]), (folded, [4, 16]), (product, [4, 32])):
         model.graph.value_info.append(helper.make_tensor_value_info(name, TensorProto.FLOAT, sizes))
     rows = np.random.default_rng(0).normal(size=(200, 8)).astype(np.float32)
-    made = static_of(model, rows)
+    made = static_of(convert(model).model, rows)
     onnx.shape_inference.infer_shapes(made, check_type=True, strict_mode=True)
+    del model.graph.value_info[:]
     assert noise_of_slices(answer(made, rows), answer(model, rows)).max() < 0.01
     for count in (1, 5):
         assert answer(made, rows[:count]).shape == (count, 4, 5)
@@ -100,12 +103,12 @@ def _coded(model: onnx.ModelProto) -> tuple[np.ndarray, np.ndarray]:
 
 @pytest.mark.parametrize("recipe", [U8S8, S8S8])
 def test_a_channel_whose_bias_needs_a_larger_scale_leaves_those_of_the_others(recipe: Recipe) -> None:
-    """In steps of both scales a bias of 5 beside weights of 1e-9 does not fit int32, and ONNX Runtime's quantizer widens
+    """In steps of both scales a bias of 5,000 beside weights of 1e-9 does not fit int32, and ONNX Runtime's quantizer widens
     the scales of weights for it. Here the channel that needs it loses alone, and nothing that shows beside its bias."""
     draw, others = np.random.default_rng(3), [0, 1, 3, 4, 5]
     weights, rows = draw.normal(size=(6, 12)), draw.normal(size=(300, 12)).astype(np.float32) * 1e-3
     found = []
-    for factor, bias in ((1.0, 0.0), (1e-9, 5.0)):
+    for factor, bias in ((1.0, 0.0), (1e-9, 5e3)):
         content, biases = weights.copy(), np.full(6, 1e-3)
         content[2] *= factor
         biases[2] += bias
@@ -114,7 +117,9 @@ def test_a_channel_whose_bias_needs_a_larger_scale_leaves_those_of_the_others(re
         model = graph.model({"x": ["batch", 12]}, value)
         made = static_of(model, rows, recipe)
         found.append(_coded(made))
-        assert np.abs(answer(made, rows)[:, 2] - biases[2] - rows @ content[2].astype(np.float32)).max() < 0.03
+        assert np.abs(answer(made, rows)[:, 2] - biases[2] - rows @ content[2].astype(np.float32)).max() < 0.005 * (
+            bias or 6
+        )
         if recipe is U8S8:  # int8 codes leave the layer on one scale for all its columns
             assert noise_of_slices(answer(made, rows)[:, others], answer(model, rows)[:, others]).max() < 1e-3
     (plain, plain_scale), (moved, moved_scale) = found
