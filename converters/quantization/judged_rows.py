@@ -109,6 +109,13 @@ def rows_for(payload: Json, calibrated: Signature, judged: Signature, hints: Hin
     return Rows(calibration, rows, tuple(dict.fromkeys([*warnings, *_few(rows.rows, evaluation is not None)])))
 
 
+def refuse_unfit(payload: Json, signature: Signature) -> None:
+    """Raise BadInput and IoFault, as `rows_for` would, for files that cannot be read, that lack what the model takes, or the label;
+    of the rows themselves nothing is read. signature: of the source before it is converted."""
+    if payload["data"] is not None or payload["evaluation"] is not None:
+        rows_for(payload, signature, signature, Hints())
+
+
 def _few(rows: int | None, own: bool) -> list[str]:
     """own: whether they came with --eval."""
     if rows is None or not 0 < rows < FEW:

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from mlpack_edge.converters.built import BuiltModel
 from mlpack_edge.converters.drafts import write_draft
 from mlpack_edge.converters.opening import Stage, digest_of, kind_of, open_source, refuse_changed
+from mlpack_edge.converters.quantization.judged_rows import refuse_unfit
 from mlpack_edge.converters.quantization.open_sizes import naming_sizes
 from mlpack_edge.converters.quantization.values import Json, Recipe
 from mlpack_edge.converters.quantized_parity import is_quantized
@@ -87,12 +88,14 @@ def source_options(payload: Json) -> SourceOptions:
 def open_subject(payload: Json, stage: Stage) -> Subject:
     """Open and convert `payload["model"]`, and write the float file into `payload["scratch"]`.
 
-    Raises what opening and converting raise; Unsupported for a model that is quantized already.
+    Raises what opening and converting raise; before that BadInput and IoFault where the rows that the command line names do
+    not fit the source; Unsupported for a model that is quantized already.
     """
     name, to, options = payload["model"], payload["to"], source_options(payload)
     kind_of(name)  # what is no model is refused before gigabytes of it are hashed
     digest = digest_of(name, options)
     source = open_source(name, options, stage)
+    refuse_unfit(payload, source.signature)  # converting can take long
     stage(f"converting {name}")
     float_file = Path(payload["scratch"], f"float.{to}")
     with naming_sizes(source.signature, options.data):
