@@ -13,6 +13,7 @@ from mlpack_edge.converters.opening import Stage
 from mlpack_edge.converters.quantization.calibration.calibrate import Calibration, calibrate
 from mlpack_edge.converters.quantization.judged_rows import Rows
 from mlpack_edge.converters.quantization.judging.judge import Judge
+from mlpack_edge.converters.quantization.lite_norms import with_norms_apart
 from mlpack_edge.converters.quantization.narrowed import narrowed
 from mlpack_edge.converters.quantization.prepared import Prepared, prepare
 from mlpack_edge.converters.quantization.progress import Progress
@@ -79,6 +80,8 @@ def attempt(
     stage(f"preparing {subject.name}")
     narrow = narrowed(subject.built.model)
     prepared = prepare(replace(subject.built, model=narrow) if narrow is not None else subject.built)
+    if payload["integer_only"]:
+        prepared = with_norms_apart(prepared)
     bench = Workbench(subject, prepared, payload["io"], how_of(payload))
     wanted = recipes_of(payload, rows.calibration is not None)
     recipes, stored = possible(subject, prepared, bench, wanted, payload)

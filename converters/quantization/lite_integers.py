@@ -15,6 +15,8 @@ from mlpack_edge.converters.tflite_graph.model import Graph, Op, Quantization, T
 
 #: XNNPACK's limits of ADD: the inputs' scales over the output's.
 _SUMMED = (2**-10, 2**8)
+#: XNNPACK's limits of codes moved to another grid.
+_MOVED = (2**-8, 2**7)
 #: Dimensions that the kernels of microcontrollers broadcast over.
 _MOST_DIMENSIONS = 4
 #: HardSwish is x * HardSigmoid(x) with this slope and offset.
@@ -28,6 +30,7 @@ def compute_with_integers(graph: Graph) -> bool:
 
     - PRELU: its slopes become codes with one scale.
     - slope * x + offset (HardSigmoid, which its codes clip): a sum and a factor; x times HardSwish's gate: HARD_SWISH.
+    - POW with the exponent -1/2: RSQRT.
     Codes differ from those of the float operators by a step, slopes by half a step of the largest.
     """
     edges = CodedEdges(graph)
@@ -78,24 +81,32 @@ class _Line:
 
 def _line(edges: CodedEdges, last: Op) -> _Line | None:
     """What an ADD of a number makes, maybe behind a MUL by one that nobody else reads."""
-    tensor, offset = _operands(last)
+    tensor, offset = _operands(edges, last)
     slope, maker = 1.0, edges.maker(tensor)
     if tensor is not None and maker is not None and maker.kind == "MUL" and edges.sole_reader(tensor) is last:
-        tensor, factor = _operands(maker)
+        tensor, factor = _operands(edges, maker)
         slope = np.nan if factor is None else factor
     codes = _codes(edges, tensor)
     return None if codes is None or offset is None or not slope > 0 else _Line(codes, slope, offset)
 
 
-def _operands(op: Op) -> tuple[Tensor | None, float | None]:
+def _operands(edges: CodedEdges, op: Op) -> tuple[Tensor | None, float | None]:
     """The activation and the number that an operator of two operands reads; None for what it does not read so."""
-    constants = [one for one in op.inputs if one is not None and one.data is not None and one.data.size == 1]
-    others = [one for one in op.inputs if one is not None and one.data is None]
-    if len(constants) != 1 or len(others) != 1 or op.options.get("fused_activation_function", "NONE") != "NONE":
+    numbers = [_constant(edges, one) for one in op.inputs]
+    others = [one for one, number in zip(op.inputs, numbers, strict=True) if number is None]
+    if len(others) != 1 or others[0] is None or op.options.get("fused_activation_function", "NONE") != "NONE":
         return None, None
-    if others[0].shape != op.output.shape or constants[0].data is None or not np.isfinite(constants[0].data).all():
-        return None, None
-    return others[0], float(constants[0].data.reshape(-1)[0])
+    number = next(one for one in numbers if one is not None)
+    return (others[0], number) if others[0].shape == op.output.shape else (None, None)
+
+
+def _constant(edges: CodedEdges, tensor: Tensor | None) -> float | None:
+    """The one finite number of a constant, which may be a code; None where it is none."""
+    codes = _codes(edges, tensor)
+    data = tensor.data if tensor is not None and codes is None else None
+    if codes is not None and codes.data is not None:
+        data = (codes.data.astype(np.float64) - zero_of(codes)) * scale_of(codes)
+    return float(data.reshape(-1)[0]) if data is not None and data.size == 1 and np.isfinite(data).all() else None
 
 
 def _linear(edges: CodedEdges, op: Op, quantizer: Op) -> bool:
@@ -108,6 +119,8 @@ def _linear(edges: CodedEdges, op: Op, quantizer: Op) -> bool:
         return True
     assert out.quantization is not None
     grid = Quantization((out.quantization.scale / line.slope).astype(np.float32), out.quantization.zero_point)
+    if line.slope == 1 and abs(line.offset) <= scale_of(out) / 2:
+        return _requantize(edges, op, quantizer, line.x)
     added = _number(line.offset / line.slope)
     if not all(_SUMMED[0] <= scale_of(one) / float(grid.scale[0]) < _SUMMED[1] for one in (line.x, added)):
         return False
@@ -116,6 +129,33 @@ def _linear(edges: CodedEdges, op: Op, quantizer: Op) -> bool:
     op.kind = "MUL"
     edges.read(op, 0, moved)
     edges.read(op, 1, _number(line.slope))
+    edges.absorb(op, quantizer)
+    return True
+
+
+def _requantize(edges: CodedEdges, op: Op, quantizer: Op, x: Tensor) -> bool:
+    """x on another grid, whose codes tell nothing so small as what is added."""
+    if not _MOVED[0] < scale_of(x) / scale_of(quantizer.output) < _MOVED[1]:
+        return False
+    op.kind, op.options = "QUANTIZE", {}
+    for place in range(len(op.inputs)):
+        edges.read(op, place, None)
+    op.inputs = [None]
+    edges.read(op, 0, x)
+    edges.absorb(op, quantizer)
+    return True
+
+
+def _inverse_root(edges: CodedEdges, op: Op, quantizer: Op) -> bool:
+    """x to the power of -1/2: RSQRT. Its kernels refuse codes below the zero point when they run: there must be none."""
+    given = _codes(edges, op.inputs[0])
+    if given is None or _constant(edges, op.inputs[1]) != -0.5 or zero_of(given) != LIMITS["int8"][0]:
+        return False
+    if given.shape != op.output.shape:
+        return False
+    edges.read(op, 1, None)
+    op.kind, op.options, op.inputs = "RSQRT", {}, op.inputs[:1]
+    edges.read(op, 0, given)
     edges.absorb(op, quantizer)
     return True
 
@@ -151,4 +191,4 @@ def _hard_swish(edges: CodedEdges, line: _Line, gate: Tensor) -> bool:
     return True
 
 
-_RULES: dict[str, _Rule] = {"ADD": _linear, "PRELU": _prelu}
+_RULES: dict[str, _Rule] = {"ADD": _linear, "POW": _inverse_root, "PRELU": _prelu}

@@ -19,7 +19,9 @@ FIXED = MappingProxyType({
 #: made for it alone, which costs what it gains.
 ATTENTION = frozenset({"BatchMatMul"})
 #: Operators that have int8 kernels in TFLite alone.
-MICRO = frozenset({"Sub", "Relu", "Clip", "ReduceMean", "HardSigmoid", "HardSwish", "Elu", "Max", "Min", "PRelu"})
+MICRO = frozenset({
+    "Sub", "Relu", "Clip", "ReduceMean", "HardSigmoid", "HardSwish", "Elu", "Max", "Min", "Pow", "PRelu",
+})  # fmt: skip
 
 ALL = WEIGHTED | ELEMENTWISE | POOLS | JOINS | frozenset(FIXED) | ATTENTION | MICRO
 

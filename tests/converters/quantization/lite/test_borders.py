@@ -17,6 +17,7 @@ from mlpack_edge.core.signature import Grid, signature_from_text
 from mlpack_edge.runtimes.litert.model_file import read_model, stored_signature
 from mlpack_edge.runtimes.litert.runner import LitertOptions, LitertRunner
 from mlpack_edge.runtimes.litert.source_terms import TfliteModel
+from mlpack_edge.runtimes.onnx_files.signature import derived_signature
 from tests.converters.quantization.lite.nets import (
     INTEGER_ONLY,
     STATIC,
@@ -26,6 +27,8 @@ from tests.converters.quantization.lite.nets import (
     quantized,
     signature_of,
 )
+from tests.converters.quantization.static.nets import Nodes
+from tests.converters.quantization.static.nets import quantized as integers_of
 from tests.converters.tflite_from_onnx.lowered import run_tflite
 
 
@@ -87,17 +90,21 @@ def test_a_scaler_outside_the_codes_refuses_int8_inputs_by_name() -> None:
 
 
 def test_what_stays_float_is_told() -> None:
-    """Layer normalization has no int8 kernels: an integer-only recipe says so."""
-    notes = lite("transformer", INTEGER_ONLY).notes
-    assert any("RSQRT" in note for note in notes)
+    """Exp has no int8 kernel that microcontrollers share: an integer-only recipe names it."""
+    nodes = Nodes()
+    net = nodes.net(["batch", 3, 8, 8], nodes.conv(nodes.add("Exp", nodes.conv("x", 3, 4)), 4, 4))
+    model = integers_of(net, np.random.default_rng(1).normal(size=(8, 3, 8, 8)).astype(np.float32), INTEGER_ONLY)
+    lowered = lite_from_model(model, derived_signature(net.model), INTEGER_ONLY, "int8")
+    assert [note for note in lowered.notes if "real numbers: EXP (1);" in note]
 
 
-def test_an_ethos_u_runs_all_of_it(tmp_path: Path) -> None:
+@pytest.mark.parametrize("net", ["cnn", "mlp"])
+def test_an_ethos_u_runs_all_of_it(tmp_path: Path, net: str) -> None:
     """Arm's compiler puts every operator on the NPU, and the time is not 0 as it is for float models."""
     vela = Path(sys.executable).with_name("vela")
     if not vela.exists():
         pytest.skip("ethos-u-vela is not installed")
-    (tmp_path / "net.tflite").write_bytes(lite("cnn", INTEGER_ONLY, "int8").data)
+    (tmp_path / "net.tflite").write_bytes(lite(net, INTEGER_ONLY, "int8").data)
     words = [
         str(vela),
         "net.tflite",

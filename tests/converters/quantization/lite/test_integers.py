@@ -12,6 +12,8 @@ from ai_edge_litert.interpreter import Interpreter, OpResolverType
 
 from mlpack_edge.converters.quantization.lite import lite_from_model
 from mlpack_edge.converters.quantization.lite_integers import compute_with_integers
+from mlpack_edge.converters.quantization.lite_norms import with_norms_apart
+from mlpack_edge.converters.quantization.prepared import Prepared
 from mlpack_edge.converters.tflite_from_onnx.convert import Lowered
 from mlpack_edge.converters.tflite_from_onnx.passes.dead import drop_dead
 from mlpack_edge.converters.tflite_graph.model import Graph, Op, Quantization, Tensor
@@ -63,11 +65,36 @@ def _swish() -> Net:
     return _pooled(nodes, nodes.add("Div", nodes.add("Mul", x, six), nodes.constant(6.0)), 16)
 
 
+def _inverse_root() -> Net:
+    """x / sqrt(variance + epsilon), as exporters write it."""
+    return _normalized(13)
+
+
+def _layer_normalization() -> Net:
+    return _normalized(17)
+
+
+def _normalized(opset: int) -> Net:
+    nodes = Nodes()
+    x = nodes.add("Transpose", nodes.conv("x", 3, 16), perm=[0, 2, 3, 1])
+    if opset == 17:
+        x = nodes.add("LayerNormalization", x, nodes.normal(16), nodes.normal(16))
+    else:
+        x = nodes.add("Sub", x, nodes.add("ReduceMean", x, axes=[-1]))
+        variance = nodes.add("ReduceMean", nodes.add("Pow", x, nodes.constant(2.0)), axes=[-1])
+        x = nodes.add("Div", x, nodes.add("Sqrt", nodes.add("Add", variance, nodes.constant(1e-5))))
+    net = _pooled(nodes, nodes.add("Transpose", x, perm=[0, 3, 1, 2]), 16)
+    net.model.opset_import[0].version = opset
+    return Net(with_norms_apart(Prepared(net.model, (), ())).model)
+
+
 _NETS: dict[str, Callable[[], Net]] = {
     "PRelu": _prelu,
     "HardSigmoid": _gate(0.2),
     "HardSigmoid of torch": _gate(1 / 6),
     "hard swish": _swish,
+    "LayerNormalization": _layer_normalization,
+    "quotient by a root": _inverse_root,
 }
 
 
