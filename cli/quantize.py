@@ -100,7 +100,7 @@ from mlpack_edge.cli.quantize_request import METHODS, METRICS, SCHEMES, Quantize
     default="5m",
     show_default=True,
     metavar="TIME",
-    help="Time for the search; measuring on the target comes on top.",
+    help="Time for calibration, search and measuring; conversion, what has begun, and the final proof come on top.",
 )
 @click.option(
     "--memory-limit", type=Size(), metavar="SIZE", help="Memory of the child process [default: 80% of this machine]."

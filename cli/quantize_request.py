@@ -24,7 +24,7 @@ _UNSEARCHED_S = 1800.0
 
 @dataclass(frozen=True, slots=True)
 class QuantizeRequest:
-    """The command line. seconds: the time limit of the search."""
+    """The command line. seconds: the time limit of calibration, search and measuring together."""
 
     model: str
     output: Path

@@ -8,6 +8,7 @@ from typing import Any
 
 from mlpack_edge.cli.bench_text import duration
 from mlpack_edge.cli.outcome import size_text, table
+from mlpack_edge.cli.quantize_limit import limit_text
 
 Json = dict[str, Any]
 #: Layers that are shown without --verbose: the worst.
@@ -16,7 +17,7 @@ _LAYERS = 12
 
 def quantize_text(document: Json, verbose: bool) -> str:
     """The file (where one was written) and why, the table of candidates, the layers, the calibration, the proof."""
-    parts = [_opening(document), candidates_text(document)]
+    parts = [_opening(document), candidates_text(document), limit_text(document["time_limit"])]
     parts += [layers_text(document, verbose), _float_layers(document), _calibration(document), _proof(document)]
     return "\n".join(part for part in parts if part)
 

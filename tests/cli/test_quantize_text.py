@@ -65,6 +65,7 @@ def test_layers_that_compute_in_float_under_a_scheme_of_codes_are_told_without_v
         "output": None, "source": None, "float_ns": None, "size": {"before": 1}, "candidates": [], "scheme": "static", "kept_float": [],
         "layers": [layer("LSTM", True), layer("Gather", True), layer("LSTM", True), layer("Gemm", False)],
         "calibration": None, "recipe": None, "metric": None, "agreement": None, "parity": None,
+        "time_limit": {"seconds": 300.0, "ended": False},
     }  # fmt: skip
     assert quantize_text(document, False).splitlines()[-1] == "3 layers compute in float (int8 weights): LSTM 2, Gather"
     assert "compute" not in quantize_text(document | {"scheme": "weights"}, False)
