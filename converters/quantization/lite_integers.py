@@ -10,7 +10,15 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from mlpack_edge.converters.tflite_from_onnx.passes.codes import LIMITS, CodedEdges, one_scale, scale_of, zero_of
+from mlpack_edge.converters.quantization.lite_channels import channels_of_codes
+from mlpack_edge.converters.tflite_from_onnx.passes.codes import (
+    LIMITS,
+    CodedEdges,
+    content,
+    one_scale,
+    scale_of,
+    zero_of,
+)
 from mlpack_edge.converters.tflite_graph.model import Graph, Op, Quantization, Tensor
 
 #: XNNPACK's limits of ADD: the inputs' scales over the output's.
@@ -30,6 +38,7 @@ def compute_with_integers(graph: Graph) -> bool:
 
     - PRELU: its slopes become codes with one scale.
     - slope * x + offset (HardSigmoid, which its codes clip): a sum and a factor; x times HardSwish's gate: HARD_SWISH.
+    - factor * x + summand for each channel: a depthwise convolution (see `lite_channels`).
     - POW with the exponent -1/2: RSQRT.
     Codes differ from those of the float operators by a step, slopes by half a step of the largest.
     """
@@ -49,13 +58,11 @@ def _codes(edges: CodedEdges, tensor: Tensor | None) -> Tensor | None:
 
 
 def _prelu(edges: CodedEdges, op: Op, quantizer: Op) -> bool:
-    given, slopes = _codes(edges, op.inputs[0]), op.inputs[1]
-    if given is None or slopes is None or slopes.data is None or len(given.shape) > _MOST_DIMENSIONS:
-        return False
-    if not np.isfinite(slopes.data).all():
+    given, slopes = _codes(edges, op.inputs[0]), content(edges, op.inputs[1])
+    if given is None or slopes is None or len(given.shape) > _MOST_DIMENSIONS or not np.isfinite(slopes).all():
         return False
     edges.read(op, 0, given)
-    edges.read(op, 1, _coded(slopes.name, slopes.data))
+    edges.read(op, 1, _coded("slopes", slopes))
     edges.absorb(op, quantizer)
     return True
 
@@ -101,11 +108,8 @@ def _operands(edges: CodedEdges, op: Op) -> tuple[Tensor | None, float | None]:
 
 
 def _constant(edges: CodedEdges, tensor: Tensor | None) -> float | None:
-    """The one finite number of a constant, which may be a code; None where it is none."""
-    codes = _codes(edges, tensor)
-    data = tensor.data if tensor is not None and codes is None else None
-    if codes is not None and codes.data is not None:
-        data = (codes.data.astype(np.float64) - zero_of(codes)) * scale_of(codes)
+    """The one finite number of a constant; None where it is none."""
+    data = content(edges, tensor)
     return float(data.reshape(-1)[0]) if data is not None and data.size == 1 and np.isfinite(data).all() else None
 
 
@@ -114,7 +118,7 @@ def _linear(edges: CodedEdges, op: Op, quantizer: Op) -> bool:
     it saturates where the result would; the factor then leaves every code as it is."""
     line, out = _line(edges, op), quantizer.output
     if line is None:
-        return False
+        return channels_of_codes(edges, op, quantizer)
     if _is_swish(line) and _ends(out, 0.0, 1.0) and _hard_swish(edges, line, out):
         return True
     assert out.quantization is not None
@@ -191,4 +195,4 @@ def _hard_swish(edges: CodedEdges, line: _Line, gate: Tensor) -> bool:
     return True
 
 
-_RULES: dict[str, _Rule] = {"ADD": _linear, "POW": _inverse_root, "PRELU": _prelu}
+_RULES: dict[str, _Rule] = {"ADD": _linear, "MUL": channels_of_codes, "POW": _inverse_root, "PRELU": _prelu}

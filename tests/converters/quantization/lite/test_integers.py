@@ -88,11 +88,35 @@ def _normalized(opset: int) -> Net:
     return Net(with_norms_apart(Prepared(net.model, (), ())).model)
 
 
+def _channels() -> Net:
+    """BatchNormalization behind an activation and in front of a convolution with padding; factors of either sign, and 0."""
+    nodes = Nodes()
+    factors = nodes.constant(np.r_[0.0, -0.5, np.geomspace(0.01, 3, 14)])
+    x = nodes.add("Relu", nodes.conv("x", 3, 16))
+    moments = nodes.normal(16), nodes.constant(np.linspace(0.5, 2, 16))
+    return _pooled(nodes, nodes.add("BatchNormalization", x, factors, nodes.normal(16), *moments), 16)
+
+
+def _columns() -> Net:
+    """The same behind a dense layer's activation, in front of two of its readers; and a factor alone."""
+    nodes = Nodes()
+    x = nodes.add("Flatten", nodes.conv("x", 3, 2, k=1))
+    x = nodes.add("Relu", nodes.dense(x, 128, 16))
+    moments = nodes.normal(16), nodes.constant(np.linspace(0.5, 2, 16))
+    x = nodes.add("BatchNormalization", x, nodes.normal(16), nodes.normal(16), *moments)
+    none = nodes.constant(np.zeros(16))
+    factors = nodes.constant(np.geomspace(0.01, 9, 16)), none, none, nodes.constant(np.ones(16))
+    scaled = nodes.add("BatchNormalization", nodes.add("Tanh", x), *factors)
+    return nodes.net(["batch", 3, 8, 8], nodes.add("Add", nodes.dense(x, 16, 4), nodes.dense(scaled, 16, 4), out="y"))
+
+
 _NETS: dict[str, Callable[[], Net]] = {
     "PRelu": _prelu,
     "HardSigmoid": _gate(0.2),
     "HardSigmoid of torch": _gate(1 / 6),
     "hard swish": _swish,
+    "BatchNormalization": _channels,
+    "BatchNormalization of columns": _columns,
     "LayerNormalization": _layer_normalization,
     "quotient by a root": _inverse_root,
 }
