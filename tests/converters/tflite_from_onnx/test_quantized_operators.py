@@ -207,3 +207,16 @@ def test_scales_no_kernel_takes_leave_the_operator_float() -> None:
     }
     model = model_of(nodes, {"x": ("float32", ["n", 3])}, ["y"], constants)
     assert_lowered(model, {"x": draw_floats(7, 3, scale=100)}, rtol=0, atol=1.6)
+
+
+def test_a_number_that_is_a_code_is_computed_with_beforehand() -> None:
+    """A constant of rank 0 behind DequantizeLinear, read by an operator that nothing else feeds."""
+    nodes = [
+        helper.make_node("DequantizeLinear", ["code", "scale"], ["number"]),
+        helper.make_node("Sqrt", ["number"], ["root"]),
+        helper.make_node("Mul", ["x", "root"], ["y"]),
+    ]
+    constants = {"code": np.array(64, np.int8), "scale": np.array(0.25, np.float32)}
+    model = model_of(nodes, {"x": ("float32", ["batch", 4])}, ["y"], constants)
+    made = assert_lowered(model, {"x": np.arange(4, dtype=np.float32)[None]})
+    assert kinds(made.data) == ["MUL"]
