@@ -220,3 +220,25 @@ def test_a_number_that_is_a_code_is_computed_with_beforehand() -> None:
     model = model_of(nodes, {"x": ("float32", ["batch", 4])}, ["y"], constants)
     made = assert_lowered(model, {"x": np.arange(4, dtype=np.float32)[None]})
     assert kinds(made.data) == ["MUL"]
+
+
+@pytest.mark.parametrize("bias", [0.5, 0.0])
+def test_a_channel_whose_weights_are_all_but_nothing_is_on_codes(bias: float) -> None:
+    """Channels that training has switched off: in steps of their own the bias would outgrow int32, and XNNPACK refuses the factor."""
+    weights = np.random.default_rng(0).integers(-127, 128, (4, 3, 3, 3)).astype(np.int8)
+    scales = np.array([1e-11, 0.004, 0.002, 1e-8], np.float32)
+    nodes = [
+        helper.make_node("QuantizeLinear", ["x", "s", "z"], ["q"]),
+        helper.make_node("DequantizeLinear", ["q", "s", "z"], ["a"]),
+        helper.make_node("DequantizeLinear", ["w", "t"], ["f"], axis=0),
+        helper.make_node("Conv", ["a", "f", "b"], ["c"]),
+        helper.make_node("QuantizeLinear", ["c", "s", "z"], ["d"]),
+        helper.make_node("DequantizeLinear", ["d", "s", "z"], ["y"]),
+    ]
+    constants: dict[str, Array] = {
+        "s": np.array(0.02, np.float32), "z": np.array(0, np.int8), "w": weights, "t": scales,
+        "b": np.array([bias, 0.1, 0.2, -bias], np.float32),
+    }  # fmt: skip
+    model = model_of(nodes, {"x": ("float32", ["n", 3, 6, 6])}, ["y"], constants)
+    made = assert_lowered(model, {"x": draw_floats(2, 3, 6, 6)}, rtol=0, atol=0.021)
+    assert kinds(made.data) == ["QUANTIZE", "TRANSPOSE", "CONV_2D", "TRANSPOSE", "DEQUANTIZE"]
