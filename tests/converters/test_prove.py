@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -11,6 +12,7 @@ import pytest
 from mlpack_edge.converters.prove import Allowed, prove
 from mlpack_edge.core.errors import BadInput
 from mlpack_edge.core.signature import Signature, TensorSpec
+from mlpack_edge.runtimes.data import Table
 from mlpack_edge.runtimes.parity import RowsRefused
 from mlpack_edge.runtimes.rows import Hints
 
@@ -87,3 +89,29 @@ def test_a_few_rows_without_a_stable_answer_do_not_spoil_a_proof_on_single_rows(
     assert _passes(wild_within(0.002, 0.0), wild_within(0.002, 1e6))
     with pytest.raises(BadInput, match="1000 were asked for"):
         _passes(wild_within(0.1, 0.0), wild_within(0.1, 1e6))
+
+
+def _seen(shape: tuple[int | str, ...], rows: int, family: str) -> list[int]:
+    """The sizes in which a model is run on DATA of 8 KB a row."""
+    sizes: list[int] = []
+    width = 1000
+
+    class Seen:
+        signature = Signature(
+            (TensorSpec("X", "float64", (*shape, width)),), (TensorSpec("y", "float64", (*shape,), "value"),)
+        )
+
+        def run(self, feeds: Mapping[str, Any]) -> dict[str, Any]:
+            sizes.append(len(feeds["X"]))
+            return {"y": feeds["X"].sum(axis=1)}
+
+    data = Table(Path("rows.npy"), {}, {"": np.random.default_rng(0).normal(size=(rows, width))})
+    proof = prove(Seen(), Seen(), Hints(), data, 1, Allowed(family), lambda feeds: None)
+    assert proof.report.groups["data"] == rows
+    return [size for size in sizes if size > 7]
+
+
+def test_a_net_is_run_on_data_in_blocks_of_bounded_bytes_and_a_table_at_once() -> None:
+    assert max(_seen(("batch",), 400, "net")) <= 131
+    assert max(_seen(("batch",), 400, "tabular")) == 400
+    assert max(_seen((16,), 400, "net")) == 400  # its runner cuts batches of 16 itself
