@@ -242,7 +242,7 @@ def test_a_channel_whose_weights_are_all_but_nothing_is_on_codes(bias: float) ->
     }  # fmt: skip
     model = model_of(nodes, {"x": ("float32", ["n", 3, 6, 6])}, ["y"], constants)
     data, x = lower(model).data, draw_floats(2, 3, 6, 6)
-    assert kinds(data) == ["QUANTIZE", "TRANSPOSE", "CONV_2D", "TRANSPOSE", "DEQUANTIZE"]
+    assert kinds(data)[1:] == ["QUANTIZE", "TRANSPOSE", "CONV_2D", "TRANSPOSE", "DEQUANTIZE"]  # behind a bound
     expected = as_written(model).run(["y"], {"x": x})[0]  # ONNX Runtime's own fused convolution overflows
     for delegate in (True, False):
         np.testing.assert_allclose(run_tflite(data, {"x": x}, delegate)["y"], expected, rtol=0, atol=0.021)
