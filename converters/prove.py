@@ -30,7 +30,7 @@ _FAR = 1e3
 #: Batches of a lowered model beside those of its rows.
 _BATCHES = (2, 7)
 #: Rows of DATA that are compared in one piece, and bytes of them that a net is run on at a time.
-PIECE, BLOCK_BYTES = 10_000, 1 << 20
+PIECE, BLOCK_BYTES = 10_000, 1 << 18
 
 
 @dataclass(frozen=True, slots=True)
