@@ -22,7 +22,8 @@ def with_norms_apart(prepared: Prepared) -> Prepared:
 
     - LayerNormalization-17 over known last axes, alone or with weights, as mean, difference, square, mean, inverse root and products;
     - `Pow(x, 2)` as a product, and a quotient by a square root as a product with the inverse root (as exporters write
-      LayerNormalization before opset 17).
+      LayerNormalization before opset 17);
+    - a quotient by a constant as a product with its inverse.
     The last of the nodes that replace one keeps its name.
     """
     view = View(prepared.model)
@@ -108,6 +109,14 @@ def _square(writer: _Writer, view: View, node: onnx.NodeProto) -> Iterator[onnx.
 
 
 def _quotient(writer: _Writer, view: View, node: onnx.NodeProto) -> Iterator[onnx.NodeProto]:
+    divisor = view.constant(node.input[1])
+    if divisor is not None:
+        with np.errstate(all="ignore"):
+            factor = np.asarray(1 / divisor, np.float32)
+        if view.constant(node.input[0]) is None and np.isfinite(factor).all() and factor.all():
+            by = writer.constant(factor, "factor")
+            yield helper.make_node("Mul", [node.input[0], by], list(node.output), name=node.name)
+        return
     root = view.makers.get(node.input[1])
     if root is None or root.op_type != "Sqrt" or not is_standard(root):
         return

@@ -68,6 +68,18 @@ def test_what_is_written_out_divides_by_no_root() -> None:
     assert _kinds(_apart(both))["Sqrt"] == 1
 
 
+@pytest.mark.parametrize(
+    ("divisor", "kind"), [(2.0, "Mul"), ([1.0, -3.0, 0.5, 7.0, 1e30, 1e-30], "Mul"), (0.0, "Div"), (1e-45, "Div")]
+)
+def test_quotients_by_constants_are_products(divisor: float | list[float], kind: str) -> None:
+    """But by 0, or by what has no finite inverse."""
+    nodes = Nodes()
+    model = nodes.net(["batch", 6], nodes.add("Div", "x", nodes.constant(divisor))).model
+    x = np.random.default_rng(4).normal(size=(3, 6)).astype(np.float32)
+    assert _kinds(_apart(model)) == {kind: 1}
+    np.testing.assert_allclose(first(_apart(model), x), first(model, x), rtol=1e-6)
+
+
 def test_statistics_that_are_asked_for_keep_the_operator() -> None:
     node = helper.make_node("LayerNormalization", ["x", "w"], ["y", "mean"], name="norm")
     nodes = Nodes()
