@@ -39,6 +39,7 @@ def compute_with_integers(graph: Graph) -> bool:
     - PRELU: its slopes become codes with one scale.
     - slope * x + offset (HardSigmoid, which its codes clip): a sum and a factor; x times HardSwish's gate: HARD_SWISH.
     - factor * x + summand for each channel: a depthwise convolution (see `lite_channels`).
+    - MEAN on a grid much finer than that of what is averaged: in two steps.
     - POW with the exponent -1/2: RSQRT.
     Codes differ from those of the float operators by a step, slopes by half a step of the largest.
     """
@@ -150,6 +151,22 @@ def _requantize(edges: CodedEdges, op: Op, quantizer: Op, x: Tensor) -> bool:
     return True
 
 
+def _mean(edges: CodedEdges, op: Op, quantizer: Op) -> bool:
+    """A mean on a grid so fine that XNNPACK does not take the factor (of rows that are all but centred, before they are): on one
+    of 64 steps to a step of what is averaged first."""
+    given, axes, out = _codes(edges, op.inputs[0]), op.inputs[1], quantizer.output
+    if given is None or axes is None or axes.data is None:
+        return False
+    step = np.float32(scale_of(given) / 64)
+    if not 2 < step / scale_of(out) < _MOVED[1]:
+        return False
+    coarse = Tensor("", "int8", out.shape, None, Quantization(np.array([step]), np.zeros(1, np.int64)))
+    edges.read(op, 0, given)
+    edges.make(op, op.output, coarse)
+    edges.read(quantizer, 0, coarse)
+    return True
+
+
 def _inverse_root(edges: CodedEdges, op: Op, quantizer: Op) -> bool:
     """x to the power of -1/2: RSQRT. Its kernels refuse codes below the zero point when they run: there must be none."""
     given = _codes(edges, op.inputs[0])
@@ -195,4 +212,10 @@ def _hard_swish(edges: CodedEdges, line: _Line, gate: Tensor) -> bool:
     return True
 
 
-_RULES: dict[str, _Rule] = {"ADD": _linear, "MUL": channels_of_codes, "POW": _inverse_root, "PRELU": _prelu}
+_RULES: dict[str, _Rule] = {
+    "ADD": _linear,
+    "MUL": channels_of_codes,
+    "MEAN": _mean,
+    "POW": _inverse_root,
+    "PRELU": _prelu,
+}

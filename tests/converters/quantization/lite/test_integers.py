@@ -17,6 +17,7 @@ from mlpack_edge.converters.quantization.prepared import Prepared
 from mlpack_edge.converters.tflite_from_onnx.convert import Lowered
 from mlpack_edge.converters.tflite_from_onnx.passes.dead import drop_dead
 from mlpack_edge.converters.tflite_graph.model import Graph, Op, Quantization, Tensor
+from mlpack_edge.converters.tflite_graph.write import write_tflite
 from mlpack_edge.runtimes.onnx_files.signature import derived_signature
 from tests.converters.quantization.lite.nets import INTEGER_ONLY, STATIC, Array, answers, noise, operators
 from tests.converters.quantization.static.nets import Net, Nodes, quantized
@@ -194,6 +195,31 @@ def test_a_gate_that_its_codes_do_not_clip_is_no_hard_swish(scale: float, zero: 
 
 def _grid(scale: float, zero: int) -> Quantization:
     return Quantization(np.array([scale], np.float32), np.array([zero], np.int64))
+
+
+@pytest.mark.parametrize("kernels", _KERNELS)
+def test_means_much_finer_than_what_they_are_of(kernels: str) -> None:
+    """Of wide rows whose mean is next to 0, as LayerNormalization has them."""
+    x, y = Tensor("x", "int8", (1, 4, 64), None, _grid(0.5, 3)), Tensor("y", "int8", (1, 4, 1), None, _grid(0.002, -7))
+    reals = [Tensor(name, "float32", shape) for name, shape in (("r", x.shape), ("s", y.shape))]
+    axes = Tensor("a", "int32", (1,), np.array([2], np.int32))
+    ops = [
+        Op("DEQUANTIZE", [x], [reals[0]]),
+        Op("MEAN", [reals[0], axes], [reals[1]], {"keep_dims": True}),
+        Op("QUANTIZE", [reals[1]], [y]),
+    ]
+    graph = Graph([x], [y], ops)
+    assert compute_with_integers(graph)
+    drop_dead(graph)
+    assert [op.kind for op in graph.ops] == ["MEAN", "QUANTIZE"]
+    codes = np.clip(np.rint(np.random.default_rng(0).normal(3, 1.5, x.shape)), -128, 127).astype(np.int8)
+    wanted = (codes.astype(np.float64) - 3).mean(-1, keepdims=True) * 0.5
+    interpreter = Interpreter(model_content=write_tflite(graph, {}), experimental_op_resolver_type=_KERNELS[kernels])
+    interpreter.allocate_tensors()
+    interpreter.set_tensor(interpreter.get_input_details()[0]["index"], codes)
+    interpreter.invoke()
+    found = (interpreter.get_tensor(interpreter.get_output_details()[0]["index"]).astype(np.float64) + 7) * 0.002
+    assert np.abs(found - wanted).max() <= 0.5 / 64 / 2 + 0.002
 
 
 def test_files_for_processors_compute_slopes_in_float() -> None:
