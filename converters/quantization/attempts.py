@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import Literal
 
@@ -21,6 +22,7 @@ from mlpack_edge.converters.quantization.recipes import ONLY_STORED, how_of, pos
 from mlpack_edge.converters.quantization.same_files import Made, without_copies
 from mlpack_edge.converters.quantization.search.search import search
 from mlpack_edge.converters.quantization.static.layers import columns_of, tensors_of
+from mlpack_edge.converters.quantization.static.sampling import channel_facts
 from mlpack_edge.converters.quantization.subject import Subject
 from mlpack_edge.converters.quantization.values import Json, Method, Point, Recipe
 from mlpack_edge.converters.quantization.workbench import Workbench
@@ -197,6 +199,7 @@ class _Trying:
             "rows": found.rows, "methods": list(found.methods), "warnings": warnings, "complete": found.complete,
         }  # fmt: skip
         self.bench.ranges, self.bench.refused = found.ranges, found.refused
+        self.bench.see_channels = partial(channel_facts, self.prepared, stream, stream.rows)
 
 
 def _cut_short(found: Calibration, stream: RowStream) -> list[str]:
@@ -223,6 +226,8 @@ def _searched(
 ) -> tuple[list[Made], bool]:
     """The points of one scheme, with files only of those that could be taken; and whether the search came to its end."""
     methods = METHODS if recipe.scheme == "static" and payload["method"] == "auto" else ()
+    # TFLite's DEQUANTIZE has one scale a tensor.
+    by_channel = recipe.scheme == "static" and payload["to"] == "onnx"
     files: dict[Recipe, Path] = {}
     stem = recipe.name.replace(" ", "-")
 
@@ -232,6 +237,7 @@ def _searched(
 
     found = search(
         bench, judge, recipe, payload["max_drop"], clock=time.monotonic, deadline=until, methods=methods,
+        by_channel=by_channel, faster=by_channel and payload["scheme"] == "auto" and payload["max_bytes"] is None,
         measured=payload["verbose"], on_step=step, on_draft=keep,
     )  # fmt: skip
     points: list[Made] = []

@@ -10,6 +10,7 @@ from typing import Literal
 import onnx
 
 from mlpack_edge.converters.quantization.prepared import Prepared
+from mlpack_edge.converters.quantization.static.channels import ChannelFacts
 from mlpack_edge.converters.quantization.static.layers import layers_of as static_layers
 from mlpack_edge.converters.quantization.static.model import static_model
 from mlpack_edge.converters.quantization.stored import (
@@ -29,9 +30,11 @@ from mlpack_edge.converters.quantization.values import Json, Layer, Method, Rang
 from mlpack_edge.converters.stamping import stamp
 from mlpack_edge.runtimes.parity import Runner
 
+Channels = Mapping[str, ChannelFacts]
+
 
 class Workbench:
-    """ranges: what calibration found, by method; for scheme "static" alone. refused: why a tensor has none, by name. io: of TFLite files. how: what shapes a file
+    """see_channels: what the channels of tensors hold, by name; asked once, when a recipe goes by it. ranges: what calibration found, by method; for scheme "static" alone. refused: why a tensor has none, by name. io: of TFLite files. how: what shapes a file
     beside its recipe, for the lineage."""
 
     def __init__(self, subject: Subject, prepared: Prepared, io: str, how: Json) -> None:
@@ -39,6 +42,8 @@ class Workbench:
         self._io, self._how = io, how
         self.ranges: Callable[[Method], Ranges] = _uncalibrated
         self.refused: Mapping[str, str] = {}
+        self.see_channels: Callable[[], Channels] = dict
+        self._channels: Channels | None = None
 
     def layers(self, recipe: Recipe) -> tuple[Layer, ...]:
         """What `recipe` changes, in the graph's order; with `stored`, those that compute on codes alone."""
@@ -86,7 +91,10 @@ class Workbench:
         """The model, and the constants in it that TFLite is to hold as codes and compute in float with."""
         prepared = self._prepared
         if recipe.scheme == "static":
-            model = static_model(prepared, self.ranges(recipe.method), recipe, self.refused)
+            if recipe.by_channel and self._channels is None:
+                self._channels = self.see_channels()
+            channels = (self._channels or {}) if recipe.by_channel else {}
+            model = static_model(prepared, self.ranges(recipe.method), recipe, self.refused, channels)
             if not recipe.stored:
                 return model, ()
             if self._portable:

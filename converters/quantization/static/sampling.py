@@ -1,0 +1,111 @@
+"""What the channels of tensors hold, seen on a few rows."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any, Literal
+
+import numpy as np
+
+from mlpack_edge.converters.quantization.calibration.pieces import Feeds, Pieces
+from mlpack_edge.converters.quantization.calibration.tapped import Tapped, byte_sizes, grouped
+from mlpack_edge.converters.quantization.static.channels import ChannelFacts
+from mlpack_edge.converters.quantization.static.operators import WEIGHTED
+from mlpack_edge.converters.quantization.static.rewriting import graph_of
+from mlpack_edge.converters.quantization.static.units import units
+from mlpack_edge.converters.quantization.static.view import Array, HasModel
+
+#: Rows that are looked at, spread over all; values of each channel that are kept of one.
+ROWS, OF_ROW = 32, 64
+#: Bytes of the rows, and of the tensors that a session gives for one.
+_MOST_BYTES = 1 << 28
+
+Axis = Literal[1, -1]
+
+
+def channel_facts(prepared: HasModel, stream: Iterable[Feeds], rows: int | None) -> dict[str, ChannelFacts]:
+    """Of what convolutions read and give, and of what matrix products read; by tensor name.
+
+    stream: feeds by input name, batch by batch, read once. rows: how many it has, None where nobody knows. Tensors that
+    hold NaN or infinity, or change the number of their channels, have none. The same rows give the same facts. Raises
+    CheckFailed where ONNX Runtime refuses the model or stops on the rows.
+    """
+    axes = _axes(prepared)
+    held = list(_some(prepared, stream, rows))
+    if not axes or not held:
+        return {}
+    model = prepared.model
+    fed = {value.name for value in model.graph.input}
+    watch = _Watch(axes)
+    inner = [name for name in axes if name not in fed]
+    for name in axes:
+        if name in fed:
+            for feeds in held:
+                watch.see(name, feeds[name])
+    sizes = byte_sizes(Tapped(model, inner, shapes=True).run(held[0], 0)) if inner else {}
+    for group in grouped(sizes, _MOST_BYTES):
+        session = Tapped(model, group)
+        for place, feeds in enumerate(held):
+            for name, values in session.run(feeds, place):
+                watch.see(name, values)
+    return watch.facts()
+
+
+def _axes(prepared: HasModel) -> dict[str, Axis]:
+    """The tensors to look at, and the axis of their channels. A tensor that is read along both is looked at along the first."""
+    view = graph_of(prepared)
+    found: dict[str, Axis] = {}
+    for unit in units(view).values():
+        if unit.kind not in WEIGHTED or unit.weights is None:
+            continue
+        image = unit.weights.content.ndim > 2
+        for name in (unit.reads[0], unit.output) if image else unit.reads[:1]:
+            found.setdefault(view.same.get(name, name), 1 if image else -1)
+    return found
+
+
+def _some(prepared: HasModel, stream: Iterable[Feeds], rows: int | None) -> Iterator[Feeds]:
+    """Single rows, evenly apart as far as it is known how many there are."""
+    pieces = Pieces(prepared.model)
+    step = max(1, (rows or 0) // ROWS)
+    taken = room = at = 0
+    for feeds in stream:
+        for _, row in pieces.of(feeds, 1):
+            if at % step == 0:
+                size = sum(int(np.asarray(array).nbytes) for array in row.values())
+                room += size
+                if taken == ROWS or (taken and room > _MOST_BYTES):
+                    return
+                taken += 1
+                yield {name: np.array(array) for name, array in row.items()}
+            at += pieces.rows(row)
+
+
+class _Watch:
+    def __init__(self, axes: Mapping[str, Axis]) -> None:
+        self._axes = axes
+        self._seen: dict[str, list[tuple[Array, Array, Array]]] = {name: [] for name in axes}
+        self._random = np.random.default_rng(0)
+
+    def see(self, name: str, values: Any) -> None:
+        if name not in self._seen or not isinstance(values, np.ndarray) or values.ndim < 2 or not values.size:
+            return
+        rows = np.moveaxis(values, self._axes[name], 0).reshape(values.shape[self._axes[name]], -1)
+        before = self._seen[name]
+        if not np.isfinite(rows).all() or (before and len(before[0][0]) != len(rows)):
+            del self._seen[name]
+            return
+        some = self._random.integers(0, rows.shape[1], OF_ROW) if rows.shape[1] > OF_ROW else slice(None)
+        before.append((rows.min(axis=1), rows.max(axis=1), rows[:, some].astype(np.float32)))
+
+    def facts(self) -> dict[str, ChannelFacts]:
+        return {
+            name: ChannelFacts(
+                np.min([low for low, _, _ in seen], axis=0).astype(np.float64),
+                np.max([high for _, high, _ in seen], axis=0).astype(np.float64),
+                np.concatenate([values for _, _, values in seen], axis=1),
+                self._axes[name],
+            )
+            for name, seen in self._seen.items()
+            if seen
+        }
