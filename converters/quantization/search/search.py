@@ -45,7 +45,7 @@ def search(
     """Candidates of the scheme of `start`, each judged as the whole it is.
 
     1. All layers quantized. 2. Where that loses too much, the other operator sets (all, then WEIGHTED alone) and
-    calibration `methods` (both of the scheme "static" alone), and with `by_channel` each set and the best of all so. 3. With the one that loses least: what each layer costs
+    calibration `methods` (both of the scheme "static" alone), and with `by_channel` the last set and the best of all so. 3. With the one that loses least: what each layer costs
     alone (`sensitivity.measure`), then the worst 1, 2, 4, ... layers float until the whole keeps the budget, and the least
     number of them by bisection. 4. What is float is tried as codes again, most bytes first, in halves, and stays
     so where the whole still keeps the budget. 5. Where more than SMALL of the weights stayed float, 3 and 4 once more,
@@ -116,7 +116,7 @@ def _configure(
         for method in dict.fromkeys((start.method, *methods)):
             yield from (replace(one, method=method) for one in sets)
             if by_channel and method == start.method:
-                yield from (replace(one, by_channel=True) for one in sets)
+                yield replace(sets[-1], by_channel=True)  # grids by channel lie before convolutions in float
         if by_channel:
             yield replace(best().recipe, by_channel=True)
 
