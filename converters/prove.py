@@ -11,6 +11,7 @@ import onnx
 from numpy.typing import NDArray
 from onnx import helper
 
+from mlpack_edge.converters.blocks import block_of
 from mlpack_edge.converters.quantized_parity import EXCUSABLE, NUDGE, allowed_apart, judge_typical
 from mlpack_edge.core.errors import BadInput
 from mlpack_edge.core.signature import Signature
@@ -29,8 +30,8 @@ Json = dict[str, Any]
 _FAR = 1e3
 #: Batches of a lowered model beside those of its rows.
 _BATCHES = (2, 7)
-#: Rows of DATA that are compared in one piece, and bytes of them that a net is run on at a time.
-PIECE, BLOCK_BYTES = 10_000, 1 << 18
+#: Rows of DATA that are compared in one piece.
+PIECE = 10_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,7 +143,11 @@ def prove(
 
     def groups() -> Iterator[RowGroup]:
         for group in rows_to_compare(reference.signature, hints, data, rows, allowed, lowered):
-            yield replace(group, block=_block(group, reference.signature, allowed)) if group.name == "data" else group
+            yield replace(group, block=block(group)) if group.name == "data" else group
+
+    def block(group: RowGroup) -> int | None:
+        """None, for all rows, of tables in the framework's own numbers, which hold next to nothing inside."""
+        return None if allowed.family == "tabular" else block_of(reference.signature, group.feeds)
 
     report = check_parity(
         reference, candidate, groups(), allowed.tolerance, nudge=NUDGE if allowed.is_quantized else 0.0
@@ -184,16 +189,6 @@ def _groups(signature: Signature, hints: Hints, data: Table | None, rows: int, f
             piece = {name: array[start : start + PIECE] for name, array in feeds.items()}
             yield RowGroup("data", piece, must_run=True, start=start)
     yield from make_groups(signature, hints, rows, far=far)
-
-
-def _block(group: RowGroup, signature: Signature, allowed: Allowed) -> int | None:
-    """Rows of DATA that are run at a time. None, for all, of tables in the framework's own numbers, which hold next to nothing inside;
-    and of models that take no batch of any size in each input: those of a fixed batch are run in pieces of that anyway."""
-    firsts = {spec.shape[0] if spec.shape else "" for spec in signature.inputs}
-    if allowed.family == "tabular" or not group.rows or not all(isinstance(size, str) for size in firsts):
-        return None
-    row_bytes = sum(array.nbytes for array in group.feeds.values() if array.ndim) // group.rows
-    return max(1, BLOCK_BYTES // max(1, row_bytes))
 
 
 def _for_lowered(groups: Iterable[RowGroup]) -> Iterator[RowGroup]:

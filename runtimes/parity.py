@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from itertools import chain
 from typing import Any, Protocol
 
 import numpy as np
@@ -210,8 +211,10 @@ def in_blocks(runner: Runner, feeds: Feeds, block: int) -> dict[str, Array] | No
     others, so that an output which has the size of a block by chance, or always one row, is told apart.
     """
     rows = rows_of(feeds)
-    size = next((one for one in (*range(block, 1, -1), *range(block + 1, rows)) if rows % one), None)
-    if rows <= block or size is None:
+    if rows <= block:
+        return None
+    size = next((one for one in chain(range(block, 1, -1), range(block + 1, rows)) if rows % one), None)
+    if size is None:
         return None
     parts: list[dict[str, Array]] = []
     for start in range(0, rows, size):

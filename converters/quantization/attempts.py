@@ -10,6 +10,7 @@ from functools import partial
 from pathlib import Path
 from typing import Literal
 
+from mlpack_edge.converters.blocks import run_bounded
 from mlpack_edge.converters.opening import Stage
 from mlpack_edge.converters.quantization.calibration.calibrate import Calibration, calibrate
 from mlpack_edge.converters.quantization.judged_rows import Rows
@@ -212,7 +213,7 @@ def _refuse_rows(subject: Subject, stream: RowStream) -> None:
     """Raise BadInput where the model itself does not take the rows to calibrate on."""
     for batch in stream.batches():
         try:
-            subject.source.run(batch.feeds)
+            run_bounded(subject.source, batch.feeds)
         except RowsRefused as refusal:
             raise BadInput(
                 f"{subject.name} does not take the rows of {stream.path} from row {stream.place(batch.start)} (counted from 0) on",

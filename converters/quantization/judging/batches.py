@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from mlpack_edge.converters.blocks import run_bounded
 from mlpack_edge.core.signature import Signature, TensorSpec
 from mlpack_edge.runtimes.parity import Runner, rows_of
 
@@ -36,12 +37,12 @@ def fixed_batch(signature: Signature) -> int:
 
 
 def run_rows(runner: Runner, feeds: Mapping[str, Array]) -> dict[str, Array]:
-    """All outputs. Where a model is fixed to a batch and the rows end before one is full, the last row fills it up and what
+    """All outputs, with bounded memory inside the model (`run_bounded`). Where a model is fixed to a batch and the rows end before one is full, the last row fills it up and what
     comes of that is cut off."""
     fixed, count = fixed_batch(runner.signature), rows_of(feeds)
     short = -count % fixed
     if not short:
-        return runner.run(feeds)
+        return run_bounded(runner, feeds)
     filled = {name: np.concatenate([array, np.repeat(array[-1:], short, axis=0)]) for name, array in feeds.items()}
     answers = runner.run(filled)
     return {
