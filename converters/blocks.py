@@ -26,6 +26,13 @@ def block_of(signature: Signature, feeds: Mapping[str, NDArray[Any]]) -> int | N
     return max(1, BLOCK_BYTES // max(1, row_bytes))
 
 
+def fixed_batch(signature: Signature) -> int | None:
+    """The first size that all inputs are fixed to, None where there is none in common."""
+    firsts = {spec.shape[0] if spec.shape else None for spec in signature.inputs}
+    size = firsts.pop() if len(firsts) == 1 else None
+    return size if isinstance(size, int) and size > 0 else None
+
+
 def run_bounded(runner: Runner, feeds: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
     """The answers on all rows, of a block at a time where they are known to be those of all together (`parity.in_blocks`).
 

@@ -9,6 +9,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from mlpack_edge.converters.blocks import fixed_batch
 from mlpack_edge.converters.comparing import Model
 from mlpack_edge.converters.quantized_parity import is_quantized
 from mlpack_edge.converters.sources.onnx import OnnxSource
@@ -115,13 +116,6 @@ class _TfliteFile:
     def answers_from_outputs(self, made: Arrays) -> Answers:
         arrays = [made[str(place)] for place in range(len(made))]
         return Answers(self._model.tensors_by_output(arrays), self._model.answers_from_tensors(arrays))
-
-
-def fixed_batch(signature: Signature) -> int | None:
-    """The first size that all inputs are fixed to, None where there is none in common."""
-    firsts = {spec.shape[0] if spec.shape else None for spec in signature.inputs}
-    size = firsts.pop() if len(firsts) == 1 else None
-    return size if isinstance(size, int) and size > 0 else None
 
 
 def _in_batches(feeds: Arrays, batch: int | None, run: Callable[[Arrays], Mapping[str, Array]]) -> dict[str, Array]:

@@ -11,7 +11,7 @@ import onnx
 from numpy.typing import NDArray
 from onnx import helper
 
-from mlpack_edge.converters.blocks import block_of
+from mlpack_edge.converters.blocks import block_of, fixed_batch
 from mlpack_edge.converters.quantized_parity import EXCUSABLE, NUDGE, allowed_apart, judge_typical
 from mlpack_edge.core.errors import BadInput
 from mlpack_edge.core.signature import Signature
@@ -19,7 +19,7 @@ from mlpack_edge.core.verdict import Verdict
 from mlpack_edge.runtimes.compare import Tolerance, differences, judge
 from mlpack_edge.runtimes.data import Table, feeds_from_table
 from mlpack_edge.runtimes.onnxruntime import FAULTS, open_session, run
-from mlpack_edge.runtimes.parity import ParityReport, RowGroup, RowsRefused, Runner, check_parity
+from mlpack_edge.runtimes.parity import ParityReport, RowGroup, RowsRefused, Runner, check_parity, rows_between
 from mlpack_edge.runtimes.rows import FARTHEST, Hints, make_groups
 
 Array = NDArray[Any]
@@ -137,7 +137,7 @@ def prove(
 ) -> Proof:
     """Compare on DATA and on at least `rows` rows made from the signature.
 
-    find_divergence: given feeds that disagree, the first step at which the two runs do. lowered: one of the two is a
+    find_divergence: given feeds that disagree, the first step at which the two runs do, with the row in these feeds. lowered: one of the two is a
     TFLite file; it is run at batches of 2 and 7 as well, and no empty batch is asked of it.
     """
 
@@ -162,14 +162,26 @@ def prove(
     verdict = judge(report.outputs)
     if allowed.is_quantized and allowed.atol is None:
         verdict = judge_typical(report.outputs, verdict)
-    divergence = None
+    divergence, fixed = None, fixed_batch(reference.signature)
     if not verdict.passed:
         worst = next((facts.worst for facts in report.outputs if facts.worst and not judge([facts]).passed), None)
         for group in groups() if worst else ():
             if worst and group.name == worst.group and group.start <= worst.row < group.start + max(group.rows, 1):
-                divergence = find_divergence(group.feeds)
+                divergence = _divergence(group, worst.row - group.start, block(group) or fixed, find_divergence)
                 break
     return Proof(report, verdict, divergence)
+
+
+def _divergence(
+    group: RowGroup, row: int, block: int | None, find_divergence: Callable[[dict[str, Array]], Json | None]
+) -> Json | None:
+    """What `find_divergence` says of the block of rows that holds `row`, of all where block is None: it computes the outputs of
+    every step, which are as large as whatever a net holds inside. Its row is numbered as those of the report are."""
+    first = 0 if block is None else row // block * block
+    found = find_divergence(group.feeds if block is None else rows_between(group.feeds, first, first + block))
+    if found is not None and found["row"] is not None:
+        found = {**found, "row": group.start + first + found["row"]}
+    return found
 
 
 def rows_to_compare(

@@ -10,7 +10,8 @@ import pytest
 from numpy.typing import NDArray
 
 from mlpack_edge.converters import machine_jobs
-from mlpack_edge.converters.machine_files import fixed_batch, in_batches, joined, machine_file
+from mlpack_edge.converters.blocks import fixed_batch
+from mlpack_edge.converters.machine_files import in_batches, joined, machine_file
 from mlpack_edge.converters.machine_jobs import make_rows
 from mlpack_edge.core.signature import Signature, TensorSpec
 from mlpack_edge.runtimes.array_sets import load_sets
