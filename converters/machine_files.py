@@ -22,6 +22,7 @@ from mlpack_edge.runtimes.onnx_files.file import open_onnx
 from mlpack_edge.runtimes.onnx_files.signature import dtype_of
 from mlpack_edge.runtimes.onnxruntime import FAULTS, open_session, run_raw
 from mlpack_edge.runtimes.parity import RowsRefused
+from mlpack_edge.runtimes.shortage import refuse_lack_of_memory
 
 Array = NDArray[Any]
 Arrays = Mapping[str, Array]
@@ -88,6 +89,7 @@ class _OnnxFile:
         try:
             made = _in_batches(feeds, self.batch, lambda piece: run_raw(self._session, piece))
         except FAULTS as fault:
+            refuse_lack_of_memory(str(fault))
             raise RowsRefused(" ".join(str(fault).split())[:300]) from fault
         return self._source.answers_from_outputs(made)
 

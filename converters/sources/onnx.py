@@ -22,6 +22,7 @@ from mlpack_edge.runtimes.onnx_files.signature import real_inputs, shape_of
 from mlpack_edge.runtimes.onnxruntime import FAULTS, open_session, run_in_pieces
 from mlpack_edge.runtimes.parity import RowsRefused, rows_of
 from mlpack_edge.runtimes.rows import Hints
+from mlpack_edge.runtimes.shortage import refuse_lack_of_memory
 
 Array = NDArray[Any]
 
@@ -141,11 +142,13 @@ def _fixed_batch(model: onnx.ModelProto) -> int | None:
 
 
 def _in_pieces(session: Any, feeds: dict[str, Array], batch: int | None) -> dict[str, Any]:
-    """Run the file as it is, in pieces of its own batch where that is fixed. Raises RowsRefused with its reason."""
+    """Run the file as it is, in pieces of its own batch where that is fixed. Raises RowsRefused with its reason,
+    MemoryError where that is a want of memory."""
     rows = rows_of(feeds)
     if batch is not None and rows % batch:
         raise RowsRefused(f"the model takes batches of {batch} rows, {rows} rows are no whole number of them")
     try:
         return run_in_pieces(session, feeds, batch)
     except FAULTS as fault:
+        refuse_lack_of_memory(str(fault))
         raise RowsRefused(" ".join(str(fault).split())[:300]) from fault
