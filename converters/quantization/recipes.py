@@ -68,7 +68,7 @@ def _computes(bench: Workbench, recipe: Recipe) -> bool:
 
 
 def how_of(payload: Json) -> Json:
-    """What shapes a file beside its recipe, for its lineage."""
+    """What shapes a file beside its recipe, for its lineage: of the options, the recipe knows all but the types of the borders."""
     return {"io": payload["io"]} if payload["io"] != "float" else {}
 
 

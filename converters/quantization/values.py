@@ -74,12 +74,14 @@ class Recipe:
         return f"weights {self.weights}" if self.scheme == "weights" else self.scheme
 
     def to_json(self) -> Json:
+        """All that shapes the file; `integer_only` only where it is set, so that the lineages of other files keep their bytes."""
         return {
             "scheme": self.scheme, "activations": self.activations if self.scheme == "static" else None,
             "weights": "float16" if self.scheme == "fp16" else self.weights,
             "method": self.method if self.scheme == "static" else None, "kept_float": sorted(self.kept_float),
             "operators": sorted(self.operators), "exact_sums": self.exact_sums, "stored": self.stored,
             "float_weights": sorted(self.float_weights), "by_channel": self.by_channel,
+            **({"integer_only": True} if self.integer_only else {}),
         }  # fmt: skip
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -68,6 +69,15 @@ def test_the_lineage_of_a_file_names_source_and_recipe(payload: dict[str, Any]) 
     held = {entry.key: entry.value for entry in onnx.load(one["path"]).metadata_props}
     assert one["lineage"]["source"] == {"kind": "onnx", "sha256": sha256_of_file(Path(payload["model"]))}
     assert '"fp16"' in held["mlpack.lineage"].replace("\\", "")
+
+
+def test_the_lineage_of_a_file_of_integers_alone_is_not_that_of_another(payload: dict[str, Any]) -> None:
+    """With float borders the options are the same but for that; the recipes of other files read as they did before."""
+    wanted = {**payload, "to": "tflite", "scheme": "static"}
+    whole, mixed = (quantize({**wanted, "integer_only": only}, _silent)["points"][0] for only in (True, False))
+    recipes = [json.loads(one["lineage"]["options"]["recipe"]) for one in (whole, mixed)]
+    assert recipes[0]["integer_only"] is True and "integer_only" not in recipes[1]
+    assert point_from_json(whole["point"]).recipe.integer_only
 
 
 def test_a_file_is_proven_against_its_source_by_the_budget(payload: dict[str, Any]) -> None:
