@@ -22,7 +22,7 @@ from mlpack_edge.converters.quantization.static.moments import moments_of
 from mlpack_edge.converters.quantization.static.plan import sharing
 from mlpack_edge.converters.quantization.static.units import NO_LIMITS, Unit, Weights
 from mlpack_edge.converters.quantization.static.view import Array
-from mlpack_edge.converters.quantization.static.weights import Coded, coded
+from mlpack_edge.converters.quantization.static.weights import Coded, coded, is_widened
 from mlpack_edge.converters.quantization.static.writer import Writer
 from mlpack_edge.converters.quantization.values import Range
 
@@ -52,9 +52,12 @@ def write_weighted(writer: Writer, unit: Unit, weights: Weights) -> None:
 
 
 def _on_codes(writer: Writer, unit: Unit, weights: Weights) -> tuple[Weights, Coded]:
-    """The weights as they are written, and their codes: for all units that read them in the same way they are stored once."""
+    """The weights as they are written, and their codes: for all units that read them in the same way they are stored once, but
+    for those whose bias takes a larger scale, which would cost the others their precision."""
     alike = sharing(writer.plan, unit)
-    if len(alike) == 1:
+    if len(alike) > 1:
+        alike = [other for other in alike if not _is_widened(writer, other)]
+    if len(alike) < 2 or all(other is not unit for other in alike):
         return _alone(writer, unit, weights)
     if unit.name not in writer.coded:
         grids = [writer.grid(other.reads[0]) for other in alike]
@@ -62,6 +65,10 @@ def _on_codes(writer: Writer, unit: Unit, weights: Weights) -> tuple[Weights, Co
         made = coded(weights, unit.kind, grids, biases, writer.recipe.exact_sums)
         writer.coded.update((other.name, made) for other in alike)
     return weights, writer.coded[unit.name]
+
+
+def _is_widened(writer: Writer, unit: Unit) -> bool:
+    return unit.weights is not None and is_widened(unit.weights, writer.grid(unit.reads[0]), unit.weights.bias)
 
 
 def _alone(writer: Writer, unit: Unit, weights: Weights) -> tuple[Weights, Coded]:

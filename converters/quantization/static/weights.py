@@ -79,13 +79,10 @@ def _coded(
     moments: Moments | None,
 ) -> Coded:  # fmt: skip
     matrix = in_kernel_order(weights.content, weights)
-    largest = np.abs(matrix).max(axis=1, initial=0.0).astype(np.float64)
-    alive = largest > 0
-    least = largest[alive].min() if alive.any() else 1.0
-    scale = np.maximum(np.where(alive, largest, least), largest.max(initial=0.0) * _NARROWEST) / MOST
+    scale = _own_scale(_largest(matrix))
     for source, bias in zip(sources, biases, strict=True):
         if bias is not None:
-            scale = np.maximum(scale, _per_scale(np.abs(bias), weights) / (source.scale * _MOST_BIAS))
+            scale = np.maximum(scale, _bias_scale(weights, source, bias))
     scale = np.maximum(scale, _LEAST / min(1.0, *(source.scale for source in sources)))
     lean = 0.0 if moments is not None else _LEAN * min(_one_sidedness(source) ** 2 for source in sources)
     power = None if moments is None else moments.variance
@@ -104,6 +101,32 @@ def _coded(
             made = codes[part] * rows[part].astype(np.float64)[:, None]
             offset[part] = moments.of(part).offset(real, made)
     return Coded(from_kernel_order(codes, weights), rows, offset)
+
+
+def is_widened(weights: Weights, source: Grid, bias: Array | None) -> bool:
+    """Whether a bias takes a larger scale than the weights of its channel need, see `coded`."""
+    if bias is None:
+        return False
+    largest = _largest(in_kernel_order(weights.content, weights))
+    return bool(((_bias_scale(weights, source, bias) > _own_scale(largest)) & (largest > 0)).any())
+
+
+def _largest(matrix: Array) -> Array:
+    """The largest magnitude of each channel, float64 `[outputs]`."""
+    return np.asarray(np.abs(matrix).max(axis=1, initial=0.0), np.float64)
+
+
+def _own_scale(largest: Array) -> Array:
+    """That of the weights, whatever they are added to."""
+    alive = largest > 0
+    least = largest[alive].min() if alive.any() else 1.0
+    scale: Array = np.maximum(np.where(alive, largest, least), largest.max(initial=0.0) * _NARROWEST) / MOST
+    return scale
+
+
+def _bias_scale(weights: Weights, source: Grid, bias: Array) -> Array:
+    """The smallest with which a bias fits 30 bits in steps of both scales."""
+    return _per_scale(np.abs(bias), weights) / (source.scale * _MOST_BIAS)
 
 
 def _per_scale(bias: Array, weights: Weights) -> Array:

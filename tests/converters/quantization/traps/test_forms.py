@@ -127,6 +127,29 @@ def test_a_channel_whose_bias_needs_a_larger_scale_leaves_those_of_the_others(re
     assert moved_scale[2] > 100 * 1e-9 / 127
 
 
+@pytest.mark.parametrize("recipe", [U8S8, S8S8, INTEGER_ONLY])
+def test_a_large_bias_of_one_layer_leaves_another_that_reads_its_weights_as_it_is(recipe: Recipe) -> None:
+    """They share one copy of the codes where no bias takes a larger scale than the weights; then each has its own."""
+    draw = np.random.default_rng(0)
+    content, rows = draw.normal(size=(8, 8)), draw.normal(size=(300, 8)).astype(np.float32)
+    found, copies = [], []
+    for bias in (0.0, 1e4):
+        graph = Graph()
+        weights = graph.const(content)
+        small = graph.op("Relu", graph.op("Gemm", graph.op("Mul", "x", graph.const(1e-3)), graph.const(np.eye(8))))
+        shifted = graph.op("Gemm", small, weights, graph.const(np.full(8, bias)))
+        plain = graph.op("Gemm", "x", weights, graph.const(np.zeros(8)))
+        model = graph.model({"x": ["batch", 8]}, plain, shifted)
+        made = static_of(model, rows, recipe)
+        found.append(noise_of_slices(answer(made, rows), answer(model, rows)).max())
+        copies.append(
+            sum(item.data_type == TensorProto.INT8 and list(item.dims) == [8, 8] for item in made.graph.initializer)
+        )
+        assert np.abs(answers(made, x=rows)[1] - answers(model, x=rows)[1]).max() < 1e-4 * bias + 0.01
+    assert found[1] == pytest.approx(found[0], rel=0.5) and found[1] < 1e-3
+    assert copies == [2, 3]
+
+
 @pytest.mark.parametrize("to", ["onnx", "tflite"])
 def test_half_floats_are_stored_and_never_computed_with(to: str) -> None:
     """Sums of 1e7 overflow float16: a text detector kept 67 % of its answers in it elsewhere."""
