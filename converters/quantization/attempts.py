@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, replace
 from functools import partial
@@ -22,6 +22,7 @@ from mlpack_edge.converters.quantization.progress import Progress
 from mlpack_edge.converters.quantization.recipes import ONLY_STORED, how_of, possible, recipes_of
 from mlpack_edge.converters.quantization.same_files import Made, without_copies
 from mlpack_edge.converters.quantization.search.search import search
+from mlpack_edge.converters.quantization.static.channels import ChannelFacts
 from mlpack_edge.converters.quantization.static.layers import columns_of, tensors_of
 from mlpack_edge.converters.quantization.static.sampling import channel_facts
 from mlpack_edge.converters.quantization.subject import Subject
@@ -200,7 +201,12 @@ class _Trying:
             "rows": found.rows, "methods": list(found.methods), "warnings": warnings, "complete": found.complete,
         }  # fmt: skip
         self.bench.ranges, self.bench.refused = found.ranges, found.refused
-        self.bench.see_channels = partial(channel_facts, self.prepared, stream, stream.rows)
+        self.bench.see_channels = partial(self._see_channels, stream)
+
+    def _see_channels(self, stream: RowStream) -> Mapping[str, ChannelFacts]:
+        now = self.clock()
+        until = now + _CALIBRATION_SHARE * (self.deadline - now)
+        return channel_facts(self.prepared, stream, stream.rows, self.clock, until)
 
 
 def _cut_short(found: Calibration, stream: RowStream) -> list[str]:

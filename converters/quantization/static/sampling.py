@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+import math
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, Literal
 
 import numpy as np
@@ -23,15 +25,22 @@ _MOST_BYTES = 1 << 28
 Axis = Literal[1, -1]
 
 
-def channel_facts(prepared: HasModel, stream: Iterable[Feeds], rows: int | None) -> dict[str, ChannelFacts]:
+def channel_facts(
+    prepared: HasModel,
+    stream: Iterable[Feeds],
+    rows: int | None,
+    clock: Callable[[], float] = time.monotonic,
+    until: float = math.inf,
+) -> dict[str, ChannelFacts]:
     """Of what convolutions read and give, and of what matrix products read; by tensor name.
 
     stream: feeds by input name, batch by batch, read once. rows: how many it has, None where nobody knows. Tensors that
-    hold NaN or infinity, or change the number of their channels, have none. The same rows give the same facts. Raises
-    CheckFailed where ONNX Runtime refuses the model or stops on the rows.
+    hold NaN or infinity, or change the number of their channels, have none. The same rows give the same facts. until: when, by
+    `clock`, no further row is begun: reading them ends at half of that time, the first session at its share of the rest, the
+    others at the row where it ended; one row is always looked at. Raises CheckFailed where ONNX Runtime refuses the model or stops on the rows.
     """
     axes = _axes(prepared)
-    held = list(_some(prepared, stream, rows))
+    held = list(_some(prepared, stream, rows, clock, clock() + max(0.0, until - clock()) / 2))
     if not axes or not held:
         return {}
     model = prepared.model
@@ -43,9 +52,14 @@ def channel_facts(prepared: HasModel, stream: Iterable[Feeds], rows: int | None)
             for feeds in held:
                 watch.see(name, feeds[name])
     sizes = byte_sizes(Tapped(model, inner, shapes=True).run(held[0], 0)) if inner else {}
-    for group in grouped(sizes, _MOST_BYTES):
+    groups = grouped(sizes, _MOST_BYTES)
+    share = clock() + max(0.0, until - clock()) / max(1, len(groups))
+    for number, group in enumerate(groups):
         session = Tapped(model, group)
         for place, feeds in enumerate(held):
+            if number == 0 and place and clock() >= share:
+                held = held[:place]
+                break
             for name, values in session.run(feeds, place):
                 watch.see(name, values)
     return watch.facts()
@@ -64,13 +78,17 @@ def _axes(prepared: HasModel) -> dict[str, Axis]:
     return found
 
 
-def _some(prepared: HasModel, stream: Iterable[Feeds], rows: int | None) -> Iterator[Feeds]:
-    """Single rows, evenly apart as far as it is known how many there are."""
+def _some(
+    prepared: HasModel, stream: Iterable[Feeds], rows: int | None, clock: Callable[[], float], until: float
+) -> Iterator[Feeds]:
+    """Single rows, evenly apart as far as it is known how many there are and time allows to read them all; at least one."""
     pieces = Pieces(prepared.model)
     step = max(1, (rows or 0) // ROWS)
     taken = room = at = 0
     for feeds in stream:
         for _, row in pieces.of(feeds, 1):
+            if taken and clock() >= until:
+                return
             if at % step == 0:
                 size = sum(int(np.asarray(array).nbytes) for array in row.values())
                 room += size

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from itertools import count
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
@@ -12,11 +15,11 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
 from mlpack_edge.converters.quantization.search.search import WEIGHTED
-from mlpack_edge.converters.quantization.static import static_model
+from mlpack_edge.converters.quantization.static import sampling, static_model
 from mlpack_edge.converters.quantization.static.channels import ChannelFacts, channel_grid
 from mlpack_edge.converters.quantization.static.grids import Grid
 from mlpack_edge.converters.quantization.static.moments import Moments
-from mlpack_edge.converters.quantization.static.sampling import ROWS, channel_facts
+from mlpack_edge.converters.quantization.static.sampling import OF_ROW, ROWS, channel_facts
 from mlpack_edge.converters.quantization.static.units import Weights
 from mlpack_edge.converters.quantization.static.weights import coded
 from mlpack_edge.converters.quantization.values import Recipe
@@ -201,6 +204,27 @@ def test_rows_are_taken_from_all_parts_and_the_same_rows_give_the_same_facts() -
     assert facts["x"].high.min() > 50 and facts["x"].low.max() < 0
     for name, one in facts.items():
         np.testing.assert_array_equal(one.values, again[name].values)
+
+
+@pytest.mark.parametrize(("until", "least", "most"), [(-1.0, 1, 1), (40.0, 2, 20), (1e9, ROWS, ROWS)])
+def test_no_row_is_begun_when_the_time_is_over_and_one_is_always_looked_at(
+    monkeypatch: pytest.MonkeyPatch, until: float, least: int, most: int
+) -> None:
+    """A second passes between any two looks at the clock. Every tensor of the graph is seen on as many rows as any other."""
+    monkeypatch.setattr(sampling, "grouped", lambda sizes, most: [[name] for name in sizes])  # several sessions
+    x = _images(10 * ROWS)
+    given: list[int] = []
+
+    def stream() -> Iterator[dict[str, Any]]:
+        for start in range(len(x)):
+            given.append(start)
+            yield {"x": x[start : start + 1]}
+
+    seconds = count()
+    facts = channel_facts(_unlike(), stream(), len(x), lambda: float(next(seconds)), until)
+    seen = {one.values.shape[1] // OF_ROW for name, one in facts.items() if name != "x"}
+    assert len(seen) == 1 and least <= seen.pop() <= most
+    assert len(given) <= max(2, until / 2 + 2)
 
 
 def test_a_tensor_that_holds_no_number_somewhere_has_no_facts() -> None:
