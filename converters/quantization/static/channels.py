@@ -108,7 +108,8 @@ def _is_quantized(view: View, plan: Plan, name: str) -> bool:
 
 def channel_grid(whole: Grid, facts: ChannelFacts, clip: tuple[float, float]) -> ChannelGrid:
     """The grids of the channels of a tensor whose grid would be `whole`: 0 is among the codes of each, and none has wider
-    steps than `whole` but for those that calibration found too narrow. Of spans up to _WIDER that one whose rounding loses least."""
+    steps than `whole` but for those that calibration found too narrow. Of spans up to _WIDER that one whose rounding loses
+    least, and none that reaches beyond `clip`: the codes end where the activation that they stand for does."""
     most = 255 * whole.scale
     lowest = -(whole.zero - whole.lowest) * whole.scale
     low = np.clip(np.minimum(facts.low, 0.0), max(clip[0], lowest), 0.0)
@@ -123,7 +124,8 @@ def channel_grid(whole: Grid, facts: ChannelFacts, clip: tuple[float, float]) ->
         zero = np.clip(np.rint(-low / step), 0, 255)
         codes = np.clip(np.rint(real / step[:, None]) + zero[:, None], 0, 255)
         lost = np.square((codes - zero[:, None]) * step[:, None] - real).mean(axis=1)
-        better = lost < least
+        within = (255 - zero) * step <= clip[1] + step / 2
+        better = (lost < least) & (within | (wider == 1))
         best, zeros = np.where(better, span * wider, best), np.where(better, zero, zeros)
         least = np.minimum(lost, least)
     return ChannelGrid(whole, (best / most).astype(np.float32), (zeros + whole.lowest).astype(whole.dtype))

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import onnx
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
@@ -115,6 +115,25 @@ def test_an_addition_that_onnxruntime_would_fuse_keeps_one_grid(between: str, tm
     assert noise_db(net, model, _images(20, seed=1)) > 25
 
 
+@pytest.mark.parametrize("recipe", [RECIPE, Recipe("static", activations="int8", operators=WEIGHTED)])
+def test_a_bounded_activation_ends_at_its_bound_in_each_channel(recipe: Recipe) -> None:
+    """The grid stands for the Clip: a wider one, though it rounds what calibration saw better, lets through what was to be cut."""
+    nodes = Nodes()
+    sizes = np.linspace(0.5, 3, 16)
+    weights = nodes.random.normal(size=(16, 3, 1, 1)) * sizes[:, None, None, None]
+    y = nodes.add("Conv", "x", nodes.constant(weights), nodes.constant(sizes), kernel_shape=[1, 1])
+    bounded = nodes.add("Clip", y, nodes.constant(0.0), nodes.constant(6.0))
+    y = nodes.add("Mul", bounded, nodes.add("HardSigmoid", bounded))
+    y = nodes.add(
+        "Conv", y, nodes.constant(nodes.random.normal(size=(16, 1, 3, 3))), group=16, kernel_shape=[3, 3], pads=[1] * 4
+    )  # fmt: skip
+    model = by_channel(nodes.net(["batch", 3, 12, 12], nodes.conv(y, 16, 8, k=1)), _images(40), recipe)
+    (clipped,) = _each(model)
+    model.graph.output.append(onnx.helper.make_tensor_value_info(clipped.output[0], onnx.TensorProto.FLOAT, None))
+    highest = run(model, 20 * _images(20, seed=1))[clipped.output[0]].max(axis=(0, 2, 3))
+    assert (highest < 6.02).all() and highest.max() > 5.9
+
+
 def test_what_rounding_adds_on_average_is_taken_off_the_bias() -> None:
     """Activations that hardly vary: whatever codes lose, of the weights and of the activations, is an offset."""
     nodes = Nodes(seed=5)
@@ -181,6 +200,7 @@ _ARRAY = arrays.arrays(np.float32, (4, 30), elements=st.floats(-100, 100, width=
 
 @settings(max_examples=100, deadline=None)
 @given(_ARRAY, st.sampled_from(["uint8", "int8"]))
+@example(np.full((4, 30), -(2.0**-23), np.float32), "uint8")
 def test_each_channel_has_0_among_its_codes_and_loses_at_most_half_a_step(values: np.ndarray, dtype: str) -> None:
     low, high = min(float(values.min()), 0.0), max(float(values.max()), 1e-3)
     whole = Grid((high - low) / 255, (0 if dtype == "uint8" else -128) + round(-low / (high - low) * 255), dtype)  # type: ignore[arg-type]
@@ -191,7 +211,11 @@ def test_each_channel_has_0_among_its_codes_and_loses_at_most_half_a_step(values
     assert (made.factors <= 1.41).all()
     step = made.scales.astype(np.float64)[:, None]
     codes = np.clip(np.rint(values / step) + zeros[:, None], whole.lowest, whole.lowest + 255)
-    assert np.abs((codes - zeros[:, None]) * step - values).max() <= step.max() * 1.01
+    least = (
+        whole.lowest - whole.zero
+    ) * whole.scale  # what the tensor's grid cuts off, rounding its zero point, is cut off here
+    held = np.clip(values.astype(np.float64), least, least + 255 * whole.scale)
+    assert np.abs((codes - zeros[:, None]) * step - held).max() <= step.max() * 1.01
 
 
 def test_rows_are_taken_from_all_parts_and_the_same_rows_give_the_same_facts() -> None:
