@@ -83,7 +83,8 @@ def bare_weights_hint(path: str) -> str:
 def run_module(module: Module, signature: Signature, feeds: Mapping[str, Array]) -> dict[str, Array]:
     """What the module itself gives for `feeds`, by the names of `signature.outputs`: at one thread, without gradients.
 
-    Inputs go in under their names. Raises BadInput where the module's code fails on them.
+    Inputs go in under their names. Raises BadInput where the module's code fails on them,
+    MemoryError where it lacks memory.
     """
     import torch
 
