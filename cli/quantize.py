@@ -47,6 +47,12 @@ from mlpack_edge.cli.quantize_request import METHODS, METRICS, SCHEMES, Quantize
     "--metric", type=click.Choice(METRICS), help="What is judged by [default: accuracy for classes, else rmse]."
 )
 @click.option(
+    "--whole",
+    multiple=True,
+    metavar="OUTPUT",
+    help="Judge all numbers of OUTPUT together, as those of an embedding or a state [default: every column for itself].",
+)
+@click.option(
     "--max-drop",
     type=Amount(),
     default=0.01,

@@ -94,8 +94,9 @@ def attempt(
         notes.append(f"{subject.name} computes in float64; what is quantized of it computes in float32")
     bar = Progress(stage, f"running {subject.name}", rows.judged.rows)
     with Judge(
-        subject.reference, rows.judged, payload["metric"], folder=Path(payload["scratch"]), on_rows=bar.at
-    ) as judge:
+        subject.reference, rows.judged, payload["metric"],
+        whole=payload["whole"], folder=Path(payload["scratch"]), on_rows=bar.at,
+    ) as judge:  # fmt: skip
         bar.step(f"judging by {judge.metric}")  # the float model has run, and its labels are read
         trying = _Trying(subject, prepared, bench, judge, payload, bar, stage, clock)
         trying.left_out += [LeftOut(one.name, "refused", ONLY_STORED) for one in stored]

@@ -66,7 +66,7 @@ def prove(payload: Json, stage: Stage) -> Json:
     stage(f"proving {payload['output']} against {payload['model']}")
     with _rows_taken(payload):
         quality, parity = proven(
-            source.reference, candidate, rows.judged, payload["metric"], Path(payload["scratch"])
+            source.reference, candidate, rows.judged, payload["metric"], payload["whole"], Path(payload["scratch"])
         )  # fmt: skip
     return {"quality": quality.to_json(), "parity": {**parity, **verdict_of(quality, payload["max_drop"])}}
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -23,12 +23,15 @@ Array = NDArray[Any]
 _ANY = 1e30
 
 
-def proven(reference: Runner, candidate: Runner, rows: Rows, metric: str | None, folder: Path) -> tuple[Quality, Json]:
-    """(what was lost, the report of a comparison row by row). reference: the source in the candidate's terms.
+def proven(
+    reference: Runner, candidate: Runner, rows: Rows, metric: str | None, whole: Collection[str], folder: Path
+) -> tuple[Quality, Json]:
+    """(what was lost, the report of a comparison row by row). reference: the source in the candidate's terms; metric,
+    whole: see `Judge`.
 
     The report has no verdict yet: that is the budget's. Raises what judging and comparing raise.
     """
-    with Judge(reference, rows, metric, folder=folder) as judge:
+    with Judge(reference, rows, metric, whole=whole, folder=folder) as judge:
         quality = judge.judge(candidate)
     report = check_parity(reference, candidate, _groups(rows, reference.signature), _tolerance)
     return quality, report.to_json()

@@ -33,7 +33,7 @@ def payload(tmp_path: Path) -> dict[str, Any]:
     scratch.mkdir()
     return {
         "model": str(tmp_path / "net.onnx"), "to": "onnx", "output": "small.onnx", "data": str(tmp_path / "rows.npy"),
-        "evaluation": None, "label": None, "metric": None, "scheme": "auto", "method": "auto", "bits": None, "io": "float",
+        "evaluation": None, "label": None, "metric": None, "whole": [], "scheme": "auto", "method": "auto", "bits": None, "io": "float",
         "keep_float": [], "max_drop": 0.01, "max_bytes": None, "seconds": 60.0, "verbose": False, "dtype": None,
         "weights": None, "shapes": [], "trust_pickle": False, "scratch": str(scratch), "arm": False, "integer_only": False,
     }  # fmt: skip

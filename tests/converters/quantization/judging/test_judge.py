@@ -276,7 +276,7 @@ def test_a_net_is_run_in_blocks_of_bounded_bytes_and_a_small_one_in_one_call_a_b
             return Answering(signature(output("y"), width=width), answer)
 
         x = np.random.default_rng(4).normal(size=(2100, width)).astype(np.float32)
-        quality, report = proven(times(1), times(1.1), InMemory({"x": x}), None, tmp_path)
+        quality, report = proven(times(1), times(1.1), InMemory({"x": x}), None, (), tmp_path)
         assert report["rows"] == 2100
         return seen, quality.drop
 
@@ -292,3 +292,21 @@ def test_inputs_of_several_lengths_are_not_cut() -> None:
     x = np.zeros((100_000, 3), np.float32)
     assert block_of(two, {"x": x, "table": x}) == (1 << 18) // 24
     assert block_of(two, {"x": x, "table": x[:7]}) is None
+
+
+def test_an_output_that_is_read_as_a_whole_is_one_slice(tmp_path: Path) -> None:
+    """A quiet column of an embedding is a part of its length; among boxes and scores it would be a score."""
+    loud = DRAW.normal(size=(500, 300)).astype(np.float32)
+    loud[:, 3] *= 0.01
+    candidate = loud + DRAW.normal(size=loud.shape).astype(np.float32) * 0.01
+    with Judge(of("embedding", loud), numbered(500)) as judge:
+        assert judge.judge(of("embedding", candidate)).drop > 0.5
+    with Judge(of("embedding", loud), numbered(500), whole=["embedding"]) as judge:
+        quality = judge.judge(of("embedding", candidate))
+    noise = ((candidate - loud) ** 2).mean() / loud.astype(np.float64).var()
+    assert quality.drop == pytest.approx(noise, rel=1e-4)
+    assert [(one.output, one.index) for one in quality.slices] == [("embedding", None)]
+    with Judge(of("logits", LOGITS), numbered(3000), whole=["logits"]) as judge:
+        assert judge.judge(of("logits", ROUNDED)).flips is None
+    with pytest.raises(BadInput, match="there is no output 'boxes'"):
+        Judge(of("embedding", loud), numbered(500), whole=["boxes"])

@@ -76,7 +76,7 @@ def test_the_newest_opset_and_ir_are_brought_to_what_onnx_runtime_opens(tmp_path
     made = quantize(
         {
             "model": str(tmp_path / "net.onnx"), "to": "onnx", "output": "small.onnx", "data": str(tmp_path / "rows.npy"),
-            "evaluation": None, "label": None, "metric": None, "scheme": "static", "method": "minmax", "bits": None,
+            "evaluation": None, "label": None, "metric": None, "whole": [], "scheme": "static", "method": "minmax", "bits": None,
             "io": "float", "keep_float": [], "max_drop": 0.05, "max_bytes": None, "seconds": 60.0, "verbose": False,
             "dtype": None, "weights": None, "shapes": [], "trust_pickle": False, "scratch": str(tmp_path), "arm": False,
             "integer_only": False,
