@@ -24,7 +24,7 @@ def with_norms_apart(prepared: Prepared) -> Prepared:
     - `Pow(x, 2)` as a product, and a quotient by a square root as a product with the inverse root (as exporters write
       LayerNormalization before opset 17);
     - a quotient by a constant as a product with its inverse.
-    The last of the nodes that replace one keeps its name.
+    The last of the nodes that replace one keeps its name; the others are called `name/step` (see `steps_of`).
     """
     view = View(prepared.model)
     writer = _Writer(view)
@@ -38,6 +38,13 @@ def with_norms_apart(prepared: Prepared) -> Prepared:
     model.graph.node.extend(node for node in nodes if node.op_type != "Sqrt" or node.output[0] in read)
     model.graph.initializer.extend(writer.constants.values())
     return replace(prepared, model=shape_inference.infer_shapes(model, data_prop=True))
+
+
+def steps_of(name: str, apart: onnx.ModelProto, before: onnx.ModelProto) -> list[str]:
+    """The nodes of `apart` that compute what the node `name` of `before` did, that of this name among them."""
+    known = {node.name for node in before.graph.node}
+    made = (node.name for node in apart.graph.node if node.name.startswith(f"{name}/"))
+    return [name, *(one for one in made if one not in known)]
 
 
 class _Writer:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Literal
 
+from mlpack_edge.converters.quantization.lite_norms import steps_of
 from mlpack_edge.converters.quantization.prepared import Prepared
 from mlpack_edge.converters.quantization.subject import Subject
 from mlpack_edge.converters.quantization.values import Json, Method, Recipe
@@ -42,13 +43,16 @@ def recipes_of(payload: Json, calibrated: bool) -> list[Recipe]:
 def possible(
     subject: Subject, prepared: Prepared, bench: Workbench, recipes: Sequence[Recipe], payload: Json
 ) -> tuple[list[Recipe], list[Recipe]]:
-    """(the recipes that have layers, those among the others that would only store what scheme "weights" stores).
+    """(the recipes that have layers, those among the others that would only store what scheme "weights" stores). What is kept
+    float of a layer that was taken apart is each of its steps.
 
     Raises Unsupported where none has any, BadInput where a layer to keep float is not there.
     """
     known = [one for one in recipes if bench.layers(one) or bench.stored(one)]
     if known:
         _refuse_unknown(payload["keep_float"], bench, known)
+    if payload["integer_only"]:
+        known = [replace(one, kept_float=_with_steps(one.kept_float, subject, prepared)) for one in known]
     found = [one for one in known if bench.layers(one)]
     stored = [one for one in known if one.scheme == "dynamic" and not _computes(bench, one)]
     found = [one for one in found if one not in stored]
@@ -61,6 +65,10 @@ def possible(
     if not found:
         raise _nothing(subject, prepared, payload)
     return found, stored
+
+
+def _with_steps(names: frozenset[str], subject: Subject, prepared: Prepared) -> frozenset[str]:
+    return frozenset(step for name in names for step in steps_of(name, prepared.model, subject.built.model))
 
 
 def _computes(bench: Workbench, recipe: Recipe) -> bool:

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from onnx import helper
 
-from mlpack_edge.converters.quantization.lite_norms import with_norms_apart
+from mlpack_edge.converters.quantization.lite_norms import steps_of, with_norms_apart
 from mlpack_edge.converters.quantization.prepared import Prepared
 from tests.converters.quantization.static.nets import Array, Nodes, first, run
 
@@ -96,3 +96,14 @@ def test_other_powers_stay(exponent: float | list[float]) -> None:
     x: Array = np.random.default_rng(4).uniform(1, 2, (3, 6)).astype(np.float32)
     assert _kinds(_apart(model)) == {"Pow": 1}
     np.testing.assert_array_equal(first(_apart(model), x), first(model, x))
+
+
+def test_the_steps_of_a_layer_are_known_and_are_not_layers_that_begin_with_its_name() -> None:
+    nodes = Nodes()
+    y = nodes.add("Relu", nodes.add("LayerNormalization", "x", nodes.normal(6)))
+    model = nodes.net(["batch", 6], y).model
+    model.graph.node[0].name, model.graph.node[1].name = "norm", "norm/behind"
+    steps = steps_of("norm", _apart(model), model)
+    kinds = Counter(node.op_type for node in _apart(model).graph.node if node.name in steps)
+    assert kinds == {"ReduceMean": 2, "Sub": 1, "Mul": 3, "Add": 1, "Pow": 1}
+    assert steps_of("norm/behind", _apart(model), model) == ["norm/behind"]
