@@ -12,7 +12,8 @@ from mlpack_edge.converters.tflite_graph.model import Op, Quantization, Tensor
 
 #: XNNPACK's limits of a convolution: scale of the input times that of the weights over that of the output.
 _RATIOS = (2.0**-32, 2.0**8)
-_SUMS = float((1 << 31) - 1)
+#: What a kernel adds up in int32: the summand, and a product of codes.
+_SUMS = float((1 << 31) - 1 - 127 * 255)
 _FUSED = ("NONE", "RELU", "RELU6", "RELU_N1_TO_1")
 
 

@@ -193,6 +193,34 @@ def test_a_gate_that_its_codes_do_not_clip_is_no_hard_swish(scale: float, zero: 
     assert [op.kind for op in graph.ops] == kinds
 
 
+@pytest.mark.parametrize(("steps", "wanted"), [(2**31 - 2**16, 100.0), (2**31 - 2**7, None)])
+def test_a_summand_leaves_int32_room_for_the_product(steps: float, wanted: float | None) -> None:
+    """A sum beyond 2**31 would come back as the lowest code; an operator in float stays then."""
+    x, y = Tensor("x", "int8", (1, 2), None, _grid(1.0, -128)), Tensor("y", "int8", (1, 2), None, _grid(1.0, -128))
+    reals = [Tensor(name, "float32", (1, 2)) for name in "rst"]
+    factor = 127 * 100 / 2**31
+    numbers = [Tensor("n", "float32", (2,), np.full(2, one, np.float32)) for one in (factor, steps * factor / 127)]
+    ops = [
+        Op("DEQUANTIZE", [x], [reals[0]]),
+        Op("MUL", [reals[0], numbers[0]], [reals[1]]),
+        Op("ADD", [reals[1], numbers[1]], [reals[2]]),
+        Op("QUANTIZE", [reals[2]], [y]),
+    ]
+    graph = Graph([x], [y], ops)
+    assert compute_with_integers(graph) == (wanted is not None)
+    if wanted is None:
+        return
+    drop_dead(graph)
+    interpreter = Interpreter(
+        model_content=write_tflite(graph, {}), experimental_op_resolver_type=OpResolverType.BUILTIN_REF
+    )
+    interpreter.allocate_tensors()
+    interpreter.set_tensor(interpreter.get_input_details()[0]["index"], np.full((1, 2), 127, np.int8))
+    interpreter.invoke()
+    found = interpreter.get_tensor(interpreter.get_output_details()[0]["index"]).astype(np.float64) + 128
+    np.testing.assert_allclose(found, wanted, atol=1)
+
+
 def _grid(scale: float, zero: int) -> Quantization:
     return Quantization(np.array([scale], np.float32), np.array([zero], np.int64))
 
