@@ -148,6 +148,8 @@ class OnnxRuntime:
 
 
 def _fixed_batch(signature: Signature) -> int | None:
-    """The batch size a model is fixed to, None where it takes any."""
-    sizes = {spec.shape[0] for spec in signature.inputs if spec.shape and isinstance(spec.shape[0], int)}
-    return min(sizes) if len(sizes) == 1 and all(spec.shape for spec in signature.inputs) else None
+    """The batch size that all inputs are fixed to, None where one of them is open: what is fixed beside it is no batch (a state
+    of [layers, batch, units], a table)."""
+    sizes = {spec.shape[0] if spec.shape else None for spec in signature.inputs}
+    size = sizes.pop() if len(sizes) == 1 else None
+    return size if isinstance(size, int) else None
