@@ -122,7 +122,7 @@ def _few(rows: int | None, own: bool) -> list[str]:
         return []
     more = "more rows in --eval make" if own else "--eval FILE with more makes"
     one = f"{rows} rows judge" if rows > 1 else "1 row judges"
-    return [f"{one}: a row is {100 / rows:.2g} % of them; {more} the judgement finer"]
+    return [f"{one}: a row is {100 / rows:.3g} % of them; {more} the judgement finer"]
 
 
 def _calibration(path: Path, signature: Signature, label: str | None) -> RowStream:
