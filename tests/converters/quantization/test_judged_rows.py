@@ -100,6 +100,6 @@ def test_few_judging_rows_say_what_one_of_them_decides(tmp_path: Path, count: in
     rows = rows_for(_payload(data=path, evaluation=path if own else None), NET, NET, Hints())
     told = [text for text in rows.warnings if "judge" in text]
     if count == 40:
-        assert len(told) == 1 and ("2.5 %" if own else "12 %") in told[0] and "--eval" in told[0]
+        assert len(told) == 1 and ("2.5 %" if own else "12.5 %") in told[0] and "--eval" in told[0]
     else:
         assert told == []
