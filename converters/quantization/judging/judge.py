@@ -20,7 +20,9 @@ from mlpack_edge.converters.quantization.judging.predictions import Prediction, 
 from mlpack_edge.converters.quantization.judging.rows import Rows
 from mlpack_edge.converters.quantization.values import Quality
 from mlpack_edge.core.errors import BadInput
-from mlpack_edge.runtimes.parity import Runner, rows_of
+from mlpack_edge.runtimes.parity import Runner
+from mlpack_edge.runtimes.row_streams.cutting import by_row
+from mlpack_edge.runtimes.row_streams.cutting import count as count_rows
 
 Array = NDArray[Any]
 
@@ -58,6 +60,7 @@ class Judge:
         self._answers = Kept(memory, folder)
         self._on_rows = on_rows
         self._batch = batch_rows(reference.signature)
+        self._cut, _ = by_row(reference.signature)
         self._counts: list[int] = []
         self._truth: list[Array] = []
         self._reference: Reference | None = None
@@ -140,7 +143,7 @@ class Judge:
             labels = []
             for batch in self._rows.batches(self._batch):
                 self._answers.append(run_rows(self._runner, batch.feeds))
-                self._counts.append(rows_of(batch.feeds))
+                self._counts.append(count_rows(batch.feeds, self._cut))
                 labels.append(batch.labels)
                 self._on_rows(sum(self._counts))
             if not self._counts:
