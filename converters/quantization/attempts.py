@@ -163,7 +163,7 @@ class _Trying:
             assert calibration is not None, "scheme static is among the recipes where there are rows to calibrate on"
             self._calibrate(recipe, calibration)
         points, complete = _searched(
-            self.bench, self.judge, recipe, self.payload, self._until(recipe, left), self.bar.step
+            self.bench, self.judge, recipe, self.payload, self._until(recipe, left), self.clock, self.bar.step
         )
         self.points += points
         if not complete:
@@ -230,7 +230,13 @@ def _refuse_rows(subject: Subject, stream: RowStream) -> None:
 
 
 def _searched(
-    bench: Workbench, judge: Judge, recipe: Recipe, payload: Json, until: float, step: Callable[[str], None]
+    bench: Workbench,
+    judge: Judge,
+    recipe: Recipe,
+    payload: Json,
+    until: float,
+    clock: Callable[[], float],
+    step: Callable[[str], None],
 ) -> tuple[list[Made], bool]:
     """The points of one scheme, with files only of those that could be taken; and whether the search came to its end."""
     methods = METHODS if recipe.scheme == "static" and payload["method"] == "auto" else ()
@@ -244,7 +250,7 @@ def _searched(
         files[made].write_bytes(file)
 
     found = search(
-        bench, judge, recipe, payload["max_drop"], clock=time.monotonic, deadline=until, methods=methods,
+        bench, judge, recipe, payload["max_drop"], clock=clock, deadline=until, methods=methods,
         by_channel=by_channel, faster=by_channel and payload["scheme"] == "auto" and payload["max_bytes"] is None,
         measured=payload["verbose"], on_step=step, on_draft=keep,
     )  # fmt: skip
