@@ -9,28 +9,22 @@ from numpy.typing import NDArray
 
 from mlpack_edge.core.signature import Signature
 from mlpack_edge.runtimes.parity import Runner, in_blocks, rows_of
+from mlpack_edge.runtimes.row_streams.cutting import cut_of
 
 #: Bytes of rows that a net is run on at a time.
 BLOCK_BYTES = 1 << 18
 
 
 def block_of(signature: Signature, feeds: Mapping[str, NDArray[Any]]) -> int | None:
-    """Rows of BLOCK_BYTES together, at least one. None for no rows, and for models that take no batch of any size in each input:
-    those of a fixed batch are run in pieces of that anyway. None too for inputs of several lengths, which are no rows of each other."""
-    firsts = {spec.shape[0] if spec.shape else "" for spec in signature.inputs}
-    lengths = {len(array) for array in feeds.values() if array.ndim}
-    rows = rows_of(feeds)
-    if not rows or len(lengths) > 1 or not all(isinstance(size, str) for size in firsts):
-        return None
-    row_bytes = sum(array.nbytes for array in feeds.values() if array.ndim) // rows
-    return max(1, BLOCK_BYTES // max(1, row_bytes))
-
-
-def fixed_batch(signature: Signature) -> int | None:
-    """The first size that all inputs are fixed to, None where there is none in common."""
+    """Rows of BLOCK_BYTES together, at least one. None for no rows, and for models whose inputs are not all open at one and the
+    same name: those of a fixed batch are run in pieces of that anyway, and inputs of several names are no rows of each other,
+    whatever their lengths are."""
     firsts = {spec.shape[0] if spec.shape else None for spec in signature.inputs}
-    size = firsts.pop() if len(firsts) == 1 else None
-    return size if isinstance(size, int) and size > 0 else None
+    rows = rows_of(feeds, cut_of(signature))
+    if not rows or len(firsts) != 1 or not isinstance(next(iter(firsts)), str):
+        return None
+    row_bytes = sum(array.nbytes for array in feeds.values()) // rows
+    return max(1, BLOCK_BYTES // max(1, row_bytes))
 
 
 def run_bounded(runner: Runner, feeds: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:

@@ -9,7 +9,6 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from mlpack_edge.converters.blocks import fixed_batch
 from mlpack_edge.converters.comparing import Model
 from mlpack_edge.converters.quantized_parity import is_quantized
 from mlpack_edge.converters.sources.onnx import OnnxSource
@@ -22,6 +21,7 @@ from mlpack_edge.runtimes.onnx_files.file import open_onnx
 from mlpack_edge.runtimes.onnx_files.signature import dtype_of
 from mlpack_edge.runtimes.onnxruntime import FAULTS, open_session, run_raw
 from mlpack_edge.runtimes.parity import RowsRefused
+from mlpack_edge.runtimes.row_streams.cutting import fixed_batch
 from mlpack_edge.runtimes.shortage import refuse_lack_of_memory
 
 Array = NDArray[Any]
@@ -73,7 +73,7 @@ class _OnnxFile:
                     f"mlpack convert {path} -o plain.onnx makes tensors of it; check that file",
                 )
         self.signature, self._source = source.signature, source
-        self.batch = fixed_batch(source.signature)
+        self.batch = fixed_batch(spec.shape for spec in source.signature.inputs)
         self.is_quantized = is_quantized(model)
         self.beside = tuple(dict.fromkeys(str(t.path.relative_to(path.parent)) for t in external_tensors(model, path.parent)))  # fmt: skip
         try:
@@ -106,7 +106,7 @@ class _TfliteFile:
 
     def __init__(self, path: Path, model: TfliteModel) -> None:
         self.signature, self._model = model.signature, model
-        self.batch = fixed_batch(model.own)
+        self.batch = fixed_batch(spec.shape for spec in model.own.inputs)
         self.is_quantized = _computes_with_codes(path)
 
     def run(self, feeds: Arrays) -> dict[str, Array]:

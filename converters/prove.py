@@ -11,7 +11,7 @@ import onnx
 from numpy.typing import NDArray
 from onnx import helper
 
-from mlpack_edge.converters.blocks import block_of, fixed_batch
+from mlpack_edge.converters.blocks import block_of
 from mlpack_edge.converters.quantized_parity import EXCUSABLE, NUDGE, allowed_apart, judge_typical
 from mlpack_edge.core.errors import BadInput
 from mlpack_edge.core.signature import Signature
@@ -20,6 +20,7 @@ from mlpack_edge.runtimes.compare import Tolerance, differences, judge
 from mlpack_edge.runtimes.data import Table, feeds_from_table
 from mlpack_edge.runtimes.onnxruntime import FAULTS, open_session, run
 from mlpack_edge.runtimes.parity import ParityReport, RowGroup, RowsRefused, Runner, check_parity, rows_between
+from mlpack_edge.runtimes.row_streams.cutting import cut_of, fixed_batch
 from mlpack_edge.runtimes.rows import FARTHEST, Hints, make_groups
 
 Array = NDArray[Any]
@@ -143,6 +144,7 @@ def prove(
 
     def groups() -> Iterator[RowGroup]:
         for group in rows_to_compare(reference.signature, hints, data, rows, allowed, lowered):
+            group = replace(group, cut=cut_of(reference.signature))
             yield replace(group, block=block(group)) if group.name == "data" else group
 
     def block(group: RowGroup) -> int | None:
@@ -162,7 +164,7 @@ def prove(
     verdict = judge(report.outputs)
     if allowed.is_quantized and allowed.atol is None:
         verdict = judge_typical(report.outputs, verdict)
-    divergence, fixed = None, fixed_batch(reference.signature)
+    divergence, fixed = None, fixed_batch(spec.shape for spec in reference.signature.inputs)
     if not verdict.passed:
         worst = next((facts.worst for facts in report.outputs if facts.worst and not judge([facts]).passed), None)
         for group in groups() if worst else ():
@@ -178,7 +180,9 @@ def _divergence(
     """What `find_divergence` says of the block of rows that holds `row`, of all where block is None: it computes the outputs of
     every step, which are as large as whatever a net holds inside. Its row is numbered as those of the report are."""
     first = 0 if block is None else row // block * block
-    found = find_divergence(group.feeds if block is None else rows_between(group.feeds, first, first + block))
+    found = find_divergence(
+        group.feeds if block is None else rows_between(group.feeds, first, first + block, group.cut)
+    )
     if found is not None and found["row"] is not None:
         found = {**found, "row": group.start + first + found["row"]}
     return found

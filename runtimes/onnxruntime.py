@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from mlpack_edge.core.errors import CheckFailed
 from mlpack_edge.core.signature import Signature
+from mlpack_edge.runtimes.row_streams.cutting import fixed_batch
 from mlpack_edge.runtimes.runtime import check_names
 
 Array = NDArray[Any]
@@ -110,7 +111,7 @@ class OnnxRunner:
                 "mlpack inspect says what it holds; mlpack doctor says whether the versions go together",
                 why=" ".join(str(fault).split())[:400],
             ) from fault
-        self._batch = _fixed_batch(signature)
+        self._batch = fixed_batch(spec.shape for spec in signature.inputs)
 
     def run(self, feeds: Mapping[str, Array]) -> dict[str, Array]:
         """All outputs; row by row (or in pieces) where the model has a fixed batch.
@@ -145,11 +146,3 @@ class OnnxRuntime:
             opened = check_model(parse(model), Path()) if isinstance(model, bytes) else open_onnx(model)
             signature = signature_from_onnx(opened)
         return OnnxRunner(model, signature)
-
-
-def _fixed_batch(signature: Signature) -> int | None:
-    """The batch size that all inputs are fixed to, None where one of them is open: what is fixed beside it is no batch (a state
-    of [layers, batch, units], a table)."""
-    sizes = {spec.shape[0] if spec.shape else None for spec in signature.inputs}
-    size = sizes.pop() if len(sizes) == 1 else None
-    return size if isinstance(size, int) else None

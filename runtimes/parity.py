@@ -14,6 +14,7 @@ from mlpack_edge.core.errors import BadInput, CheckFailed
 from mlpack_edge.core.signature import Signature
 from mlpack_edge.runtimes.compare import OutputFacts, Tolerance, add, compare_output, find_missing, rows_outside
 from mlpack_edge.runtimes.perturbing import categorical_columns, gap, perturbed
+from mlpack_edge.runtimes.row_streams.cutting import cut_of
 
 Array = NDArray[Any]
 Feeds = Mapping[str, Array]
@@ -38,14 +39,19 @@ class Runner(Protocol):
         ...
 
 
-def rows_of(feeds: Feeds) -> int:
-    """The rows in feeds: the first size of the first array that has one; a single number (a rate, a mode) has none."""
-    return next((len(array) for array in feeds.values() if array.ndim), 1 if feeds else 0)
+def rows_of(feeds: Feeds, cut: frozenset[str] | None = None) -> int:
+    """The rows in feeds: the first size of the first array of `cut`, of all where that is None; a single number (a rate, a mode)
+    has none."""
+    return next((len(feeds[name]) for name in feeds if _is_cut(feeds, name, cut)), 1 if feeds else 0)
 
 
-def rows_between(feeds: Feeds, start: int, stop: int | None) -> dict[str, Array]:
-    """A part of the rows; single numbers go with every part."""
-    return {name: array[start:stop] if array.ndim else array for name, array in feeds.items()}
+def rows_between(feeds: Feeds, start: int, stop: int | None, cut: frozenset[str] | None = None) -> dict[str, Array]:
+    """A part of the rows; what is not of `cut` (a state of [layers, batch, units]) and single numbers go with every part."""
+    return {name: array[start:stop] if _is_cut(feeds, name, cut) else array for name, array in feeds.items()}
+
+
+def _is_cut(feeds: Feeds, name: str, cut: frozenset[str] | None) -> bool:
+    return feeds[name].ndim > 0 and (cut is None or name in cut)
 
 
 class RowsRefused(Exception):
@@ -59,7 +65,8 @@ class RowGroup:
     must_run: the source has to take them. excusable: the share of rows that may be counted apart because the reference
     itself changes as much when its input moves by one unit in the last place; more than that is a difference.
     optional: that the candidate stops on them is reported, and is no difference. block: rows that both models are run on at a
-    time (see `in_blocks`), None for all at once; either way they are compared as one group.
+    time (see `in_blocks`), None for all at once; either way they are compared as one group. cut: the inputs that have a part
+    for each row (see `cutting.cut_of`), None for all; `check_parity` and `parts_taken` take those of the reference's signature then.
     """
 
     name: str
@@ -69,10 +76,11 @@ class RowGroup:
     optional: bool = False
     start: int = 0
     block: int | None = None
+    cut: frozenset[str] | None = None
 
     @property
     def rows(self) -> int:
-        return rows_of(self.feeds)
+        return rows_of(self.feeds, self.cut)
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,6 +148,7 @@ def parts_taken(
     """The parts of a group that the reference takes, with its answers; what it refuses is split until it is single
     rows, so that one bad row does not hide the others. `refused` gets the reason of the last one."""
     budget = [MOST_REFUSALS] if budget is None else budget
+    group = replace(group, cut=cut_of(reference.signature)) if group.cut is None else group
     try:
         answers = in_blocks(reference, group.feeds, group.block) if group.block is not None else None
         if answers is None:
@@ -159,7 +168,7 @@ def parts_taken(
         return
     half = group.rows // 2
     for start, stop in ((0, half), (half, None)):
-        feeds = rows_between(group.feeds, start, stop)
+        feeds = rows_between(group.feeds, start, stop, group.cut)
         yield from parts_taken(reference, replace(group, feeds=feeds, start=group.start + start), refused, budget)
 
 
@@ -207,10 +216,12 @@ def in_blocks(runner: Runner, feeds: Feeds, block: int) -> dict[str, Array] | No
     thousands of times what it is fed.
 
     None where there are no more rows than that, and where answers are not known to be those of all rows together: where an
-    output has no part for each row, or a block is refused (a net of pairs). The last block has another size than the
+    output has no part for each row, or a block is refused (a net of pairs). What has no part for each row goes whole with each
+    block. The last block has another size than the
     others, so that an output which has the size of a block by chance, or always one row, is told apart.
     """
-    rows = rows_of(feeds)
+    cut = cut_of(runner.signature)
+    rows = rows_of(feeds, cut)
     if rows <= block:
         return None
     size = next((one for one in chain(range(block, 1, -1), range(block + 1, rows)) if rows % one), None)
@@ -220,7 +231,7 @@ def in_blocks(runner: Runner, feeds: Feeds, block: int) -> dict[str, Array] | No
     for start in range(0, rows, size):
         stop = min(start + size, rows)
         try:
-            made = runner.run(rows_between(feeds, start, stop))
+            made = runner.run(rows_between(feeds, start, stop, cut))
         except (RowsRefused, CheckFailed):
             return None  # the whole says why
         if any(not array.ndim or len(array) != stop - start for array in made.values()):
@@ -258,7 +269,9 @@ def _ill_conditioned(
     suspects = np.flatnonzero(np.any(list(outside.values()), axis=0))
     if suspects.size == 0:
         return excused
-    feeds = {name: array[suspects] if array.ndim else array for name, array in group.feeds.items()}
+    feeds = {
+        name: array[suspects] if _is_cut(group.feeds, name, group.cut) else array for name, array in group.feeds.items()
+    }
     moved = []
     for seed in range(PERTURBATIONS):
         try:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -29,6 +29,22 @@ def by_row(signature: Signature) -> tuple[frozenset[str], int | None]:
     batch = sizes.pop() if len(sizes) == 1 else 1
     assert isinstance(batch, int)
     return frozenset(name for name, size in firsts.items() if size == batch), batch
+
+
+def cut_of(signature: Signature) -> frozenset[str] | None:
+    """The inputs that have a part for each row (see `by_row`); None where the signature has none that has."""
+    return by_row(signature)[0] or None
+
+
+def fixed_batch(shapes: Iterable[Sequence[object]]) -> int | None:
+    """The batch that a model of inputs of these shapes is fixed to: the first size that all have.
+
+    None where it takes any, or they have none in common: what is fixed beside an open input, or to another size, is no batch (a
+    state of [layers, batch, units], a table). Open sizes are names, None, or negative.
+    """
+    firsts = {shape[0] if shape else None for shape in shapes}
+    size = firsts.pop() if len(firsts) == 1 else None
+    return size if isinstance(size, int) and size > 0 else None
 
 
 def check_shapes(feeds: Mapping[str, Array], signature: Signature, cut: frozenset[str], where: str) -> None:

@@ -119,3 +119,39 @@ def test_a_refusal_is_that_of_the_rows_together() -> None:
     with pytest.raises(Exception, match="takes none of the rows") as refusal:
         check_parity(Model(never), Model(never), [replace(group)], lambda role, array: Tolerance(0, 0))
     assert getattr(refusal.value, "why", "")
+
+
+STATED = Signature(
+    (TensorSpec("h", "float64", (2, "batch", 3)), TensorSpec("x", "float64", ("batch", 3))),
+    (TensorSpec("y", "float64", ("batch",)),),
+)
+TABLED = Signature((TensorSpec("t", "float64", (2, 3)), *SIGNATURE.inputs), SIGNATURE.outputs)
+
+
+def test_rows_are_those_of_the_open_batch_where_a_state_comes_first() -> None:
+    class Recurrent(Model):
+        signature = STATED
+
+        def run(self, feeds: Mapping[str, Any]) -> dict[str, Any]:
+            assert feeds["h"].shape == (2, 50, 3), "the state goes whole"
+            return {"y": (feeds["h"].sum(axis=0) + feeds["x"]).sum(axis=1)}
+
+    feeds = {"h": np.ones((2, 50, 3)), "x": ROWS}
+    recurrent = Recurrent(len)
+    report = check_parity(recurrent, recurrent, [RowGroup("data", feeds)], lambda *_: Tolerance(0.0, 0.0))
+    assert report.rows == 50 and report.groups == {"data": 50}
+
+
+def test_blocks_cut_the_rows_and_no_table_beside_them() -> None:
+    class Table(Model):
+        signature = TABLED
+
+        def run(self, feeds: Mapping[str, Any]) -> dict[str, Any]:
+            assert feeds["t"].shape == (2, 3)
+            self.sizes.append(len(feeds["x"]))
+            return {"y": (feeds["x"] @ feeds["t"].T).sum(axis=1)}
+
+    model, feeds = Table(len), {"t": np.ones((2, 3)), "x": ROWS}
+    made = in_blocks(model, feeds, 20)
+    assert made is not None and len(model.sizes) == 3
+    np.testing.assert_allclose(made["y"], 2 * ROWS.sum(axis=1))
