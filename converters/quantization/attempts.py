@@ -8,7 +8,9 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, replace
 from functools import partial
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
+
+from numpy.typing import NDArray
 
 from mlpack_edge.converters.blocks import run_bounded
 from mlpack_edge.converters.opening import Stage
@@ -24,7 +26,7 @@ from mlpack_edge.converters.quantization.same_files import Made, without_copies
 from mlpack_edge.converters.quantization.search.search import search
 from mlpack_edge.converters.quantization.static.channels import ChannelFacts
 from mlpack_edge.converters.quantization.static.layers import columns_of, tensors_of
-from mlpack_edge.converters.quantization.static.sampling import channel_facts
+from mlpack_edge.converters.quantization.static.sampling import channel_facts, images_of
 from mlpack_edge.converters.quantization.subject import Subject
 from mlpack_edge.converters.quantization.values import Json, Method, Point, Recipe
 from mlpack_edge.converters.quantization.workbench import Workbench
@@ -32,6 +34,7 @@ from mlpack_edge.core.errors import BadInput, CheckFailed, MlpackError, Unsuppor
 from mlpack_edge.runtimes.parity import RowsRefused
 from mlpack_edge.runtimes.row_streams.stream import RowStream
 
+Array = NDArray[Any]
 #: In the order in which ranges are found where nobody chose: extremes lose nothing where rows are ordinary.
 METHODS: tuple[Method, ...] = ("minmax", "percentile", "entropy", "mse")
 #: Of the time that is left, what the search of scheme "static" may take where others follow: most models end there.
@@ -192,6 +195,7 @@ class _Trying:
                 self.prepared.model, tensors_of(self.prepared, recipe), stream, methods, on_rows=bar.more,
                 columns=columns_of(self.prepared, recipe), signature=stream.signature, place_of=stream.place,
                 clock=self.clock, until=now + _CALIBRATION_SHARE * (self.deadline - now),
+                images=images_of(self.prepared),
             )  # fmt: skip
         except CheckFailed:
             _refuse_rows(self.subject, stream)
@@ -202,12 +206,14 @@ class _Trying:
             "rows": found.rows, "methods": list(found.methods), "warnings": warnings, "complete": found.complete,
         }  # fmt: skip
         self.bench.ranges, self.bench.refused = found.ranges, found.refused
-        self.bench.see_channels = partial(self._see_channels, stream)
+        self.bench.see_channels = partial(self._see_channels, stream, found.channels)
 
-    def _see_channels(self, stream: RowStream) -> Mapping[str, ChannelFacts]:
+    def _see_channels(
+        self, stream: RowStream, extremes: Mapping[str, tuple[Array, Array]]
+    ) -> Mapping[str, ChannelFacts]:
         now = self.clock()
         until = now + _CALIBRATION_SHARE * (self.deadline - now)
-        return channel_facts(self.prepared, stream, stream.rows, self.clock, until)
+        return channel_facts(self.prepared, stream, stream.rows, self.clock, until, extremes)
 
 
 def _cut_short(found: Calibration, stream: RowStream) -> list[str]:

@@ -38,7 +38,7 @@ _MOST_ROWS = 4096
 class Calibration:
     """What was seen. refused: tensors that have no range, by name, and why (NaN or infinity in a row): whoever needs the
     range says so, for many a mask is infinite and nobody lays a grid over it. complete: whether all rows were read before
-    the time was up."""
+    the time was up. channels: (least, largest) by channel, see `Watch`."""
 
     rows: int
     methods: tuple[Method, ...]
@@ -46,6 +46,7 @@ class Calibration:
     refused: Mapping[str, str]
     histograms: Mapping[str, Histogram]
     complete: bool = True
+    channels: Mapping[str, tuple[Array, Array]] = field(default_factory=dict)
     _found: dict[Method, Ranges] = field(default_factory=dict, compare=False, repr=False)
 
     def ranges(self, method: Method) -> Ranges:
@@ -70,13 +71,15 @@ def calibrate(
     threads: int = 1,
     clock: Callable[[], float] = time.monotonic,
     until: float = math.inf,
+    images: frozenset[str] = frozenset(),
 ) -> Calibration:
     """Observe `tensors` (inputs and node outputs of the main graph, by name) on the rows of `stream`.
 
     stream: feeds by input name, batch by batch; read once, but again where the sessions of a large model do not fit beside
     each other (an iterator is read once and they are held). Batches of an open size are cut smaller by bytes. methods:
     extremes are exact for all; histograms are kept where a method needs them. on_rows: is told how many more rows are
-    done. columns: tensors whose last axis is kept apart. signature: knows columns and categories, for warnings.
+    done. columns: tensors whose last axis is kept apart. images: of `tensors`, those `[rows, channels, ...]` of which the
+    extremes of each channel are wanted. signature: knows columns and categories, for warnings.
     place_of: which row of the user's file a row of the stream is. until: when, by `clock`, no further piece is begun: the
     first reading ends at its share of that time, the others at the row where it ended; one piece is always read.
 
@@ -84,7 +87,7 @@ def calibrate(
     Raises BadInput without rows, CheckFailed where ONNX Runtime refuses the model or stops on the rows, Unsupported where a
     tensor whose last axis is kept apart changes its width.
     """
-    watch, facts, pieces = Watch(methods, columns, place_of), InputFacts(signature), Pieces(model)
+    watch, facts, pieces = Watch(methods, columns, place_of, images), InputFacts(signature), Pieces(model)
     batches = iter(stream)
     first = next(batches, None)
     if first is None:
@@ -115,7 +118,9 @@ def calibrate(
     ]
     order = [name for name in dict.fromkeys(tensors) if name in watch.histograms]
     histograms = {name: watch.histograms[name] for name in order}
-    return Calibration(rows, tuple(methods), tuple(warnings), watch.refused, histograms, end == math.inf)
+    return Calibration(
+        rows, tuple(methods), tuple(warnings), watch.refused, histograms, end == math.inf, watch.channels
+    )
 
 
 def _cut(batches: Iterable[Feeds], pieces: Pieces, rows: int) -> Iterator[Feeds]:

@@ -16,10 +16,19 @@ Array = NDArray[Any]
 
 
 class Watch:
-    """histograms: by tensor name, of those that held floats. refused: why a tensor has none, by name."""
+    """histograms: by tensor name, of those that held floats. refused: why a tensor has none, by name. channels: the least and the
+    largest of each channel, float64 `[channels]`, of the `images` ([rows, channels, ...]) whose number of channels stayed the same."""
 
-    def __init__(self, methods: Sequence[Method], columns: frozenset[str], place_of: Callable[[int], int]) -> None:
+    def __init__(
+        self,
+        methods: Sequence[Method],
+        columns: frozenset[str],
+        place_of: Callable[[int], int],
+        images: frozenset[str] = frozenset(),
+    ) -> None:
         self.histograms: dict[str, Histogram] = {}
+        self.channels: dict[str, tuple[Array, Array]] = {}
+        self._images = set(images)
         self.refused: dict[str, str] = {}
         self._binned = any(method != "minmax" for method in methods)
         self._columns, self._place_of = columns, place_of
@@ -39,7 +48,10 @@ class Watch:
         if not (np.isfinite(low).all() and np.isfinite(high).all()):
             self.refused[name] = self._where(values, first, rows)
             self.histograms.pop(name, None)
+            self.channels.pop(name, None)
             return
+        if name in self._images:
+            self._see_channels(name, values)
         if name not in self.histograms:
             self.histograms[name] = Histogram(columns, self._binned)
         histogram = self.histograms[name]
@@ -50,6 +62,18 @@ class Watch:
                 "give rows of one width, or choose another --scheme: the others need no ranges",
             )
         histogram.add(values, low, high)
+
+    def _see_channels(self, name: str, values: Array) -> None:
+        """values: finite."""
+        before = self.channels.pop(name, None)
+        if values.ndim < 2 or (before is not None and before[0].shape != values.shape[1:2]):
+            self._images.remove(name)
+            return
+        spread = values.reshape(*values.shape[:2], -1)
+        low, high = (ends.astype(np.float64) for ends in (spread.min(axis=(0, 2)), spread.max(axis=(0, 2))))
+        if before is not None:
+            low, high = np.minimum(low, before[0]), np.maximum(high, before[1])
+        self.channels[name] = low, high
 
     def _where(self, values: Array, first: int, rows: int) -> str:
         place = np.unravel_index(int(np.argmin(np.isfinite(values))), values.shape)

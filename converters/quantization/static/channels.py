@@ -31,7 +31,7 @@ _WIDER = np.linspace(1.0, 1.4, 21)
 
 @dataclass(frozen=True, slots=True)
 class ChannelFacts:
-    """low, high: float64 `[channels]`, of all that was seen. values: float32 `[channels, samples]`. axis: of the channels, 1
+    """low, high: float64 `[channels]`, of all rows that were seen; infinite where nobody looked at all of them. values: float32 `[channels, samples]`. axis: of the channels, 1
     (images) or -1 (what matrix products read)."""
 
     low: Array

@@ -1,10 +1,11 @@
-"""What the channels of tensors hold, seen on a few rows."""
+"""What the channels of tensors hold: the values of a few rows, the extremes of all that calibration saw."""
 
 from __future__ import annotations
 
 import math
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from types import MappingProxyType
 from typing import Any, Literal
 
 import numpy as np
@@ -31,11 +32,13 @@ def channel_facts(
     rows: int | None,
     clock: Callable[[], float] = time.monotonic,
     until: float = math.inf,
+    extremes: Mapping[str, tuple[Array, Array]] = MappingProxyType({}),
 ) -> dict[str, ChannelFacts]:
     """Of what convolutions read and give, and of what matrix products read; by tensor name.
 
     stream: feeds by input name, batch by batch, read once. rows: how many it has, None where nobody knows. Tensors that
-    hold NaN or infinity, or change the number of their channels, have none. The same rows give the same facts. until: when, by
+    hold NaN or infinity, or change the number of their channels, have none. extremes: `Calibration.channels`, of all rows: a channel may
+    be silent on the few that are looked at. Where a tensor has none there, its channels are unbounded. The same rows give the same facts. until: when, by
     `clock`, no further row is begun: reading them ends at half of that time, the first session at its share of the rest, the
     others at the row where it ended; one row is always looked at. Raises CheckFailed where ONNX Runtime refuses the model or stops on the rows.
     """
@@ -62,7 +65,12 @@ def channel_facts(
                 break
             for name, values in session.run(feeds, place):
                 watch.see(name, values)
-    return watch.facts()
+    return watch.facts(extremes)
+
+
+def images_of(prepared: HasModel) -> frozenset[str]:
+    """The tensors `[rows, channels, ...]` of which `channel_facts` wants the extremes of each channel."""
+    return frozenset(name for name, axis in _axes(prepared).items() if axis == 1)
 
 
 def _axes(prepared: HasModel) -> dict[str, Axis]:
@@ -102,7 +110,7 @@ def _some(
 class _Watch:
     def __init__(self, axes: Mapping[str, Axis]) -> None:
         self._axes = axes
-        self._seen: dict[str, list[tuple[Array, Array, Array]]] = {name: [] for name in axes}
+        self._seen: dict[str, list[Array]] = {name: [] for name in axes}
         self._random = np.random.default_rng(0)
 
     def see(self, name: str, values: Any) -> None:
@@ -110,20 +118,23 @@ class _Watch:
             return
         rows = np.moveaxis(values, self._axes[name], 0).reshape(values.shape[self._axes[name]], -1)
         before = self._seen[name]
-        if not np.isfinite(rows).all() or (before and len(before[0][0]) != len(rows)):
+        if not np.isfinite(rows).all() or (before and len(before[0]) != len(rows)):
             del self._seen[name]
             return
         some = self._random.integers(0, rows.shape[1], OF_ROW) if rows.shape[1] > OF_ROW else slice(None)
-        before.append((rows.min(axis=1), rows.max(axis=1), rows[:, some].astype(np.float32)))
+        before.append(rows[:, some].astype(np.float32))
 
-    def facts(self) -> dict[str, ChannelFacts]:
-        return {
-            name: ChannelFacts(
-                np.min([low for low, _, _ in seen], axis=0).astype(np.float64),
-                np.max([high for _, high, _ in seen], axis=0).astype(np.float64),
-                np.concatenate([values for _, _, values in seen], axis=1),
+    def facts(self, extremes: Mapping[str, tuple[Array, Array]]) -> dict[str, ChannelFacts]:
+        found = {}
+        for name, seen in self._seen.items():
+            if not seen:
+                continue
+            low, high = extremes.get(name, (np.array([-np.inf]), np.array([np.inf])))
+            shape = seen[0].shape[:1]
+            found[name] = ChannelFacts(
+                np.broadcast_to(low, shape),
+                np.broadcast_to(high, shape),
+                np.concatenate(seen, axis=1),
                 self._axes[name],
             )
-            for name, seen in self._seen.items()
-            if seen
-        }
+        return found

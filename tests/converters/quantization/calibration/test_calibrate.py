@@ -15,6 +15,7 @@ from onnx import TensorProto, helper, numpy_helper
 
 from mlpack_edge.converters.quantization.calibration import calibrate as module
 from mlpack_edge.converters.quantization.calibration.calibrate import calibrate
+from mlpack_edge.converters.quantization.calibration.watching import Watch
 from mlpack_edge.converters.quantization.static.view import View
 from mlpack_edge.converters.quantization.values import Method
 from mlpack_edge.core.errors import BadInput, CheckFailed
@@ -263,3 +264,22 @@ def test_tensors_that_are_large_together_are_not_held_together(tmp_path: Path) -
     rows, peak = calibrated_images(tmp_path, 2, 1, 1, 3, 64, 64, 64, 64, 64)
     assert rows == 2
     assert peak < 800_000_000
+
+
+def test_extremes_of_channels_are_those_of_all_rows_whatever_the_batches() -> None:
+    x = np.random.default_rng(5).normal(size=(40, 3, 4, 4)).astype(np.float32)
+    x[17, 2, 1, 1], x[38, 0] = 90, -40
+    for size in (1, 7, 40):
+        watch = Watch(["minmax"], frozenset(), int, frozenset({"x", "y", "other"}))
+        for start in range(0, 40, size):
+            watch.see("x", x[start : start + size], start, size)
+            watch.see("plain", x[start : start + size], start, size)
+            watch.see("other", x[start : start + size, : 1 + start % 2], start, size)
+            watch.see("y", np.where(start + size >= 40, np.nan, x[start : start + size]), start, size)
+        assert set(watch.channels) - {"other"} == {"x"}
+        np.testing.assert_array_equal(watch.channels["x"][0], x.min(axis=(0, 2, 3)))
+        np.testing.assert_array_equal(watch.channels["x"][1], x.max(axis=(0, 2, 3)))
+    assert "other" in watch.channels, "one width"
+    watch.see("other", x, 40, 40)
+    watch.see("other", x, 80, 40)
+    assert "other" not in watch.channels

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -14,12 +14,14 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
+from mlpack_edge.converters.quantization.calibration.calibrate import calibrate
 from mlpack_edge.converters.quantization.search.search import WEIGHTED
 from mlpack_edge.converters.quantization.static import sampling, static_model
 from mlpack_edge.converters.quantization.static.channels import ChannelFacts, channel_grid
 from mlpack_edge.converters.quantization.static.grids import Grid
+from mlpack_edge.converters.quantization.static.layers import tensors_of
 from mlpack_edge.converters.quantization.static.moments import Moments
-from mlpack_edge.converters.quantization.static.sampling import OF_ROW, ROWS, channel_facts
+from mlpack_edge.converters.quantization.static.sampling import OF_ROW, ROWS, channel_facts, images_of
 from mlpack_edge.converters.quantization.static.units import Weights
 from mlpack_edge.converters.quantization.static.weights import coded
 from mlpack_edge.converters.quantization.values import Recipe
@@ -43,8 +45,14 @@ def _images(rows: int, seed: int = 0, channels: int = 3, size: int = 12) -> np.n
     return np.random.default_rng(seed).normal(size=(rows, channels, size, size)).astype(np.float32)
 
 
+def extremes_of(net: Net, x: np.ndarray) -> Mapping[str, tuple[np.ndarray, np.ndarray]]:
+    """Of the channels, by calibration."""
+    found = calibrate(net.model, tensors_of(net, RECIPE), [{"x": x}], ["minmax"], images=images_of(net))
+    return found.channels
+
+
 def by_channel(net: Net, x: np.ndarray, recipe: Recipe = RECIPE) -> onnx.ModelProto:
-    facts = channel_facts(net, [{"x": x}], len(x))
+    facts = channel_facts(net, [{"x": x}], len(x), extremes=extremes_of(net, x))
     model = static_model(net, ranges_of(net, x, recipe), recipe, channels=facts)
     onnx.checker.check_model(model, full_check=True)
     return model
@@ -225,7 +233,7 @@ def test_rows_are_taken_from_all_parts_and_the_same_rows_give_the_same_facts() -
     facts = channel_facts(net, ({"x": x[start : start + 7]} for start in range(0, len(x), 7)), len(x))
     again = channel_facts(net, [{"x": x}], len(x))
     assert facts.keys() == again.keys() and "x" in facts
-    assert facts["x"].high.min() > 50 and facts["x"].low.max() < 0
+    assert facts["x"].values.max() > 50 and facts["x"].values.min() < 0
     for name, one in facts.items():
         np.testing.assert_array_equal(one.values, again[name].values)
 
@@ -256,3 +264,20 @@ def test_a_tensor_that_holds_no_number_somewhere_has_no_facts() -> None:
     x[2, 0, 3, 3] = np.nan
     assert not channel_facts(_unlike(), [{"x": x}], None)
     assert channel_facts(_unlike(), iter(()), 0) == {}
+
+
+@pytest.mark.parametrize("known", [True, False])
+def test_a_channel_that_fires_on_rows_that_are_not_looked_at_is_not_clipped(known: bool) -> None:
+    """Calibration read them; by the 32 rows that are looked at, the channels are a hundredth of what they are."""
+    net, x = _unlike(), _images(10 * ROWS) * np.float32(0.01)
+    rare = slice(5, None, 10 * 4)  # between the rows that are taken, each tenth
+    x[rare] *= 100
+    extremes = extremes_of(net, x)
+    facts = channel_facts(net, [{"x": x}], len(x), extremes=extremes if known else {})
+    assert facts["x"].values.max() < 1 < x.max()
+    np.testing.assert_array_equal(extremes["x"][1], x.max(axis=(0, 2, 3)))
+    unbounded = [name for name, one in facts.items() if np.isinf(one.low).all() and np.isinf(one.high).all()]
+    assert set(unbounded) == (set(facts) - set(extremes) if known else set(facts))
+    plain = static_model(net, ranges_of(net, x, RECIPE), RECIPE)
+    made = static_model(net, ranges_of(net, x, RECIPE), RECIPE, channels=facts)
+    assert noise_db(net, made, x[rare]) > noise_db(net, plain, x[rare]) + (6 if known else -0.5)
