@@ -34,11 +34,16 @@ class Measuring:
 
 
 def measure_within(
-    files: Sequence[Path], seconds: float, measure: Measure, clock: Callable[[], float] = time.monotonic
+    files: Sequence[Path],
+    seconds: float,
+    measure: Measure,
+    clock: Callable[[], float] = time.monotonic,
+    is_enough: Callable[[Measured], bool] = lambda measured: True,
 ) -> Measuring:
     """Measure `files`, the most wanted first, beside the float file, in about `seconds`: together where that is sure to
-    be enough; else the first alone, and then as many of the others as what that took leaves time for. A measurement that
-    has begun is finished; without any time none is begun.
+    be enough; else the first alone, and then as many of the others as what that took leaves time for. Where none
+    of these is one to take (`is_enough`), the next follow one by one, briefly, while any time is left. A measurement that has
+    begun is finished; without any time none is begun.
     """
     end = clock() + seconds
     if not files or seconds <= 0:
@@ -55,4 +60,7 @@ def measure_within(
     rest = files[1 : 1 + more]
     if rest:
         found = found.again(measure(rest, effort))
-    return Measuring(found, tuple(files[1 + more :]), effort, each, end)
+    left = list(files[1 + more :])
+    while left and clock() < end and not is_enough(found):
+        found = found.again(measure([left.pop(0)], BRIEF))
+    return Measuring(found, tuple(left), effort, each, end)

@@ -88,6 +88,8 @@ def _nothing_fits(request: QuantizeRequest, document: Json, choice: Choice) -> C
         hints.insert(0, "give it more time with --time-limit")
     before = size_text(document["size"]["before"])
     said = f"no candidate of {request.model} ({before}) keeps the budgets"
+    if choice.rows and limit["not_measured"]:
+        said = f"no candidate of {request.model} ({before}) that there was time to measure keeps the budgets"
     if not choice.rows and limit["ended"]:
         said = f"--time-limit ended before a candidate of {request.model} ({before}) was made"
     return CheckFailed(

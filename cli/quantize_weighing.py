@@ -40,7 +40,8 @@ def weigh(request: QuantizeRequest, made: Json, files: Mapping[Point, Path], poi
         count = f"{len(wanted)} candidate{'s' if len(wanted) > 1 else ''}"
         show_stage(f"measuring {count} and the float model on {request.target}")
     found = measure_within(
-        [files[point] for point in wanted], made["search"]["seconds_left"], partial(_measure, request, made)
+        [files[point] for point in wanted], made["search"]["seconds_left"], partial(_measure, request, made),
+        is_enough=lambda measured: _chosen(request, before, points, files, measured, frozenset()).tried is not None,
     )  # fmt: skip
     left_out = tuple(point for point in wanted if files[point] in found.left_out)
     measured = found.measured

@@ -68,6 +68,19 @@ def test_with_hardly_any_time_the_first_is_measured_briefly_and_without_any_noth
     assert found.measured is None and found.left_out == tuple(FILES) and not bench.runs
 
 
+def test_while_there_is_time_and_none_is_one_to_take_the_next_smallest_is_measured() -> None:
+    """Of 5 s the first takes 3; two more at its pace do not fit, and yet one of them may be what is looked for."""
+    bench = Bench(1.5)
+    found = measure_within(FILES, 5.0, bench.measure, bench.clock, lambda measured: FILES[1] in measured.drafts)
+    assert bench.runs == [(FILES[:1], BRIEF), (FILES[1:2], BRIEF)] and found.left_out == tuple(FILES[2:])
+    bench = Bench(1.5)
+    found = measure_within(FILES, 5.0, bench.measure, bench.clock, lambda measured: False)
+    assert [files for files, _ in bench.runs] == [FILES[:1], FILES[1:2]], "there is no time for a third"
+    assert found.measured is not None and set(found.measured.drafts) == set(FILES[:2])
+    bench = Bench(1.5)
+    assert measure_within(FILES, 5.0, bench.measure, bench.clock).left_out == tuple(FILES[1:])
+
+
 def _point(label: str) -> Point:
     return Point(label, Recipe("fp16"), 10, Quality("agreement", 1.0, 1.0, 0.0, 10, None, ()))
 
