@@ -127,12 +127,19 @@ def measure(
     notes = [text.replace(str(float_file), "the float model") for text in document["notes"]]
     if request.io == "int8":  # codes against numbers: they are the same rows
         notes = [text for text in notes if not text.startswith("inputs differ")]
-    notes += [
-        f"{path} leaves {', '.join(sorted({one['op'] for one in told['left_on_cpu']}))} to the processor beside the NPU"
-        for path, told in estimates.items()
-        if told["left_on_cpu"]
-    ]
+    notes += [_left(path, told) for path, told in estimates.items() if told["cpu_operators"]]
     return Measured(_median(results.get(str(float_file))), found, views, estimates, tuple(notes))
+
+
+def _left(path: Path, estimate: Json) -> str:
+    """What the cycles of an estimate leave out."""
+    names = ", ".join(sorted({one["op"] for one in estimate["left_on_cpu"]}))
+    count = estimate["cpu_operators"]
+    operators = f"{count} operator{'s' if count > 1 else ''}{f' ({names})' if names else ''}"
+    return (
+        f"{path} leaves {operators} to the processor beside the NPU: its {estimate['cycles']:,} cycles are of the NPU alone, "
+        "time a call on the device itself"
+    )
 
 
 def _latency(result: Json | None, compared: Json | None, refusal: MlpackError | None) -> Latency:

@@ -91,18 +91,20 @@ def drop_text(metric: Json) -> str:
 
 
 def _speed(latency: Json | None) -> str:
-    """`17.2 us (.71)`: a call, and its share of the float file's time or instructions."""
+    """`17.2 us, 0.71 of float (paired)`: the median call, and its share of the float file's time or instructions. The share is of calls
+    in turns, where the machine is as busy for both; medians of calls apart may say otherwise."""
     if latency is None:
         return "-"
     if latency["refused"]:
         return "does not run"
     if latency["estimate"]:
-        return f"{latency['estimate']['cycles']:,} cycles"
+        alone = ", NPU alone" if latency["estimate"]["cpu_operators"] else ""
+        return f"{latency['estimate']['cycles']:,} cycles{alone}"
     ratio = "" if latency["ratio"] is None else f"{latency['ratio']:.2f} of float"
     if latency["after_ns"] is None:
         unit = {"instructions": " (instructions)", "cycles": " (cycles)"}.get(latency["view"] or "", "")
         return f"{ratio}{unit}" or "-"
-    return f"{duration(latency['after_ns'])}, {ratio}" if ratio else duration(latency["after_ns"])
+    return f"{duration(latency['after_ns'])}, {ratio} (paired)" if ratio else duration(latency["after_ns"])
 
 
 def layers_text(document: Json, verbose: bool) -> str:
