@@ -9,7 +9,7 @@ from typing import Literal
 
 import onnx
 
-from mlpack_edge.converters.quantization.lite_borders import codes_at_borders
+from mlpack_edge.converters.quantization.lite_borders import codes_at_borders, refuse_recurrent_borders
 from mlpack_edge.converters.quantization.lite_fixed import write_on_fixed_grids, write_on_fixed_grids_always
 from mlpack_edge.converters.quantization.lite_held import store_held
 from mlpack_edge.converters.quantization.lite_hybrid import (
@@ -67,6 +67,7 @@ def lite_from_model(
     if recipe.scheme == "weights" and recipe.weights == "int4":
         last += [compute_with_nibbles, _refuse_without_nibbles]
     if io == "int8":
+        refuse_recurrent_borders(model)
         last.append(codes_at_borders)
     if recipe.scheme == "static" and not recipe.integer_only:
         last.append(compute_slow_in_float)

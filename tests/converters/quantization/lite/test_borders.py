@@ -119,3 +119,22 @@ def test_an_ethos_u_runs_all_of_it(tmp_path: Path, net: str) -> None:
     summary = next((tmp_path / "out").glob("*_summary_*.csv"))
     row = next(csv.DictReader(summary.read_text().splitlines()))
     assert float(row["inference_time"]) > 0
+
+
+@pytest.mark.parametrize("kind", ["LSTM", "GRU", "RNN"])
+@pytest.mark.parametrize("behind", [False, True])
+def test_recurrent_layers_at_the_borders_are_named(kind: str, behind: bool) -> None:
+    """Not the product that becomes of one: nobody knows it by that name. Behind a layer on codes it makes the output."""
+    nodes, gates, x = Nodes(), {"LSTM": 4, "GRU": 3, "RNN": 1}[kind], "x"
+    if behind:
+        x = nodes.add("MatMul", x, nodes.normal(6, 6))
+    turned = nodes.add("Transpose", x, perm=[1, 0, 2])
+    last = nodes.add(kind, turned, nodes.normal(1, gates * 8, 6), nodes.normal(1, gates * 8, 8), hidden_size=8)
+    last = nodes.add("Squeeze", last, nodes.constant([1], np.int64))
+    net = nodes.net([1, 5, 6], last)
+    rows = np.random.default_rng(0).normal(size=(1, 5, 6)).astype(np.float32)
+    model = integers_of(net, rows, STATIC)
+    which = "output 'Squeeze" if behind else "input 'x'"
+    with pytest.raises(Unsupported, match=f"the {which}.* cannot be int8: .*{kind}") as refused:
+        lite_from_model(model, derived_signature(net.model), STATIC, "int8")
+    assert f"recurrent layers ({kind}) have no codes" in refused.value.why and "--io float" in refused.value.hint
