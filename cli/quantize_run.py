@@ -9,6 +9,7 @@ from typing import Any
 
 from mlpack_edge.cli.convert import keep_inputs
 from mlpack_edge.cli.outcome import Outcome, note, show_stage, size_text
+from mlpack_edge.cli.quantize_cautions import varies_little
 from mlpack_edge.cli.quantize_document import document_of, with_quality
 from mlpack_edge.cli.quantize_latency import Place, place_of
 from mlpack_edge.cli.quantize_limit import undone
@@ -81,6 +82,8 @@ def _nothing_fits(request: QuantizeRequest, document: Json, choice: Choice) -> C
     """What came nearest, and what the rules that it breaks suggest."""
     broken = {rule.name for row in choice.rows for rule in row.broken if row.tried in choice.nearest[:1]}
     hints = [text for name, text in _NEXT.items() if name in broken]
+    if "max-drop" in broken and varies_little(choice.nearest[0].point.quality):
+        hints.insert(0, _MORE_ROWS)
     if request.data is None and request.scheme == "auto":
         hints.insert(0, "--data ROWS lets it calibrate")
     limit = document["time_limit"]
@@ -98,6 +101,8 @@ def _nothing_fits(request: QuantizeRequest, document: Json, choice: Choice) -> C
     )  # fmt: skip
 
 
+#: Before all else where the rows that were judged on say little.
+_MORE_ROWS = "judge on more rows, such as the model gives different answers to, with --eval DATA"
 #: The rule that was broken -> what to do about it.
 _NEXT = {
     "max-drop": "allow more with --max-drop, or leave layers as they are with --keep-float LAYER",
