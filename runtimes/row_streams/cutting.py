@@ -56,10 +56,13 @@ def check_shapes(feeds: Mapping[str, Array], signature: Signature, cut: frozense
             isinstance(size, int) and size != got for size, got in zip(wanted, found, strict=True)
         ):
             shown = ["rows", *found[1:]] if spec.name in cut and found else list(found)
-            raise BadInput(
-                f"{where}: {spec.name!r} has the shape {shown}, the model takes {list(wanted)} there",
-                "give an array of that shape",
-            )
+            hint = "give an array of that shape"
+            if cut and spec.name not in cut:
+                hint = (
+                    f"{spec.name!r} has no part for each row (a state, a table): it goes whole with every batch; give it once, as "
+                    f"one array of that shape"
+                )
+            raise BadInput(f"{where}: {spec.name!r} has the shape {shown}, the model takes {list(wanted)} there", hint)
 
 
 def every_nth(arrays: Arrays, cut: frozenset[str], start: int, nth: int, held: bool) -> Arrays:
