@@ -134,7 +134,7 @@ def test_after_the_time_limit_no_scheme_is_begun_and_each_is_named(payload: dict
     assert late == ["weights int8", "weights int4", "fp16"]
     assert not made["calibration"]["complete"] and made["calibration"]["rows"] < 32_000
     assert any("--time-limit ended calibration after" in note for note in made["notes"])
-    assert made["search"]["seconds_left"] == 0.0
+    assert made["search"]["seconds_left"] <= 0.02 / 4  # what is kept for measuring
     nothing = quantize({**payload, "seconds": 1e-9}, _silent)
     assert not nothing["points"] and len(nothing["search"]["left_out"]) == 5  # of which dynamic was refused
 
