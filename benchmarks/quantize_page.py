@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from quantize_case import Json
-from quantize_roads import FORMATS
 
 #: Headings of the roads, in the order of the columns.
 HEADINGS = {
@@ -19,12 +18,12 @@ HEADINGS = {
 
 
 def page(models: dict[str, Json]) -> str:
-    """models: by name, what `quantize_measure.judged` found."""
+    """models: by name, what `quantize_measure.judged` found. Roads that were run for none of them have no column."""
     return "\n\n".join(_table(models, form) for form in HEADINGS)
 
 
 def _table(models: dict[str, Json], form: str) -> str:
-    roads = [road for road in HEADINGS[form] if FORMATS[road] == form]
+    roads = [road for road in HEADINGS[form] if any(road in found["roads"] for found in models.values())]
     head = ["model", "float bytes", *(HEADINGS[form][road] for road in roads)]
     lines = [_line(head), _line(["---", *["---:"] * (len(head) - 1)])]
     for name, found in models.items():
