@@ -12,7 +12,7 @@ import pytest
 from mlpack_edge.cli.quantize_cautions import cautions, varies_little
 from mlpack_edge.cli.quantize_request import QuantizeRequest
 from mlpack_edge.cli.quantize_run import _nothing_fits
-from mlpack_edge.converters.quantization.choosing import Budget, Choice, Tried, choose
+from mlpack_edge.converters.quantization.choosing import Budget, Choice, Latency, Tried, choose
 from mlpack_edge.converters.quantization.values import Point, Quality, Recipe, SliceFacts
 
 
@@ -80,3 +80,19 @@ def test_where_nothing_fits_on_rows_that_say_little_the_hint_is_more_rows(
     hint = _nothing_fits(cast(QuantizeRequest, _Asked()), document, choice).hint
     assert hint.startswith("judge on more rows") == little and "--max-drop" in hint
     assert ("--eval DATA" in hint) == little
+
+
+def test_where_time_ended_it_is_said_which_were_not_timed() -> None:
+    quality = Quality("agreement", 1.0, 1.0, 0.001, 100, None, ())
+    slow = Tried(Point("dynamic", Recipe("dynamic"), 10, quality), Latency(2.0, 2.0, (1.9, 2.1)))
+    choice = choose([slow], Budget(0.01), 100)
+    limit = {"seconds": 5.0, "ended": True, "calibrated": None}
+    limit |= {"not_tried": [], "unfinished": [], "not_measured": ["fp16", "weights int8"], "not_sure": []}
+    document: dict[str, Any] = {
+        "size": {"before": 100}, "time_limit": limit, "candidates": [], "output": None, "source": None, "float_ns": None,
+        "layers": [], "kept_float": [], "scheme": None, "calibration": None, "recipe": None, "metric": None,
+        "agreement": None, "parity": None,
+    }  # fmt: skip
+    failed = _nothing_fits(cast(QuantizeRequest, _Asked()), document, choice)
+    assert "that there was time to measure" in failed.message and failed.hint.startswith("give it more time")
+    assert failed.why.endswith("speed not measured: fp16, weights int8")
