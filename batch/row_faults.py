@@ -16,10 +16,9 @@ from numpy.typing import NDArray
 from mlpack_edge.batch.scoring.findings import Finding, Findings, found, merge
 from mlpack_edge.batch.scoring.scorer import Scorer
 from mlpack_edge.core.errors import CheckFailed, WorkerFault
+from mlpack_edge.runtimes.shortage import lacks_memory
 
 Mask = NDArray[np.bool_]
-#: What allocators of runtimes say when there is no memory left.
-_NO_MEMORY = ("bad_alloc", "Failed to allocate memory", "failed to allocate", "out of memory", "Out of memory")
 
 
 def score_rows(
@@ -108,5 +107,5 @@ def _stops(run: Callable[[Mask], object], accepted: Mask, places: NDArray[np.int
 
 def refuse_lack_of_memory(fault: CheckFailed) -> None:
     """Raise MemoryError where that is why a model stopped: with more memory it may not stop, so no row is at fault yet."""
-    if any(word in fault.why or word in fault.message for word in _NO_MEMORY):
+    if lacks_memory(fault.why) or lacks_memory(fault.message):
         raise MemoryError(fault.why or fault.message)

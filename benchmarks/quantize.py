@@ -5,6 +5,7 @@
     python benchmarks/quantize.py peers   --folder DIR      every peer on every model; what is there is not made again
     python benchmarks/quantize.py ours    --folder DIR      `mlpack quantize` on every model, always anew
     python benchmarks/quantize.py judge   --folder DIR      one judge for every file that is there
+    python benchmarks/quantize.py page    --folder DIR      what the judge found last, as the tables of the docs
     python benchmarks/quantize.py memory  --folder DIR      1,000 images of 3x640x640: peak of all processes, under 2 GB
 
 Models: twelve nets trained here (quantize_nets.py) and eleven out of packages (quantize_packages.py), each with rows to
@@ -27,6 +28,7 @@ from pathlib import Path
 
 import quantize_memory
 import quantize_packages
+import quantize_page
 import quantize_roads
 from quantize_case import Case, Json, case, is_made
 from quantize_environments import ENVIRONMENTS, PEERS
@@ -94,7 +96,7 @@ def _say(text: str) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("verb", choices=("prepare", "peers", "ours", "judge", "all", "memory"))
+    parser.add_argument("verb", choices=("prepare", "peers", "ours", "judge", "page", "all", "memory"))
     parser.add_argument("--folder", type=Path, required=True, help="models, environments and files; kept between runs")
     parser.add_argument("--only", help="some of the models, by name")
     parser.add_argument("--roads", help=f"some of {', '.join((*quantize_roads.OURS, *PEERS))}")
@@ -105,6 +107,10 @@ def main() -> None:
     names = asked.only.split(",") if asked.only else [*TRAINED, *quantize_packages.MODELS]
     roads = asked.roads.split(",") if asked.roads else [*quantize_roads.OURS, *PEERS]
     result: Json = {"machine": f"{platform.machine()}, Python {platform.python_version()}", "peers": ENVIRONMENTS}
+    if asked.verb == "page":
+        homes = {name: folder / "judged" / f"{name}.json" for name in names}
+        print(quantize_page.page({name: json.loads(home.read_text()) for name, home in homes.items() if home.exists()}))
+        return
     if asked.verb == "memory":
         result["memory"] = quantize_memory.memory(folder)
     else:

@@ -106,6 +106,8 @@ def run_ours(folder: Path, case: Case, road: str) -> Json:
         line += ["--eval", str(case.home / "eval_labelled.npz"), "--label", LABEL, "--metric", case.about["metric"]]
     else:
         line += ["--eval", str(case.home / "eval.npz")]
+        asked = case.about["outputs"].items()  # the judge's and the peers' question, see quantize_judge.py
+        line += [word for name, one in asked if one["meaning"] == "number" for word in ("--whole", name)]
     return _finish(folder, case, road, _run(line))
 
 

@@ -47,6 +47,12 @@ from mlpack_edge.cli.quantize_request import METHODS, METRICS, SCHEMES, Quantize
     "--metric", type=click.Choice(METRICS), help="What is judged by [default: accuracy for classes, else rmse]."
 )
 @click.option(
+    "--whole",
+    multiple=True,
+    metavar="OUTPUT",
+    help="Judge all numbers of OUTPUT together, as those of an embedding or a state [default: every column for itself].",
+)
+@click.option(
     "--max-drop",
     type=Amount(),
     default=0.01,
@@ -100,7 +106,7 @@ from mlpack_edge.cli.quantize_request import METHODS, METRICS, SCHEMES, Quantize
     default="5m",
     show_default=True,
     metavar="TIME",
-    help="Time for the search; measuring on the target comes on top.",
+    help="Time for calibration, search and measuring; conversion, what has begun, and the final proof come on top.",
 )
 @click.option(
     "--memory-limit", type=Size(), metavar="SIZE", help="Memory of the child process [default: 80% of this machine]."

@@ -28,6 +28,12 @@ def cautions(request: QuantizeRequest, choice: Choice) -> list[str]:
     return found
 
 
+def varies_little(quality: Quality) -> bool:
+    """Whether the rows say little of what was lost: noise is held against what the outputs vary from row to row, which one row does
+    not, and which is less than the noise where rows are much alike."""
+    return quality.metric == "agreement" and quality.drop > 0 and (quality.rows < 2 or 1 < quality.drop < math.inf)
+
+
 def _worthless(quality: Quality) -> list[str]:
     least, why = _CHANCE.get(quality.metric, (-math.inf, ""))
     if not quality.before < least:

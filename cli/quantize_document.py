@@ -9,7 +9,9 @@ from typing import Any
 
 from mlpack_edge.cli.quantize_cautions import cautions
 from mlpack_edge.cli.quantize_latency import Measured
+from mlpack_edge.cli.quantize_limit import limit_of
 from mlpack_edge.cli.quantize_request import QuantizeRequest
+from mlpack_edge.cli.quantize_weighing import Weighed
 from mlpack_edge.converters.quantization.choosing import Choice, Latency, Row, Tried
 from mlpack_edge.converters.quantization.values import LayerFacts, Point, Quality
 
@@ -18,11 +20,10 @@ Json = dict[str, Any]
 _EXACT_DB = 150.0
 
 
-def document_of(
-    request: QuantizeRequest, made: Json, paths: Mapping[Point, Path], measured: Measured | None, choice: Choice
-) -> Json:
+def document_of(request: QuantizeRequest, made: Json, paths: Mapping[Point, Path], weighed: Weighed) -> Json:
     """All of it but the proof and the output, which come when there is one. made: the child's answer. paths: the file of each
     point."""
+    measured, choice = weighed.measured, weighed.choice
     shown = choice.tried
     point = shown.point if shown else None
     before = made["float"]["bytes"]
@@ -40,6 +41,8 @@ def document_of(
         "float_ns": measured.float_ns if measured else None,
         "latency": _against(request, measured, shown, paths) if shown else None,
         "candidates": [_candidate(row, measured, paths) for row in choice.rows],
+        "left_out": made["search"]["left_out"],
+        "time_limit": limit_of(request.seconds, made, weighed),
         "nearest": [_nearest(one, choice) for one in choice.nearest],
         "calibration": made["calibration"],
         "parity": None,

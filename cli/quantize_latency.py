@@ -19,10 +19,25 @@ from mlpack_edge.devices.emulation.boards import profile_named
 from mlpack_edge.devices.targets.target import TargetOptions, open_target
 
 Json = dict[str, Any]
-#: Processes and seconds of timed calls a model: a tenth between two files shows in this, and there may be six files. And where
-#: that left it open whether the one to be written is slower.
-_SHORT, _LONG = (4, 2.0), (8, 6.0)
 _ARM = ("aarch64", "arm64", "armv8l", "armv7l", "armv6l")
+
+
+@dataclass(frozen=True, slots=True)
+class Effort:
+    """Processes and seconds of timed calls of a file."""
+
+    processes: int
+    seconds: float
+
+    @property
+    def usual_s(self) -> float:
+        """Seconds that a file takes about, with the start of its processes."""
+        return self.seconds + self.processes
+
+
+#: A tenth between two files shows in the first, and there may be six files; the second is for where that left it open whether
+#: the one to be written is slower.
+SHORT, LONG = Effort(4, 2.0), Effort(8, 6.0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +89,7 @@ class Measured:
         """With what `other` found of some of them in place of what was found before."""
         return replace(
             self, drafts={**self.drafts, **other.drafts}, views={**self.views, **other.views},
+            estimates={**self.estimates, **other.estimates},
             notes=tuple(dict.fromkeys((*self.notes, *other.notes))),
         )  # fmt: skip
 
@@ -84,21 +100,18 @@ def measure(
     drafts: Sequence[Path],
     sample: Path | None,
     shapes: Json,
-    *,
-    longer: bool = False,
+    effort: Effort = SHORT,
 ) -> Measured:
     """Time, or count, a call of each file.
 
-    sample: rows to run on. shapes: input -> sizes of a call, where the model leaves some open. longer: until smaller
-    differences show. Raises MlpackError where
-    nothing could be measured, or the float file could not though its format runs there.
+    sample: rows to run on. shapes: input -> sizes of a call, where the model leaves some open. Raises
+    MlpackError where nothing could be measured, or the float file could not though its format runs there.
     """
-    processes, seconds = _LONG if longer else _SHORT
     document = run_bench(
         Request(
             models=(float_file, *drafts), target=request.target, target_python=request.target_python,
             benchmark_model=request.benchmark_model, vela=request.vela, threads=request.threads, spinning=False, batch=None,
-            processes=processes, seconds=seconds, data=sample,
+            processes=effort.processes, seconds=effort.seconds, data=sample,
             shapes=tuple((name, tuple(sizes)) for name, sizes in shapes.items()), profile=False, metrics=(), baseline=None,
             gate=None, calibration=None, time_limit=1800.0, memory_limit=request.memory_limit,
         )
@@ -114,12 +127,19 @@ def measure(
     notes = [text.replace(str(float_file), "the float model") for text in document["notes"]]
     if request.io == "int8":  # codes against numbers: they are the same rows
         notes = [text for text in notes if not text.startswith("inputs differ")]
-    notes += [
-        f"{path} leaves {', '.join(sorted({one['op'] for one in told['left_on_cpu']}))} to the processor beside the NPU"
-        for path, told in estimates.items()
-        if told["left_on_cpu"]
-    ]
+    notes += [_left(path, told) for path, told in estimates.items() if told["cpu_operators"]]
     return Measured(_median(results.get(str(float_file))), found, views, estimates, tuple(notes))
+
+
+def _left(path: Path, estimate: Json) -> str:
+    """What the cycles of an estimate leave out."""
+    names = ", ".join(sorted({one["op"] for one in estimate["left_on_cpu"]}))
+    count = estimate["cpu_operators"]
+    operators = f"{count} operator{'s' if count > 1 else ''}{f' ({names})' if names else ''}"
+    return (
+        f"{path} leaves {operators} to the processor beside the NPU: its {estimate['cycles']:,} cycles are of the NPU alone, "
+        "time a call on the device itself"
+    )
 
 
 def _latency(result: Json | None, compared: Json | None, refusal: MlpackError | None) -> Latency:

@@ -24,7 +24,7 @@ _UNSEARCHED_S = 1800.0
 
 @dataclass(frozen=True, slots=True)
 class QuantizeRequest:
-    """The command line. seconds: the time limit of the search."""
+    """The command line. seconds: the time limit of calibration, search and measuring together."""
 
     model: str
     output: Path
@@ -38,6 +38,7 @@ class QuantizeRequest:
     evaluation: Path | None
     label: str | None
     metric: str | None
+    whole: tuple[str, ...]
     max_drop: float
     max_size: int | None
     max_latency: float | None
@@ -64,6 +65,7 @@ class QuantizeRequest:
             "model": self.model, "to": self.to, "output": str(self.output), "data": _text(self.data), "scheme": self.scheme,
             "method": self.method, "bits": self.bits, "io": self.io, "verbose": self.verbose, "keep_float": list(self.keep_float),
             "evaluation": _text(self.evaluation), "label": self.label, "metric": self.metric, "max_drop": self.max_drop,
+            "whole": list(self.whole),
             "max_bytes": self.max_size, "seconds": self.seconds, "dtype": self.dtype, "weights": _text(self.weights),
             "shapes": [[name, list(sizes)] for name, sizes in self.shapes], "trust_pickle": self.trust_pickle,
         }  # fmt: skip

@@ -4,24 +4,24 @@ once more, and put in place."""
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 from mlpack_edge.cli.convert import keep_inputs
 from mlpack_edge.cli.outcome import Outcome, note, show_stage, size_text
+from mlpack_edge.cli.quantize_cautions import varies_little
 from mlpack_edge.cli.quantize_document import document_of, with_quality
-from mlpack_edge.cli.quantize_latency import Measured, Place, measure, place_of
+from mlpack_edge.cli.quantize_latency import Place, place_of
+from mlpack_edge.cli.quantize_limit import undone
 from mlpack_edge.cli.quantize_request import QuantizeRequest, refuse_tflite
 from mlpack_edge.cli.quantize_text import quantize_text
-from mlpack_edge.converters.quantization.choosing import Budget, Choice, Latency, Tried, broken_rules, choose
+from mlpack_edge.cli.quantize_weighing import weigh
+from mlpack_edge.converters.quantization.choosing import Choice
 from mlpack_edge.converters.quantization.exchange import point_from_json
-from mlpack_edge.converters.quantization.values import Point
 from mlpack_edge.core.artifact import sha256_of_file
 from mlpack_edge.core.errors import CheckFailed
 from mlpack_edge.core.files import publish, refuse_existing
 from mlpack_edge.core.scratch import scratch_folder
-from mlpack_edge.runtimes.measuring.comparison import MARGIN
 from mlpack_edge.runtimes.worker import run_isolated
 
 Json = dict[str, Any]
@@ -39,8 +39,9 @@ def run_quantize(request: QuantizeRequest) -> Outcome:
         made = _made(request, place, scratch)
         points = {point_from_json(one["point"]): one for one in made["points"]}
         files = {point: Path(one["path"]) for point, one in points.items() if one["path"]}
-        measured, choice = _weighed(request, made, points, files)
-        document = document_of(request, made, files, measured, choice)
+        weighed = weigh(request, made, files, list(points))
+        choice = weighed.choice
+        document = document_of(request, made, files, weighed)
         for text in document["notes"]:
             note(text)
         if choice.point is None:
@@ -58,75 +59,6 @@ def run_quantize(request: QuantizeRequest) -> Outcome:
 def _made(request: QuantizeRequest, place: Place, scratch: str) -> Json:
     payload = {**request.payload(), "scratch": scratch, "arm": place.arm, "integer_only": place.integer_only}
     return run_isolated(f"{_JOB}:quantize", payload, request.limits(), request.model, show_stage)
-
-
-def _weighed(
-    request: QuantizeRequest, made: Json, points: Iterable[Point], files: Mapping[Point, Path]
-) -> tuple[Measured | None, Choice]:
-    """Measure, and choose; where that leaves open whether the chosen one is slower, measure it longer, and choose again."""
-    measured = _measured(request, made, files)
-    choice = _chosen(request, made, points, files, measured)
-    sure: set[Path] = set()
-    while measured is not None and choice.tried is not None and _may_be_slower(choice.tried, request):
-        path = files[choice.tried.point]
-        if path in sure:
-            break
-        sure.add(path)
-        show_stage(f"measuring {choice.tried.point.label} and the float model on {request.target} again, longer")
-        measured = measured.again(_measure(request, made, [path], longer=True))
-        choice = _chosen(request, made, points, files, measured)
-    return measured, choice
-
-
-def _may_be_slower(chosen: Tried, request: QuantizeRequest) -> bool:
-    latency = chosen.latency
-    return (
-        request.max_size is None and latency is not None and latency.verdict == "unclear"
-        and latency.ratio is not None and latency.ratio > 1 + MARGIN
-    )  # fmt: skip
-
-
-def _measure(request: QuantizeRequest, made: Json, drafts: list[Path], longer: bool = False) -> Measured:
-    sample = made["sample"]
-    return measure(
-        request, Path(made["float"]["path"]), drafts, Path(sample["path"]), sample["shapes"], longer=longer
-    )  # fmt: skip
-
-
-def _measured(request: QuantizeRequest, made: Json, files: Mapping[Point, Path]) -> Measured | None:
-    """The best of each way that could be taken (see `Point.order`), beside the float file; None where there is none,
-    whatever its speed."""
-    budget = Budget(request.max_drop, request.max_size)
-    best: dict[str, Point] = {}
-    for point in sorted(files, key=lambda point: point.order):
-        if not broken_rules(Tried(point), budget, made["float"]["bytes"]):
-            best.setdefault(point.recipe.name, point)
-    if not best:
-        return None
-    count = f"{len(best)} candidate{'s' if len(best) > 1 else ''}"
-    show_stage(f"measuring {count} and the float model on {request.target}")
-    return _measure(request, made, [files[point] for point in best.values()])
-
-
-def _chosen(
-    request: QuantizeRequest,
-    made: Json,
-    points: Iterable[Point],
-    files: Mapping[Point, Path],
-    measured: Measured | None,
-) -> Choice:
-    """Of those that were measured; what nobody measured is neither taken nor near."""
-    nanoseconds = request.max_latency * 1e9 if request.max_latency is not None else None
-    budget = Budget(request.max_drop, request.max_size, nanoseconds)
-    unmeasured = Budget(request.max_drop, request.max_size)
-    before = made["float"]["bytes"]
-    tried = [Tried(point, _latency(point, files, measured)) for point in points]
-    known = [one for one in tried if one.latency is not None or broken_rules(one, unmeasured, before)]
-    return choose(known, budget, before)
-
-
-def _latency(point: Point, files: Mapping[Point, Path], measured: Measured | None) -> Latency | None:
-    return measured.drafts.get(files[point]) if measured is not None and point in files else None
 
 
 def _proven(request: QuantizeRequest, document: Json, file: Path, scratch: str) -> Json:
@@ -150,15 +82,27 @@ def _nothing_fits(request: QuantizeRequest, document: Json, choice: Choice) -> C
     """What came nearest, and what the rules that it breaks suggest."""
     broken = {rule.name for row in choice.rows for rule in row.broken if row.tried in choice.nearest[:1]}
     hints = [text for name, text in _NEXT.items() if name in broken]
+    if "max-drop" in broken and varies_little(choice.nearest[0].point.quality):
+        hints.insert(0, _MORE_ROWS)
     if request.data is None and request.scheme == "auto":
         hints.insert(0, "--data ROWS lets it calibrate")
+    limit = document["time_limit"]
+    if limit["ended"]:
+        hints.insert(0, "give it more time with --time-limit")
     before = size_text(document["size"]["before"])
+    said = f"no candidate of {request.model} ({before}) keeps the budgets"
+    if choice.rows and limit["not_measured"]:
+        said = f"no candidate of {request.model} ({before}) that there was time to measure keeps the budgets"
+    if not choice.rows and limit["ended"]:
+        said = f"--time-limit ended before a candidate of {request.model} ({before}) was made"
     return CheckFailed(
-        f"no candidate of {request.model} ({before}) keeps the budgets; nothing was written",
-        "; or ".join(hints) or "look at the table", why=choice.why, result=document, text=quantize_text(document, request.verbose),
+        f"{said}; nothing was written", "; or ".join(hints) or "look at the table",
+        why="; ".join([choice.why, *undone(limit)]), result=document, text=quantize_text(document, request.verbose),
     )  # fmt: skip
 
 
+#: Before all else where the rows that were judged on say little.
+_MORE_ROWS = "judge on more rows, such as the model gives different answers to, with --eval DATA"
 #: The rule that was broken -> what to do about it.
 _NEXT = {
     "max-drop": "allow more with --max-drop, or leave layers as they are with --keep-float LAYER",

@@ -8,6 +8,7 @@ from typing import Any
 
 from mlpack_edge.cli.bench_text import duration
 from mlpack_edge.cli.outcome import size_text, table
+from mlpack_edge.cli.quantize_limit import limit_text
 
 Json = dict[str, Any]
 #: Layers that are shown without --verbose: the worst.
@@ -16,7 +17,7 @@ _LAYERS = 12
 
 def quantize_text(document: Json, verbose: bool) -> str:
     """The file (where one was written) and why, the table of candidates, the layers, the calibration, the proof."""
-    parts = [_opening(document), candidates_text(document)]
+    parts = [_opening(document), candidates_text(document), limit_text(document["time_limit"])]
     parts += [layers_text(document, verbose), _float_layers(document), _calibration(document), _proof(document)]
     return "\n".join(part for part in parts if part)
 
@@ -90,18 +91,20 @@ def drop_text(metric: Json) -> str:
 
 
 def _speed(latency: Json | None) -> str:
-    """`17.2 us (.71)`: a call, and its share of the float file's time or instructions."""
+    """`17.2 us, 0.71 of float (paired)`: the median call, and its share of the float file's time or instructions. The share is of calls
+    in turns, where the machine is as busy for both; medians of calls apart may say otherwise."""
     if latency is None:
         return "-"
     if latency["refused"]:
         return "does not run"
     if latency["estimate"]:
-        return f"{latency['estimate']['cycles']:,} cycles"
+        alone = ", NPU alone" if latency["estimate"]["cpu_operators"] else ""
+        return f"{latency['estimate']['cycles']:,} cycles{alone}"
     ratio = "" if latency["ratio"] is None else f"{latency['ratio']:.2f} of float"
     if latency["after_ns"] is None:
         unit = {"instructions": " (instructions)", "cycles": " (cycles)"}.get(latency["view"] or "", "")
         return f"{ratio}{unit}" or "-"
-    return f"{duration(latency['after_ns'])}, {ratio}" if ratio else duration(latency["after_ns"])
+    return f"{duration(latency['after_ns'])}, {ratio} (paired)" if ratio else duration(latency["after_ns"])
 
 
 def layers_text(document: Json, verbose: bool) -> str:

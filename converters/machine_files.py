@@ -21,6 +21,8 @@ from mlpack_edge.runtimes.onnx_files.file import open_onnx
 from mlpack_edge.runtimes.onnx_files.signature import dtype_of
 from mlpack_edge.runtimes.onnxruntime import FAULTS, open_session, run_raw
 from mlpack_edge.runtimes.parity import RowsRefused
+from mlpack_edge.runtimes.row_streams.cutting import fixed_batch
+from mlpack_edge.runtimes.shortage import refuse_lack_of_memory
 
 Array = NDArray[Any]
 Arrays = Mapping[str, Array]
@@ -71,7 +73,7 @@ class _OnnxFile:
                     f"mlpack convert {path} -o plain.onnx makes tensors of it; check that file",
                 )
         self.signature, self._source = source.signature, source
-        self.batch = fixed_batch(source.signature)
+        self.batch = fixed_batch(spec.shape for spec in source.signature.inputs)
         self.is_quantized = is_quantized(model)
         self.beside = tuple(dict.fromkeys(str(t.path.relative_to(path.parent)) for t in external_tensors(model, path.parent)))  # fmt: skip
         try:
@@ -87,6 +89,7 @@ class _OnnxFile:
         try:
             made = _in_batches(feeds, self.batch, lambda piece: run_raw(self._session, piece))
         except FAULTS as fault:
+            refuse_lack_of_memory(str(fault))
             raise RowsRefused(" ".join(str(fault).split())[:300]) from fault
         return self._source.answers_from_outputs(made)
 
@@ -103,7 +106,7 @@ class _TfliteFile:
 
     def __init__(self, path: Path, model: TfliteModel) -> None:
         self.signature, self._model = model.signature, model
-        self.batch = fixed_batch(model.own)
+        self.batch = fixed_batch(spec.shape for spec in model.own.inputs)
         self.is_quantized = _computes_with_codes(path)
 
     def run(self, feeds: Arrays) -> dict[str, Array]:
@@ -115,13 +118,6 @@ class _TfliteFile:
     def answers_from_outputs(self, made: Arrays) -> Answers:
         arrays = [made[str(place)] for place in range(len(made))]
         return Answers(self._model.tensors_by_output(arrays), self._model.answers_from_tensors(arrays))
-
-
-def fixed_batch(signature: Signature) -> int | None:
-    """The first size that all inputs are fixed to, None where there is none in common."""
-    firsts = {spec.shape[0] if spec.shape else None for spec in signature.inputs}
-    size = firsts.pop() if len(firsts) == 1 else None
-    return size if isinstance(size, int) and size > 0 else None
 
 
 def _in_batches(feeds: Arrays, batch: int | None, run: Callable[[Arrays], Mapping[str, Array]]) -> dict[str, Array]:

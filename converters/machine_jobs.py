@@ -136,7 +136,7 @@ def _parts(group: RowGroup, batch: int) -> Iterator[RowGroup]:
         yield group
         return
     for start in range(0, math.ceil(group.rows / most) * most, most):
-        yield replace(group, feeds=rows_between(group.feeds, start, start + most), start=group.start + start)
+        yield replace(group, feeds=rows_between(group.feeds, start, start + most, group.cut), start=group.start + start)
 
 
 def _recorded(file: MachineFile, folder: Path, payload: Mapping[str, Any]) -> Iterator[Recorded]:

@@ -11,6 +11,7 @@ import onnx
 from numpy.typing import NDArray
 from onnx import helper
 
+from mlpack_edge.converters.blocks import block_of
 from mlpack_edge.converters.quantized_parity import EXCUSABLE, NUDGE, allowed_apart, judge_typical
 from mlpack_edge.core.errors import BadInput
 from mlpack_edge.core.signature import Signature
@@ -18,7 +19,8 @@ from mlpack_edge.core.verdict import Verdict
 from mlpack_edge.runtimes.compare import Tolerance, differences, judge
 from mlpack_edge.runtimes.data import Table, feeds_from_table
 from mlpack_edge.runtimes.onnxruntime import FAULTS, open_session, run
-from mlpack_edge.runtimes.parity import ParityReport, RowGroup, RowsRefused, Runner, check_parity
+from mlpack_edge.runtimes.parity import ParityReport, RowGroup, RowsRefused, Runner, check_parity, rows_between
+from mlpack_edge.runtimes.row_streams.cutting import cut_of, fixed_batch
 from mlpack_edge.runtimes.rows import FARTHEST, Hints, make_groups
 
 Array = NDArray[Any]
@@ -136,12 +138,18 @@ def prove(
 ) -> Proof:
     """Compare on DATA and on at least `rows` rows made from the signature.
 
-    find_divergence: given feeds that disagree, the first step at which the two runs do. lowered: one of the two is a
+    find_divergence: given feeds that disagree, the first step at which the two runs do, with the row in these feeds. lowered: one of the two is a
     TFLite file; it is run at batches of 2 and 7 as well, and no empty batch is asked of it.
     """
 
     def groups() -> Iterator[RowGroup]:
-        return rows_to_compare(reference.signature, hints, data, rows, allowed, lowered)
+        for group in rows_to_compare(reference.signature, hints, data, rows, allowed, lowered):
+            group = replace(group, cut=cut_of(reference.signature))
+            yield replace(group, block=block(group)) if group.name == "data" else group
+
+    def block(group: RowGroup) -> int | None:
+        """None, for all rows, of tables in the framework's own numbers, which hold next to nothing inside."""
+        return None if allowed.family == "tabular" else block_of(reference.signature, group.feeds)
 
     report = check_parity(
         reference, candidate, groups(), allowed.tolerance, nudge=NUDGE if allowed.is_quantized else 0.0
@@ -156,14 +164,28 @@ def prove(
     verdict = judge(report.outputs)
     if allowed.is_quantized and allowed.atol is None:
         verdict = judge_typical(report.outputs, verdict)
-    divergence = None
+    divergence, fixed = None, fixed_batch(spec.shape for spec in reference.signature.inputs)
     if not verdict.passed:
         worst = next((facts.worst for facts in report.outputs if facts.worst and not judge([facts]).passed), None)
         for group in groups() if worst else ():
             if worst and group.name == worst.group and group.start <= worst.row < group.start + max(group.rows, 1):
-                divergence = find_divergence(group.feeds)
+                divergence = _divergence(group, worst.row - group.start, block(group) or fixed, find_divergence)
                 break
     return Proof(report, verdict, divergence)
+
+
+def _divergence(
+    group: RowGroup, row: int, block: int | None, find_divergence: Callable[[dict[str, Array]], Json | None]
+) -> Json | None:
+    """What `find_divergence` says of the block of rows that holds `row`, of all where block is None: it computes the outputs of
+    every step, which are as large as whatever a net holds inside. Its row is numbered as those of the report are."""
+    first = 0 if block is None else row // block * block
+    found = find_divergence(
+        group.feeds if block is None else rows_between(group.feeds, first, first + block, group.cut)
+    )
+    if found is not None and found["row"] is not None:
+        found = {**found, "row": group.start + first + found["row"]}
+    return found
 
 
 def rows_to_compare(

@@ -14,6 +14,7 @@ from mlpack_edge.core.signature import Signature, TensorSpec
 from mlpack_edge.runtimes.bits import BitFacts, compare_bits
 from mlpack_edge.runtimes.compare import Tolerance
 from mlpack_edge.runtimes.parity import Feeds, ParityReport, RowGroup, Runner, check_parity
+from mlpack_edge.runtimes.row_streams.cutting import cut_of
 
 Array = NDArray[Any]
 Arrays = Mapping[str, Array]
@@ -94,13 +95,14 @@ def compare_machines(
     def groups() -> Iterator[RowGroup]:
         nonlocal rows
         for item in recorded:
-            rows += item.group.rows
+            group = replace(item.group, cut=cut_of(signature))
+            rows += group.rows
             for name, array in item.here.tensors.items():
                 found = compare_bits(array, item.there.tensors[name], name in labels)
                 bits[name] = bits[name] + found if name in bits else found
             here.record(item.group.feeds, item.here.answers)
             there.record(item.group.feeds, item.there.answers)
-            yield item.group
+            yield group
 
     parity = check_parity(here, there, groups(), tolerance, nudge)
     return MachineReport(rows, bits, parity, argmax_of)

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from mlpack_edge.core.errors import CheckFailed
 from mlpack_edge.core.signature import Signature
+from mlpack_edge.runtimes.row_streams.cutting import fixed_batch
 from mlpack_edge.runtimes.runtime import check_names
 
 Array = NDArray[Any]
@@ -110,7 +111,7 @@ class OnnxRunner:
                 "mlpack inspect says what it holds; mlpack doctor says whether the versions go together",
                 why=" ".join(str(fault).split())[:400],
             ) from fault
-        self._batch = _fixed_batch(signature)
+        self._batch = fixed_batch(spec.shape for spec in signature.inputs)
 
     def run(self, feeds: Mapping[str, Array]) -> dict[str, Array]:
         """All outputs; row by row (or in pieces) where the model has a fixed batch.
@@ -145,9 +146,3 @@ class OnnxRuntime:
             opened = check_model(parse(model), Path()) if isinstance(model, bytes) else open_onnx(model)
             signature = signature_from_onnx(opened)
         return OnnxRunner(model, signature)
-
-
-def _fixed_batch(signature: Signature) -> int | None:
-    """The batch size a model is fixed to, None where it takes any."""
-    sizes = {spec.shape[0] for spec in signature.inputs if spec.shape and isinstance(spec.shape[0], int)}
-    return min(sizes) if len(sizes) == 1 and all(spec.shape for spec in signature.inputs) else None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from itertools import chain
 from typing import Any, Protocol
 
 import numpy as np
@@ -12,6 +13,8 @@ from numpy.typing import NDArray
 from mlpack_edge.core.errors import BadInput, CheckFailed
 from mlpack_edge.core.signature import Signature
 from mlpack_edge.runtimes.compare import OutputFacts, Tolerance, add, compare_output, find_missing, rows_outside
+from mlpack_edge.runtimes.perturbing import categorical_columns, gap, perturbed
+from mlpack_edge.runtimes.row_streams.cutting import cut_of
 
 Array = NDArray[Any]
 Feeds = Mapping[str, Array]
@@ -36,14 +39,19 @@ class Runner(Protocol):
         ...
 
 
-def rows_of(feeds: Feeds) -> int:
-    """The rows in feeds: the first size of the first array that has one; a single number (a rate, a mode) has none."""
-    return next((len(array) for array in feeds.values() if array.ndim), 1 if feeds else 0)
+def rows_of(feeds: Feeds, cut: frozenset[str] | None = None) -> int:
+    """The rows in feeds: the first size of the first array of `cut`, of all where that is None; a single number (a rate, a mode)
+    has none."""
+    return next((len(feeds[name]) for name in feeds if _is_cut(feeds, name, cut)), 1 if feeds else 0)
 
 
-def rows_between(feeds: Feeds, start: int, stop: int | None) -> dict[str, Array]:
-    """A part of the rows; single numbers go with every part."""
-    return {name: array[start:stop] if array.ndim else array for name, array in feeds.items()}
+def rows_between(feeds: Feeds, start: int, stop: int | None, cut: frozenset[str] | None = None) -> dict[str, Array]:
+    """A part of the rows; what is not of `cut` (a state of [layers, batch, units]) and single numbers go with every part."""
+    return {name: array[start:stop] if _is_cut(feeds, name, cut) else array for name, array in feeds.items()}
+
+
+def _is_cut(feeds: Feeds, name: str, cut: frozenset[str] | None) -> bool:
+    return feeds[name].ndim > 0 and (cut is None or name in cut)
 
 
 class RowsRefused(Exception):
@@ -56,7 +64,9 @@ class RowGroup:
 
     must_run: the source has to take them. excusable: the share of rows that may be counted apart because the reference
     itself changes as much when its input moves by one unit in the last place; more than that is a difference.
-    optional: that the candidate stops on them is reported, and is no difference.
+    optional: that the candidate stops on them is reported, and is no difference. block: rows that both models are run on at a
+    time (see `in_blocks`), None for all at once; either way they are compared as one group. cut: the inputs that have a part
+    for each row (see `cutting.cut_of`), None for all; `check_parity` and `parts_taken` take those of the reference's signature then.
     """
 
     name: str
@@ -65,10 +75,12 @@ class RowGroup:
     excusable: float = 0.0
     optional: bool = False
     start: int = 0
+    block: int | None = None
+    cut: frozenset[str] | None = None
 
     @property
     def rows(self) -> int:
-        return rows_of(self.feeds)
+        return rows_of(self.feeds, self.cut)
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,10 +123,7 @@ def check_parity(
     excused = 0
     roles = {spec.name: spec.role for spec in reference.signature.outputs}
     for whole in groups:
-        for group, expected in parts_taken(reference, whole, refused):
-            made = _answers(candidate, group, expected, refused)
-            if made is None:
-                continue
+        for group, expected, made in _answered(reference, candidate, whole, refused):
             limits = {name: tolerance(roles.get(name, ""), array) for name, array in expected.items()}
             keep = ~_ill_conditioned(reference, group, expected, made, roles, limits, nudge)
             excused += int((~keep).sum())
@@ -139,8 +148,13 @@ def parts_taken(
     """The parts of a group that the reference takes, with its answers; what it refuses is split until it is single
     rows, so that one bad row does not hide the others. `refused` gets the reason of the last one."""
     budget = [MOST_REFUSALS] if budget is None else budget
+    group = replace(group, cut=cut_of(reference.signature)) if group.cut is None else group
     try:
-        yield group, reference.run(group.feeds)
+        answers = in_blocks(reference, group.feeds, group.block) if group.block is not None else None
+        if answers is None:
+            group = replace(group, block=None)
+            answers = reference.run(group.feeds)
+        yield group, answers
         return
     except RowsRefused as refusal:
         if group.must_run:
@@ -154,16 +168,36 @@ def parts_taken(
         return
     half = group.rows // 2
     for start, stop in ((0, half), (half, None)):
-        feeds = rows_between(group.feeds, start, stop)
+        feeds = rows_between(group.feeds, start, stop, group.cut)
         yield from parts_taken(reference, replace(group, feeds=feeds, start=group.start + start), refused, budget)
 
 
-def _answers(
-    candidate: Runner, group: RowGroup, expected: dict[str, Array], refused: dict[str, str]
-) -> dict[str, Array] | None:
+def _answered(
+    reference: Runner, candidate: Runner, whole: RowGroup, refused: dict[str, str]
+) -> Iterator[tuple[RowGroup, dict[str, Array], dict[str, Array]]]:
+    """The parts of a group that both take, with the answers of both: both in blocks or neither, for a model may mix the rows that
+    it is given together."""
+    for group, expected in parts_taken(reference, whole, refused):
+        made = in_blocks(candidate, group.feeds, group.block) if group.block is not None else None
+        if group.block is not None and made is None:
+            yield from _answered(reference, candidate, replace(group, block=None), refused)
+            continue
+        made = _answers(candidate, group, refused) if made is None else made
+        if made is None:
+            continue
+        absent = find_missing(expected, made)
+        if absent:
+            raise BadInput(
+                f"the candidate has no output {absent[0]!r}; it has {', '.join(sorted(made))}",
+                "compare models with the same outputs",
+            )
+        yield group, expected, made
+
+
+def _answers(candidate: Runner, group: RowGroup, refused: dict[str, str]) -> dict[str, Array] | None:
     """The candidate's answers, None where it stops on optional rows."""
     try:
-        made = candidate.run(group.feeds)
+        return candidate.run(group.feeds)
     except (RowsRefused, CheckFailed) as stop:
         why = stop.why if isinstance(stop, CheckFailed) else str(stop)
         if group.optional:
@@ -175,13 +209,37 @@ def _answers(
             f"the candidate does not take the {group.name} rows, which the reference takes",
             "compare models that take the same rows, or pass rows that both take with --data", why=why,
         ) from stop  # fmt: skip
-    absent = find_missing(expected, made)
-    if absent:
-        raise BadInput(
-            f"the candidate has no output {absent[0]!r}; it has {', '.join(sorted(made))}",
-            "compare models with the same outputs",
-        )
-    return made
+
+
+def in_blocks(runner: Runner, feeds: Feeds, block: int) -> dict[str, Array] | None:
+    """The answers on all rows, of about `block` rows at a time; what a net holds inside is that of a block then, and may be
+    thousands of times what it is fed.
+
+    None where there are no more rows than that, and where answers are not known to be those of all rows together: where an
+    output has no part for each row, or a block is refused (a net of pairs). What has no part for each row goes whole with each
+    block. The last block has another size than the
+    others, so that an output which has the size of a block by chance, or always one row, is told apart.
+    """
+    cut = cut_of(runner.signature)
+    rows = rows_of(feeds, cut)
+    if rows <= block:
+        return None
+    size = next((one for one in chain(range(block, 1, -1), range(block + 1, rows)) if rows % one), None)
+    if size is None:
+        return None
+    parts: list[dict[str, Array]] = []
+    for start in range(0, rows, size):
+        stop = min(start + size, rows)
+        try:
+            made = runner.run(rows_between(feeds, start, stop, cut))
+        except (RowsRefused, CheckFailed):
+            return None  # the whole says why
+        if any(not array.ndim or len(array) != stop - start for array in made.values()):
+            return None
+        parts.append(made)
+    if len({(name, array.shape[1:]) for part in parts for name, array in part.items()}) != len(parts[0]):
+        return None
+    return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
 
 
 def _rows(array: Array, keep: NDArray[np.bool_]) -> Array:
@@ -211,11 +269,13 @@ def _ill_conditioned(
     suspects = np.flatnonzero(np.any(list(outside.values()), axis=0))
     if suspects.size == 0:
         return excused
-    feeds = {name: array[suspects] if array.ndim else array for name, array in group.feeds.items()}
+    feeds = {
+        name: array[suspects] if _is_cut(group.feeds, name, group.cut) else array for name, array in group.feeds.items()
+    }
     moved = []
     for seed in range(PERTURBATIONS):
         try:
-            moved.append(reference.run(_moved(feeds, _categorical(reference.signature), seed, nudge)))
+            moved.append(reference.run(perturbed(feeds, categorical_columns(reference.signature), seed, nudge)))
         except RowsRefused:
             return excused
     fine = np.ones(len(suspects), bool)
@@ -228,53 +288,12 @@ def _ill_conditioned(
             # The reference must have given this very label for a row that is the same but for the last place.
             held = np.any([(run[name] == there).reshape(len(here), -1).all(axis=1) for run in moved], axis=0)
         else:
-            spread = np.max([_gap(run[name], here) for run in moved], axis=0)
-            held = _gap(there, here) <= CONDITION_MARGIN * spread
+            spread = np.max([gap(run[name], here) for run in moved], axis=0)
+            held = gap(there, here) <= CONDITION_MARGIN * spread
             if nudge and here.dtype.kind == "f":  # a step beside a number that no nudge moves is none the less allowed
-                held |= _gap(there, here) <= limits[name].atol
+                held |= gap(there, here) <= limits[name].atol
             held = held.reshape(len(here), -1).all(axis=1)
         fine &= ~bad | held
     excused[suspects[fine]] = True
     # Where many rows hang on their last place, it is the candidate that is wrong (`>=` for `>` at a round number).
     return excused if excused.sum() <= max(1.0, group.excusable * group.rows) else np.zeros(group.rows, bool)
-
-
-def _gap(a: Array, b: Array) -> Array:
-    with np.errstate(invalid="ignore", over="ignore"):
-        gap = np.abs(a.astype(np.float64) - b.astype(np.float64))
-    return np.where(np.isnan(gap), np.where(np.isnan(a) == np.isnan(b), 0.0, np.inf), gap)
-
-
-def _categorical(signature: Signature) -> dict[str, list[int]]:
-    """The columns that hold categories, by input: the number beside a category is another category."""
-    found: dict[str, list[int]] = {}
-    for column in signature.columns:
-        if column.kind == "categorical":
-            found.setdefault(column.input, []).append(column.index)
-    return found
-
-
-def _moved(feeds: Feeds, categorical: Mapping[str, list[int]], seed: int, nudge: float = 0.0) -> dict[str, Array]:
-    """Every floating-point number one unit in the last place up or down; zeros, categories and other inputs as they
-    are (an error relative to zero is none). nudge: by up to that share of the row's largest magnitude instead."""
-    random = np.random.default_rng(seed)
-    moved = {}
-    for name, array in feeds.items():
-        moved[name] = array
-        if array.dtype.kind == "f":
-            direction = np.where(random.random(array.shape) < 0.5, -np.inf, np.inf).astype(array.dtype)
-            moved[name] = np.where(array == 0, array, np.nextafter(array, direction))
-            if nudge:
-                moved[name] = _nudged(array, nudge, random)
-            for index in categorical.get(name, ()):
-                moved[name][:, index] = array[:, index]
-    return moved
-
-
-def _nudged(array: Array, nudge: float, random: np.random.Generator) -> Array:
-    """Each number moved by up to `nudge` times the largest finite magnitude of its row."""
-    magnitude = np.where(np.isfinite(array), np.abs(array), 0)
-    largest = magnitude.max(axis=tuple(range(1, array.ndim)), keepdims=True) if array.ndim > 1 else magnitude
-    with np.errstate(over="ignore", invalid="ignore"):
-        moved = array + nudge * largest * random.uniform(-1, 1, array.shape)
-    return np.asarray(np.where(np.isfinite(array), moved, array).astype(array.dtype))

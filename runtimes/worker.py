@@ -24,7 +24,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
 
-from mlpack_edge.core.errors import Interrupted, MlpackError, WorkerFault, error_from_json
+from mlpack_edge.core.errors import CheckFailed, Interrupted, MlpackError, WorkerFault, error_from_json
+from mlpack_edge.runtimes.shortage import lacks_memory
 
 Json = dict[str, Any]
 Report = Callable[[str], None]
@@ -211,19 +212,23 @@ def child_main() -> None:
             function = getattr(importlib.import_module(module), name)
             outcome: Json = {"result": function(request["payload"], lambda stage: say({"stage": stage}))}
         except MlpackError as error:
-            outcome = {"error": error.to_json()}
-        except MemoryError:
-            fault = WorkerFault(
-                f"the memory limit of {request['memory'] / 1e6:,.0f} MB was reached",
-                "give it more memory with --memory-limit, or a smaller model",
-            )
-            outcome = {"error": fault.to_json()}
+            stopped = isinstance(error, CheckFailed) and lacks_memory(error.why)
+            outcome = {"error": (_limit_reached(request["memory"], error.why) if stopped else error).to_json()}
+        except MemoryError as shortage:
+            outcome = {"error": _limit_reached(request["memory"], " ".join(str(shortage).split())[:300]).to_json()}
         except BaseException:  # noqa: BLE001 - a defect travels to the parent with its traceback and is raised there
             outcome = {"bug": traceback.format_exc()}
         say(outcome)
     # Libraries' exit handlers have crashed after the work was done; the answer is given, so none of them runs.
     sys.stdout.flush()
     os._exit(0)
+
+
+def _limit_reached(memory: int, why: str) -> WorkerFault:
+    return WorkerFault(
+        f"the memory limit of {memory / 1e6:,.0f} MB was reached",
+        "give it more memory with --memory-limit, or a smaller model", why=why,
+    )  # fmt: skip
 
 
 def _confine(memory: int, parent: int) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import onnx
 
+from mlpack_edge.converters.onnx_from_onnx.branches import fold_branches
 from mlpack_edge.converters.onnx_from_onnx.clean import (
     clamp_ir,
     drop_dead,
@@ -76,7 +77,8 @@ def convert(model: onnx.ModelProto, options: OnnxOptions | None = None) -> Clean
     """Clean `model` (which is changed) and describe it; what it computes stays the same.
 
     The opset as asked; one import a domain; initializers not among the inputs; ZipMap away (`label`, plain
-    `probabilities`); dead nodes, unused tensors and stale shape notes dropped; shapes as asked; an IR version that ONNX
+    `probabilities`); dead nodes, unused tensors and stale shape notes dropped; shapes as asked; branches
+    that are always taken in place of their Ifs; an IR version that ONNX
     Runtime opens. Raises Unsupported (opset, maps or sequences as inputs or outputs), BadInput (shapes, or a result
     that onnx's checker refuses).
     """
@@ -95,6 +97,11 @@ def convert(model: onnx.ModelProto, options: OnnxOptions | None = None) -> Clean
     for clean in last:
         notes += clean(model)
     notes += set_shapes(model, options.shapes)
+    taken = fold_branches(model)
+    if taken:
+        notes += taken
+        drop_dead(model)  # what only asked for the branch, and names nobody reads
+        set_shapes(model, options.shapes)  # of what the branches give
     _check(model)
     signature = _signature(model, options, classes)
     names = dict(zip(before, (value.name for value in model.graph.output), strict=True))

@@ -6,16 +6,17 @@ Both functions take a JSON payload and a `stage` function and return a JSON-able
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from mlpack_edge.converters.opening import Stage, refuse_changed
-from mlpack_edge.converters.quantization.attempts import attempt, how_of
+from mlpack_edge.converters.quantization.attempts import attempt
 from mlpack_edge.converters.quantization.exchange import point_to_json
 from mlpack_edge.converters.quantization.judged_rows import rows_for
+from mlpack_edge.converters.quantization.open_sizes import naming_sizes
 from mlpack_edge.converters.quantization.proof import proven, verdict_of
+from mlpack_edge.converters.quantization.recipes import how_of
 from mlpack_edge.converters.quantization.subject import open_subject, reference_of, runner_of, source_options
 from mlpack_edge.converters.quantization.values import Json
 from mlpack_edge.core.errors import BadInput
@@ -26,16 +27,16 @@ from mlpack_edge.runtimes.parity import RowsRefused
 def quantize(payload: Json, stage: Stage) -> Json:
     """Make candidates of `payload["model"]` in the folder `payload["scratch"]`, and judge them.
 
-    Answers {source, float {path, bytes}, points [{path|null, ...}], calibration|null, sample {path, shapes}, signature, notes};
+    Answers {source, float {path, bytes}, points [{path|null, ...}], calibration|null, sample {path, shapes}, signature, notes, search
+    {left_out, unfinished, seconds_left}};
     each point with its lineage.
     Raises what opening the model and its rows raises; Unsupported where there is nothing to quantize.
     """
-    deadline = time.monotonic() + payload["seconds"]
     subject = open_subject(payload, stage)
     judged = subject.reference.signature
     rows = rows_for(payload, subject.signature, judged, subject.source.hints())
-    with _rows_taken(payload):
-        found = attempt(subject, rows, payload, deadline, stage)
+    with naming_sizes(judged, subject.head), _rows_taken(payload):
+        found = attempt(subject, rows, payload, stage)
     return {
         "source": {"kind": subject.source.kind, "path": payload["model"], "sha256": subject.lineage.source_sha256},
         "float": {"path": str(subject.float_file), "bytes": subject.float_file.stat().st_size},
@@ -51,6 +52,7 @@ def quantize(payload: Json, stage: Stage) -> Json:
         "sample": rows.sample(Path(payload["scratch"], "sample.npz"), judged),
         "signature": subject.signature.to_json(),
         "notes": [*subject.notes, *rows.warnings, *found.notes],
+        "search": found.told(),
     }
 
 
@@ -64,7 +66,7 @@ def prove(payload: Json, stage: Stage) -> Json:
     stage(f"proving {payload['output']} against {payload['model']}")
     with _rows_taken(payload):
         quality, parity = proven(
-            source.reference, candidate, rows.judged, payload["metric"], Path(payload["scratch"])
+            source.reference, candidate, rows.judged, payload["metric"], payload["whole"], Path(payload["scratch"])
         )  # fmt: skip
     return {"quality": quality.to_json(), "parity": {**parity, **verdict_of(quality, payload["max_drop"])}}
 
@@ -78,6 +80,6 @@ def _rows_taken(payload: Json) -> Iterator[None]:
         given = payload["evaluation"] or payload["data"]
         raise BadInput(
             f"{payload['model']} does not take the rows {f'of {given}' if given else 'that were made from its signature'}",
-            "pass rows that it takes with --eval or --data" + ("" if given else ", or sizes with --shape"),
+            "pass rows that it takes with --eval or --data, or fix its sizes with --shape",
             why=str(refusal),
         ) from refusal

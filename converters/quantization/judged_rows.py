@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 
 from mlpack_edge.converters.quantization.values import Json
 from mlpack_edge.core.signature import Signature
-from mlpack_edge.runtimes.parity import rows_between, rows_of
+from mlpack_edge.runtimes.row_streams.cutting import by_row
+from mlpack_edge.runtimes.row_streams.cutting import count as count_rows
 from mlpack_edge.runtimes.row_streams.head import head_of
 from mlpack_edge.runtimes.row_streams.stream import Batch, RowStream, open_rows
 from mlpack_edge.runtimes.rows import Hints, make_groups
@@ -39,20 +40,26 @@ class MadeRows:
             for group in make_groups(signature, hints, count)
             if group.rows and (group.name == "ordinary" or group.name.startswith("batch "))
         ]
+        self._cut, _ = by_row(signature)
 
     @property
     def rows(self) -> int:
-        return sum(rows_of(feeds) for feeds in self._groups)
+        return sum(count_rows(feeds, self._cut) for feeds in self._groups)
 
     def batches(self, rows: int | None = None) -> Iterator[Batch]:
         """At most `rows` at a time; sizes that a net leaves open vary between batches."""
         start = 0
         for feeds in self._groups:
-            count = rows_of(feeds)
+            count = count_rows(feeds, self._cut)
             size = rows or count
             for first in range(0, count, size):
-                yield Batch(rows_between(feeds, first, min(first + size, count)), None, start + first)
+                yield Batch(_part(feeds, self._cut, first, min(first + size, count)), None, start + first)
             start += count
+
+
+def _part(feeds: Mapping[str, Array], cut: frozenset[str], start: int, stop: int) -> dict[str, Array]:
+    """Some of the rows; what has no part for each (a rate, a state of [layers, batch, units]) goes whole with them."""
+    return {name: array[start:stop] if name in cut else array for name, array in feeds.items()}
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,9 +76,10 @@ class Rows:
         signature: that of the rows.
         """
         batch = next(iter(self.judged.batches(SAMPLED)))
-        count = rows_of(batch.feeds)
+        cut, _ = by_row(signature)
+        count = count_rows(batch.feeds, cut)
         each = max(1, sum(array.nbytes for array in batch.feeds.values()) // count)
-        feeds = rows_between(batch.feeds, 0, min(count, max(1, _SAMPLE_BYTES // each)))
+        feeds = _part(batch.feeds, cut, 0, min(count, max(1, _SAMPLE_BYTES // each)))
         arrays: dict[str, Array] = {
             name: array.astype(np.str_) if array.dtype == object else array for name, array in feeds.items()
         }
@@ -101,13 +109,20 @@ def rows_for(payload: Json, calibrated: Signature, judged: Signature, hints: Hin
     return Rows(calibration, rows, tuple(dict.fromkeys([*warnings, *_few(rows.rows, evaluation is not None)])))
 
 
+def refuse_unfit(payload: Json, signature: Signature) -> None:
+    """Raise BadInput and IoFault, as `rows_for` would, for files that cannot be read, that lack what the model takes, or the label;
+    of the rows themselves nothing is read. signature: of the source before it is converted."""
+    if payload["data"] is not None or payload["evaluation"] is not None:
+        rows_for(payload, signature, signature, Hints())
+
+
 def _few(rows: int | None, own: bool) -> list[str]:
     """own: whether they came with --eval."""
     if rows is None or not 0 < rows < FEW:
         return []
     more = "more rows in --eval make" if own else "--eval FILE with more makes"
     one = f"{rows} rows judge" if rows > 1 else "1 row judges"
-    return [f"{one}: a row is {100 / rows:.2g} % of them; {more} the judgement finer"]
+    return [f"{one}: a row is {100 / rows:.3g} % of them; {more} the judgement finer"]
 
 
 def _calibration(path: Path, signature: Signature, label: str | None) -> RowStream:

@@ -9,7 +9,7 @@ from typing import Literal
 
 import onnx
 
-from mlpack_edge.converters.quantization.lite_borders import codes_at_borders
+from mlpack_edge.converters.quantization.lite_borders import codes_at_borders, refuse_recurrent_borders
 from mlpack_edge.converters.quantization.lite_fixed import write_on_fixed_grids, write_on_fixed_grids_always
 from mlpack_edge.converters.quantization.lite_held import store_held
 from mlpack_edge.converters.quantization.lite_hybrid import (
@@ -17,6 +17,7 @@ from mlpack_edge.converters.quantization.lite_hybrid import (
     compute_with_nibbles,
     has_nibbles,
 )
+from mlpack_edge.converters.quantization.lite_integers import compute_with_integers
 from mlpack_edge.converters.quantization.lite_notes import FloatOperators
 from mlpack_edge.converters.quantization.lite_slow import compute_slow_in_float
 from mlpack_edge.converters.quantization.stored.rest import Held
@@ -59,11 +60,14 @@ def lite_from_model(
     last: list[Pass] = []
     if recipe.scheme == "static":
         last.append(write_on_fixed_grids_always if recipe.integer_only else write_on_fixed_grids)
+    if recipe.integer_only:
+        last.append(compute_with_integers)
     if recipe.scheme == "dynamic":
         last.append(compute_with_codes)
     if recipe.scheme == "weights" and recipe.weights == "int4":
         last += [compute_with_nibbles, _refuse_without_nibbles]
     if io == "int8":
+        refuse_recurrent_borders(model)
         last.append(codes_at_borders)
     if recipe.scheme == "static" and not recipe.integer_only:
         last.append(compute_slow_in_float)

@@ -2,12 +2,63 @@
 
 from __future__ import annotations
 
+import onnx
+
 from mlpack_edge.converters.quantization.lite_fixed import FIXED
+from mlpack_edge.converters.quantization.static.operators import MOVES
 from mlpack_edge.converters.tflite_from_onnx.passes.codes import CodedEdges, one_scale, same_grid
 from mlpack_edge.converters.tflite_graph.model import Graph, Op, Tensor
 from mlpack_edge.core.errors import Unsupported
 
+#: Layers of which there is no form on codes.
+_RECURRENT = frozenset({"LSTM", "GRU", "RNN"})
 _HINT = "keep real numbers at the border: --io float"
+
+
+def refuse_recurrent_borders(model: onnx.ModelProto) -> None:
+    """Raise Unsupported, naming the layer, where a recurrent one computes with a float input of the model itself, or makes an
+    output: its kernels become products and gates of real numbers, whose names tell nobody which layer they are of.
+
+    Operators that hand numbers on are looked through.
+    """
+    graph = model.graph
+    readers: dict[str, list[onnx.NodeProto]] = {}
+    for node in graph.node:
+        for name in filter(None, node.input):
+            readers.setdefault(name, []).append(node)
+    makers = {name: node for node in graph.node for name in filter(None, node.output)}
+    constant = {item.name for item in graph.initializer}
+    for border in (one for one in graph.input if _is_float(one) and one.name not in constant):
+        waiting, seen = [border.name], {border.name}
+        while waiting:
+            for node in readers.get(waiting.pop(), ()):
+                if node.op_type in _RECURRENT:
+                    raise _recurrent(f"the input {border.name!r} cannot be int8: {_named(node)} computes with", node)
+                fresh = set(node.output) - seen if node.op_type in MOVES else set()
+                waiting += sorted(fresh)
+                seen |= fresh
+    for border in filter(_is_float, graph.output):
+        maker = makers.get(border.name)
+        while maker is not None and maker.op_type in MOVES:
+            maker = makers.get(maker.input[0])
+        if maker is not None and maker.op_type in _RECURRENT:
+            raise _recurrent(f"the output {border.name!r} cannot be int8: {_named(maker)} makes", maker)
+
+
+def _is_float(border: onnx.ValueInfoProto) -> bool:
+    return border.type.tensor_type.elem_type == onnx.TensorProto.FLOAT
+
+
+def _named(node: onnx.NodeProto) -> str:
+    return f"the {node.op_type} layer {node.name!r}" if node.name else f"a layer of {node.op_type}"
+
+
+def _recurrent(said: str, node: onnx.NodeProto) -> Unsupported:
+    return Unsupported(
+        f"{said} its real numbers",
+        _HINT,
+        why=f"recurrent layers ({node.op_type}) have no codes here: they compute in float, with int8 weights",
+    )
 
 
 def codes_at_borders(graph: Graph) -> bool:

@@ -14,6 +14,8 @@ from numpy.typing import NDArray
 from mlpack_edge.converters.built import BuiltModel
 from mlpack_edge.converters.drafts import write_draft
 from mlpack_edge.converters.opening import Stage, digest_of, kind_of, open_source, refuse_changed
+from mlpack_edge.converters.quantization.judged_rows import refuse_unfit
+from mlpack_edge.converters.quantization.open_sizes import naming_sizes
 from mlpack_edge.converters.quantization.values import Json, Recipe
 from mlpack_edge.converters.quantized_parity import is_quantized
 from mlpack_edge.converters.sources.source import Source, SourceOptions
@@ -21,6 +23,7 @@ from mlpack_edge.converters.stamping import LINEAGE_KEY, lineage_of, lineage_tex
 from mlpack_edge.core.artifact import Lineage
 from mlpack_edge.core.errors import Unsupported
 from mlpack_edge.core.signature import Signature
+from mlpack_edge.runtimes.data import Table
 from mlpack_edge.runtimes.onnxruntime import OnnxRunner
 from mlpack_edge.runtimes.parity import Runner
 from mlpack_edge.runtimes.row_streams.head import head_of
@@ -34,7 +37,8 @@ _FOUR_BITS = (onnx.TensorProto.INT4, onnx.TensorProto.UINT4)
 
 @dataclass(frozen=True, slots=True)
 class Subject:
-    """reference: the source in the terms of the files to be written. float_file: what `mlpack convert` would write."""
+    """reference: the source in the terms of the files to be written. float_file: what `mlpack convert` would write. head: the
+    first rows of DATA, None without."""
 
     name: str
     to: str
@@ -44,6 +48,7 @@ class Subject:
     reference: Runner
     float_file: Path
     notes: tuple[str, ...]
+    head: Table | None = None
 
     @property
     def signature(self) -> Signature:
@@ -83,20 +88,23 @@ def source_options(payload: Json) -> SourceOptions:
 def open_subject(payload: Json, stage: Stage) -> Subject:
     """Open and convert `payload["model"]`, and write the float file into `payload["scratch"]`.
 
-    Raises what opening and converting raise; Unsupported for a model that is quantized already.
+    Raises what opening and converting raise; before that BadInput and IoFault where the rows that the command line names do
+    not fit the source; Unsupported for a model that is quantized already.
     """
     name, to, options = payload["model"], payload["to"], source_options(payload)
     kind_of(name)  # what is no model is refused before gigabytes of it are hashed
     digest = digest_of(name, options)
     source = open_source(name, options, stage)
+    refuse_unfit(payload, source.signature)  # converting can take long
     stage(f"converting {name}")
-    built = source.convert()
-    refuse_quantized(name, built.model)
-    lineage = lineage_of(source.kind, digest, payload)
-    refuse_changed(name, options, digest)
     float_file = Path(payload["scratch"], f"float.{to}")
-    reference, notes = _float_file(source, built, lineage, to, float_file, payload)
-    return Subject(name, to, source, built, lineage, reference, float_file, (*source.notes(), *notes))
+    with naming_sizes(source.signature, options.data):
+        built = source.convert()
+        refuse_quantized(name, built.model)
+        lineage = lineage_of(source.kind, digest, payload)
+        refuse_changed(name, options, digest)
+        reference, notes = _float_file(source, built, lineage, to, float_file, payload)
+    return Subject(name, to, source, built, lineage, reference, float_file, (*source.notes(), *notes), options.data)
 
 
 def _float_file(

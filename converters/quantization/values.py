@@ -51,6 +51,7 @@ class Recipe:
     integer_only: no float operator is left where that can be had (microcontrollers).
     stored: large constants of what computes in float ("static" and "dynamic": kept float, or never on codes) are int8 in the
     file, in a form that costs no time; but for those that the layers `float_weights` read.
+    by_channel: scales of activations and the rounding of weights go by what calibration saw of each channel ("static" alone).
     """
 
     scheme: Scheme
@@ -63,6 +64,7 @@ class Recipe:
     integer_only: bool = False
     stored: bool = False
     float_weights: frozenset[str] = frozenset()
+    by_channel: bool = False
 
     @property
     def name(self) -> str:
@@ -72,12 +74,14 @@ class Recipe:
         return f"weights {self.weights}" if self.scheme == "weights" else self.scheme
 
     def to_json(self) -> Json:
+        """All that shapes the file; `integer_only` only where it is set, so that the lineages of other files keep their bytes."""
         return {
             "scheme": self.scheme, "activations": self.activations if self.scheme == "static" else None,
             "weights": "float16" if self.scheme == "fp16" else self.weights,
             "method": self.method if self.scheme == "static" else None, "kept_float": sorted(self.kept_float),
             "operators": sorted(self.operators), "exact_sums": self.exact_sums, "stored": self.stored,
-            "float_weights": sorted(self.float_weights),
+            "float_weights": sorted(self.float_weights), "by_channel": self.by_channel,
+            **({"integer_only": True} if self.integer_only else {}),
         }  # fmt: skip
 
 

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Literal
 
 import onnx
 
 from mlpack_edge.converters.quantization.prepared import Prepared
+from mlpack_edge.converters.quantization.static.channels import ChannelFacts
 from mlpack_edge.converters.quantization.static.layers import layers_of as static_layers
 from mlpack_edge.converters.quantization.static.model import static_model
 from mlpack_edge.converters.quantization.stored import (
@@ -28,16 +30,20 @@ from mlpack_edge.converters.quantization.values import Json, Layer, Method, Rang
 from mlpack_edge.converters.stamping import stamp
 from mlpack_edge.runtimes.parity import Runner
 
+Channels = Mapping[str, ChannelFacts]
+
 
 class Workbench:
-    """ranges: what calibration found, by method; empty until there is one. refused: why a tensor has none, by name. io: of TFLite files. how: what shapes a file
+    """see_channels: what the channels of tensors hold, by name; asked once, when a recipe goes by it. ranges: what calibration found, by method; for scheme "static" alone. refused: why a tensor has none, by name. io: of TFLite files. how: what shapes a file
     beside its recipe, for the lineage."""
 
     def __init__(self, subject: Subject, prepared: Prepared, io: str, how: Json) -> None:
         self._subject, self._prepared = subject, prepared
         self._io, self._how = io, how
-        self.ranges: dict[Method, Ranges] = {}
+        self.ranges: Callable[[Method], Ranges] = _uncalibrated
         self.refused: Mapping[str, str] = {}
+        self.see_channels: Callable[[], Channels] = dict
+        self._channels: Channels | None = None
 
     def layers(self, recipe: Recipe) -> tuple[Layer, ...]:
         """What `recipe` changes, in the graph's order; with `stored`, those that compute on codes alone."""
@@ -56,16 +62,22 @@ class Workbench:
         model, held = self._onnx(recipe)
         subject = self._subject
         lineage = subject.lineage_with(recipe, self._how)
-        if subject.to == "onnx":
+        if not self._portable:
             made = {name for node in model.graph.node for name in node.output}
             stamp(model, subject.signature, lineage, {k: v for k, v in subject.built.taps.items() if v in made})
-            data: bytes = model.SerializeToString()
-            return data
+            return _serialized(model)
+        return self._lite(model, recipe, metadata_of(lineage), held)
+
+    def content(self, recipe: Recipe) -> bytes:
+        """The file without what it says of how it was made. Raises as `build` does."""
+        model, held = self._onnx(recipe)
+        return self._lite(model, recipe, {}, held) if self._portable else _serialized(model)
+
+    def _lite(self, model: onnx.ModelProto, recipe: Recipe, metadata: Mapping[str, str], held: Sequence[Held]) -> bytes:
         from mlpack_edge.converters.quantization.lite import lite_from_model
 
-        return lite_from_model(
-            model, subject.signature, recipe, "int8" if self._io == "int8" else "float", metadata_of(lineage), held
-        ).data
+        io: Literal["float", "int8"] = "int8" if self._io == "int8" else "float"
+        return lite_from_model(model, self._subject.signature, recipe, io, metadata, held).data
 
     def runner(self, file: bytes | Path) -> Runner:
         """The file, answering in the terms of the float model. Raises CheckFailed where its runtime refuses it."""
@@ -79,7 +91,10 @@ class Workbench:
         """The model, and the constants in it that TFLite is to hold as codes and compute in float with."""
         prepared = self._prepared
         if recipe.scheme == "static":
-            model = static_model(prepared, self.ranges[recipe.method], recipe, self.refused)
+            if recipe.by_channel and self._channels is None:
+                self._channels = self.see_channels()
+            channels = (self._channels or {}) if recipe.by_channel else {}
+            model = static_model(prepared, self.ranges(recipe.method), recipe, self.refused, channels)
             if not recipe.stored:
                 return model, ()
             if self._portable:
@@ -101,3 +116,12 @@ class Workbench:
         return weights_model(
             prepared, replace(recipe, kept_float=recipe.kept_float | recipe.float_weights), self._portable
         ), held
+
+
+def _serialized(model: onnx.ModelProto) -> bytes:
+    data: bytes = model.SerializeToString()
+    return data
+
+
+def _uncalibrated(method: Method) -> Ranges:
+    raise AssertionError("scheme static is built after calibration")

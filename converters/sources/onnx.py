@@ -21,7 +21,9 @@ from mlpack_edge.core.signature import Signature
 from mlpack_edge.runtimes.onnx_files.signature import real_inputs, shape_of
 from mlpack_edge.runtimes.onnxruntime import FAULTS, open_session, run_in_pieces
 from mlpack_edge.runtimes.parity import RowsRefused, rows_of
+from mlpack_edge.runtimes.row_streams.cutting import fixed_batch
 from mlpack_edge.runtimes.rows import Hints
+from mlpack_edge.runtimes.shortage import refuse_lack_of_memory
 
 Array = NDArray[Any]
 
@@ -46,7 +48,7 @@ class OnnxSource:
         self._options = OnnxOptions(options.opset, options.shapes)
         self._state = _state(name)
         model, self._is_whole = load_whole(Path(name))
-        self._batch = _fixed_batch(model)
+        self._batch = fixed_batch(shape_of(value) or () for value in real_inputs(model.graph))
         self._is_quantized = is_quantized(model)
         clean = convert(model, self._options)
         self.signature = clean.signature
@@ -132,20 +134,14 @@ def _state(name: str) -> tuple[int, int, int]:
     return found.st_ino, found.st_size, found.st_mtime_ns
 
 
-def _fixed_batch(model: onnx.ModelProto) -> int | None:
-    """The batch size that the file is fixed to, None where it takes any."""
-    shapes = [shape_of(value) for value in real_inputs(model.graph)]
-    first = {shape[0] for shape in shapes if shape}
-    size = next(iter(first)) if len(first) == 1 and all(shapes) else None
-    return size if isinstance(size, int) else None
-
-
 def _in_pieces(session: Any, feeds: dict[str, Array], batch: int | None) -> dict[str, Any]:
-    """Run the file as it is, in pieces of its own batch where that is fixed. Raises RowsRefused with its reason."""
+    """Run the file as it is, in pieces of its own batch where that is fixed. Raises RowsRefused with its reason,
+    MemoryError where that is a want of memory."""
     rows = rows_of(feeds)
     if batch is not None and rows % batch:
         raise RowsRefused(f"the model takes batches of {batch} rows, {rows} rows are no whole number of them")
     try:
         return run_in_pieces(session, feeds, batch)
     except FAULTS as fault:
+        refuse_lack_of_memory(str(fault))
         raise RowsRefused(" ".join(str(fault).split())[:300]) from fault

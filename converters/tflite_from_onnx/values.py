@@ -73,6 +73,7 @@ class Value:
 
 def constant(name: str, array: Array) -> Value:
     """A value whose content is known. Strings are object arrays, their dtype "string"."""
+    array = np.asarray(array)  # what numpy computes of rank 0 is a scalar, which ONNX Runtime does not take
     dtype = "string" if array.dtype.kind in "OUS" else array.dtype.name
     elements = None
     if array.dtype.kind in "iu" and array.ndim <= 1:

@@ -7,9 +7,13 @@ import os
 import re
 import signal
 import subprocess
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+
+#: Seconds after which Ctrl-C is acted on at the latest.
+_STRETCH = 0.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +62,7 @@ def run(
     except (FileNotFoundError, PermissionError) as fault:
         return Finished(127, "", f"{command[0]}: {fault.strerror}")
     try:
-        out, err = child.communicate(timeout=seconds)
+        out, err = _output(child, time.monotonic() + seconds)
     except subprocess.TimeoutExpired:
         _end(child)
         return Finished(-9, "", f"{command[0]}: no end after {seconds:g} s")
@@ -66,6 +70,20 @@ def run(
         _end(child)
         raise
     return Finished(child.returncode, out.decode("utf-8", "replace"), err.decode("utf-8", "replace"))
+
+
+def _output(child: subprocess.Popen[bytes], end: float) -> tuple[bytes, bytes]:
+    """What it prints until it ends; TimeoutExpired at `end`.
+
+    Waited for in short stretches: a Ctrl-C that arrives just before the process begins to wait interrupts no wait, and
+    Python acts on it only when that wait is over.
+    """
+    while True:
+        try:
+            return child.communicate(timeout=max(0.0, min(_STRETCH, end - time.monotonic())))
+        except subprocess.TimeoutExpired:
+            if time.monotonic() >= end:
+                raise
 
 
 def _end(child: subprocess.Popen[bytes]) -> None:

@@ -13,7 +13,6 @@ from numpy.typing import NDArray
 from mlpack_edge.core.errors import BadInput, CheckFailed
 from mlpack_edge.core.signature import Signature
 from mlpack_edge.runtimes.litert.borders import (
-    Border,
     Quantization,
     Values,
     border_of,
@@ -28,6 +27,7 @@ from mlpack_edge.runtimes.litert.borders import (
 from mlpack_edge.runtimes.litert.library import FAULTS, Library, library, reason_of
 from mlpack_edge.runtimes.litert.model_file import read_model, stored_signature
 from mlpack_edge.runtimes.parity import RowsRefused
+from mlpack_edge.runtimes.row_streams.cutting import fixed_batch
 
 Array = NDArray[Any]
 Feeds = Mapping[str, Array]
@@ -85,7 +85,7 @@ class LitertRunner:
         self.signature = real_numbers(found) if options.io == "real" else found
         fitting(self.signature.inputs, self._inputs, "input")
         fitting(self.signature.outputs, self._outputs, "output")
-        self._batch = _fixed_batch(self._inputs)
+        self._batch = fixed_batch(border.shape for border in self._inputs.values())
         if not any(size < 0 for border in self._inputs.values() for size in border.shape[1:]):
             self._plan({place: tuple(map(int, details[place]["shape"])) for place in self._file.inputs.values()})
         self._columns = {
@@ -261,10 +261,3 @@ class LitertRunner:
             tuple(spec_of(border, self.options.io) for border in self._inputs.values()),
             tuple(spec_of(border, self.options.io) for border in self._outputs.values()),
         )
-
-
-def _fixed_batch(inputs: Mapping[str, Border]) -> int | None:
-    """The batch size a file is fixed to, None where it takes any or its inputs have no first size in common."""
-    sizes = {border.shape[0] if border.shape else -1 for border in inputs.values()}
-    size = next(iter(sizes)) if len(sizes) == 1 else -1
-    return size if size > 0 else None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -31,6 +31,22 @@ def by_row(signature: Signature) -> tuple[frozenset[str], int | None]:
     return frozenset(name for name, size in firsts.items() if size == batch), batch
 
 
+def cut_of(signature: Signature) -> frozenset[str] | None:
+    """The inputs that have a part for each row (see `by_row`); None where the signature has none that has."""
+    return by_row(signature)[0] or None
+
+
+def fixed_batch(shapes: Iterable[Sequence[object]]) -> int | None:
+    """The batch that a model of inputs of these shapes is fixed to: the first size that all have.
+
+    None where it takes any, or they have none in common: what is fixed beside an open input, or to another size, is no batch (a
+    state of [layers, batch, units], a table). Open sizes are names, None, or negative.
+    """
+    firsts = {shape[0] if shape else None for shape in shapes}
+    size = firsts.pop() if len(firsts) == 1 else None
+    return size if isinstance(size, int) and size > 0 else None
+
+
 def check_shapes(feeds: Mapping[str, Array], signature: Signature, cut: frozenset[str], where: str) -> None:
     """Raise BadInput, naming the input, where arrays are not of the sizes that the signature states."""
     for spec in signature.inputs:
@@ -40,10 +56,13 @@ def check_shapes(feeds: Mapping[str, Array], signature: Signature, cut: frozense
             isinstance(size, int) and size != got for size, got in zip(wanted, found, strict=True)
         ):
             shown = ["rows", *found[1:]] if spec.name in cut and found else list(found)
-            raise BadInput(
-                f"{where}: {spec.name!r} has the shape {shown}, the model takes {list(wanted)} there",
-                "give an array of that shape",
-            )
+            hint = "give an array of that shape"
+            if cut and spec.name not in cut:
+                hint = (
+                    f"{spec.name!r} has no part for each row (a state, a table): it goes whole with every batch; give it once, as "
+                    f"one array of that shape"
+                )
+            raise BadInput(f"{where}: {spec.name!r} has the shape {shown}, the model takes {list(wanted)} there", hint)
 
 
 def every_nth(arrays: Arrays, cut: frozenset[str], start: int, nth: int, held: bool) -> Arrays:

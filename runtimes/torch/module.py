@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 from mlpack_edge.core.errors import BadInput, MlpackError
 from mlpack_edge.core.extensions import missing_extra
 from mlpack_edge.core.signature import Signature
+from mlpack_edge.runtimes.shortage import refuse_lack_of_memory
 from mlpack_edge.runtimes.torch.weights import load_weights, put_weights
 
 Array = NDArray[Any]
@@ -82,7 +83,8 @@ def bare_weights_hint(path: str) -> str:
 def run_module(module: Module, signature: Signature, feeds: Mapping[str, Array]) -> dict[str, Array]:
     """What the module itself gives for `feeds`, by the names of `signature.outputs`: at one thread, without gradients.
 
-    Inputs go in under their names. Raises BadInput where the module's code fails on them.
+    Inputs go in under their names. Raises BadInput where the module's code fails on them,
+    MemoryError where it lacks memory.
     """
     import torch
 
@@ -140,15 +142,19 @@ def named_leaves(result: Any) -> list[tuple[str, Any]]:
 
 @contextmanager
 def users_code(source: str, directory: Path | None = None) -> Iterator[None]:
-    """Run code of the user: its prints go to standard error, its errors become one BadInput with file and line."""
+    """Run code of the user: its prints go to standard error, its errors become one BadInput with file and line.
+
+    Raises MemoryError where it lacks memory.
+    """
     if directory is not None and str(directory) not in sys.path:
         sys.path.insert(0, str(directory))
     try:
         with redirect_stdout(sys.stderr):
             yield
-    except MlpackError:
+    except (MlpackError, MemoryError):
         raise
     except (Exception, SystemExit) as fault:  # code of the user may raise anything
+        refuse_lack_of_memory(str(fault))
         stack = traceback.extract_tb(fault.__traceback__)
         frames = [frame for frame in stack if is_users(frame.filename)] or stack[-1:]
         where = f" at {frames[-1].filename}:{frames[-1].lineno}" if frames else ""

@@ -22,7 +22,8 @@ from tests.cli.quantize_models import make_digits, make_products, make_raw, meta
 #: Keys that the contract of the command names, and those that came with them.
 KEYS = {
     "scheme", "why", "size", "metric", "kept_float", "candidates", "parity",
-    "output", "signature", "latency", "layers", "calibration", "agreement", "seconds", "notes",
+    "output", "signature", "latency", "layers", "calibration", "agreement", "seconds", "notes", "left_out",
+    "time_limit",
 }  # fmt: skip
 
 
@@ -129,6 +130,24 @@ def test_a_size_that_nothing_meets_is_exit_3_with_what_came_nearest(folder: Path
     assert not (folder / "tiny.onnx").exists()
     done = mlpack("quantize", *words, cwd=folder)
     assert "candidate" in done.stdout and "\nerror: " in done.stderr and "next:" in done.stderr
+
+
+def test_the_time_limit_ends_all_that_can_be_shortened_and_says_what_was_not_tried(folder: Path) -> None:
+    """Whatever was begun within it is judged, chosen and proven; a clock that matters more than bytes refuses it."""
+    words = ("digits.onnx", "-o", "hasty.onnx", "--data", "rows.npy", "--time-limit", "0.001", "--max-drop", "0.5")
+    begin = time.monotonic()
+    code, document = mlpack_json("quantize", *words, cwd=folder)
+    assert time.monotonic() - begin < 30
+    limit = document["time_limit"]
+    assert limit["ended"] and set(limit["not_tried"]) >= {"weights int8", "weights int4", "fp16"}
+    tried = {one["label"] for one in document["candidates"]}
+    assert not tried & set(limit["not_tried"])
+    assert code == (0 if tried else 3)
+    if tried:
+        assert document["parity"]["passed"] and document["latency"] is None and "speed not measured" in document["why"]
+        assert limit["not_measured"] == list(tried)
+    done = mlpack("quantize", *words, "--force", "--max-latency", "1s", cwd=folder)
+    assert done.returncode == 3 and "ended the search" in done.stdout and "--time-limit" in done.stderr
 
 
 def test_a_file_that_is_slower_is_not_written(folder: Path) -> None:

@@ -22,6 +22,10 @@ from tests.cli.mlpack import mlpack, mlpack_json
         (["--target", "ethos-u:ethos-u55-128", "--data", "rows.npy"], "--to tflite"),
         (["--target", "ethos-u:ethos-u55-128", "--to", "tflite"], "--data DATA"),
         (["--target", "emulated:pi4", "--max-latency", "5ms"], "needs a clock"),
+        (
+            ["--target", "ethos-u:ethos-u55-128", "--to", "tflite", "--data", "rows.npy", "--max-latency", "5ms"],
+            "needs a clock",
+        ),
         (["--target", "emulated:pi4", "--threads", "2"], "one thread"),
         (["--max-drop", "nan"], "not a number"),
         (["--max-drop", "5"], "of agreement at most 1 can be lost"),

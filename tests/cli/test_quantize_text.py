@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
+import pytest
+
+from mlpack_edge.cli.quantize_latency import _left
 from mlpack_edge.cli.quantize_text import candidates_text, quantize_text
 
 
@@ -65,6 +69,28 @@ def test_layers_that_compute_in_float_under_a_scheme_of_codes_are_told_without_v
         "output": None, "source": None, "float_ns": None, "size": {"before": 1}, "candidates": [], "scheme": "static", "kept_float": [],
         "layers": [layer("LSTM", True), layer("Gather", True), layer("LSTM", True), layer("Gemm", False)],
         "calibration": None, "recipe": None, "metric": None, "agreement": None, "parity": None,
+        "time_limit": {"seconds": 300.0, "ended": False},
     }  # fmt: skip
     assert quantize_text(document, False).splitlines()[-1] == "3 layers compute in float (int8 weights): LSTM 2, Gather"
     assert "compute" not in quantize_text(document | {"scheme": "weights"}, False)
+
+
+def test_a_paired_ratio_is_called_so_beside_the_median_it_may_contradict() -> None:
+    latency = {"refused": None, "estimate": None, "ratio": 0.97, "after_ns": 52_500.0, "view": "experienced"}
+    document = {
+        "float_ns": 49_900.0, "size": {"before": 100_000}, "candidates": [_candidate("a") | {"latency": latency}]
+    }  # fmt: skip
+    assert "52.5 us, 0.97 of float (paired)" in candidates_text(document)
+
+
+@pytest.mark.parametrize("left", [0, 2])
+def test_cycles_that_leave_operators_out_are_of_the_npu_alone(left: int) -> None:
+    estimate = {
+        "cycles": 12_345, "cpu_operators": left, "left_on_cpu": [{"op": "SOFTMAX", "count": left, "reason": ""}] * bool(left)
+    }  # fmt: skip
+    latency = {"refused": None, "estimate": estimate, "ratio": None, "after_ns": None, "view": None}
+    document = {"float_ns": None, "size": {"before": 100_000}, "candidates": [_candidate("a") | {"latency": latency}]}
+    assert f"12,345 cycles{', NPU alone' if left else ''}  fits" in candidates_text(document)
+    if left:
+        said = _left(Path("a.tflite"), estimate)
+        assert "2 operators (SOFTMAX)" in said and "of the NPU alone" in said

@@ -10,9 +10,8 @@ import pytest
 from numpy.typing import NDArray
 
 from mlpack_edge.converters import machine_jobs
-from mlpack_edge.converters.machine_files import fixed_batch, in_batches, joined, machine_file
+from mlpack_edge.converters.machine_files import in_batches, joined, machine_file
 from mlpack_edge.converters.machine_jobs import make_rows
-from mlpack_edge.core.signature import Signature, TensorSpec
 from mlpack_edge.runtimes.array_sets import load_sets
 from mlpack_edge.runtimes.litert.source_terms import TfliteModel
 from mlpack_edge.runtimes.parity import RowsRefused
@@ -23,15 +22,6 @@ Array = NDArray[Any]
 
 def _payload(path: Path, **more: Any) -> dict[str, Any]:
     return {"names": [str(path)], "file": 0, "rows": 30, "folder": str(path.parent), **more}
-
-
-@pytest.mark.parametrize(
-    ("shapes", "batch"),
-    [([("batch", 2)], None), ([(3, 2)], 3), ([(3, 2), (3,)], 3), ([(3, 2), (4, 2)], None), ([(3, 2), ()], None)],
-)
-def test_a_batch_is_fixed_where_all_inputs_agree_on_it(shapes: list[tuple[Any, ...]], batch: int | None) -> None:
-    inputs = tuple(TensorSpec(f"x{place}", "float32", shape) for place, shape in enumerate(shapes))
-    assert fixed_batch(Signature(inputs, ())) == batch
 
 
 def test_batches_cut_and_join_to_the_same_rows() -> None:

@@ -14,9 +14,12 @@ from hypothesis import strategies as st
 from onnx import TensorProto, helper
 
 from mlpack_edge.converters.onnx_from_onnx.convert import CleanModel, OnnxOptions, convert, load
+from mlpack_edge.converters.sources.onnx import from_onnx
+from mlpack_edge.converters.sources.source import SourceOptions
 from mlpack_edge.core.errors import BadInput, Unsupported
 from mlpack_edge.core.signature import METADATA_KEY, Column, Signature, TensorSpec
 from mlpack_edge.runtimes.onnxruntime import loads, open_session
+from mlpack_edge.runtimes.parity import RowsRefused
 from tests.runtimes.hostile_onnx import with_external
 from tests.runtimes.model_files import tiny_onnx
 
@@ -55,6 +58,23 @@ def assert_equal(source: onnx.ModelProto, options: OnnxOptions | None = None, **
         plain = [list(row.values()) for row in old] if isinstance(old, list) else old
         np.testing.assert_array_equal(np.asarray(plain, new.dtype), new)
     return made
+
+
+def test_a_file_that_lacks_memory_does_not_refuse_the_rows(tmp_path: Path) -> None:
+    """With a higher limit it takes them: MemoryError, of which the worker makes the error that names --memory-limit."""
+    wide = model_of(
+        [helper.make_node("Expand", ["x", "sizes"], ["y"])], [value("x", ["batch", 1]), value("sizes", [2], TensorProto.INT64)],
+        [value("y", None)],
+    )  # fmt: skip
+    path = tmp_path / "wide.onnx"
+    path.write_bytes(wide.SerializeToString())
+    source = from_onnx(str(path), SourceOptions())
+    x = np.ones((2, 1), np.float32)
+    assert source.run({"x": x, "sizes": np.array([2, 3])})["y"].shape == (2, 3)
+    with pytest.raises(MemoryError):
+        source.run({"x": x, "sizes": np.array([2, 1 << 48])})
+    with pytest.raises(RowsRefused):
+        source.run({"x": x, "sizes": np.array([3, 3])})
 
 
 def feeds_of(path: Path) -> dict[str, Any]:

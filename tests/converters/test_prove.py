@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -11,6 +12,7 @@ import pytest
 from mlpack_edge.converters.prove import Allowed, prove
 from mlpack_edge.core.errors import BadInput
 from mlpack_edge.core.signature import Signature, TensorSpec
+from mlpack_edge.runtimes.data import Table
 from mlpack_edge.runtimes.parity import RowsRefused
 from mlpack_edge.runtimes.rows import Hints
 
@@ -87,3 +89,57 @@ def test_a_few_rows_without_a_stable_answer_do_not_spoil_a_proof_on_single_rows(
     assert _passes(wild_within(0.002, 0.0), wild_within(0.002, 1e6))
     with pytest.raises(BadInput, match="1000 were asked for"):
         _passes(wild_within(0.1, 0.0), wild_within(0.1, 1e6))
+
+
+def _seen(shape: tuple[int | str, ...], rows: int, family: str) -> list[int]:
+    """The sizes in which a model is run on DATA of 8 KB a row."""
+    sizes: list[int] = []
+    width = 1000
+
+    class Seen:
+        signature = Signature(
+            (TensorSpec("X", "float64", (*shape, width)),), (TensorSpec("y", "float64", (*shape,), "value"),)
+        )
+
+        def run(self, feeds: Mapping[str, Any]) -> dict[str, Any]:
+            sizes.append(len(feeds["X"]))
+            return {"y": feeds["X"].sum(axis=1)}
+
+    data = Table(Path("rows.npy"), {}, {"": np.random.default_rng(0).normal(size=(rows, width))})
+    proof = prove(Seen(), Seen(), Hints(), data, 1, Allowed(family), lambda feeds: None)
+    assert proof.report.groups["data"] == rows
+    return [size for size in sizes if size > 7]
+
+
+def test_a_net_is_run_on_data_in_blocks_of_bounded_bytes_and_a_table_at_once() -> None:
+    assert max(_seen(("batch",), 400, "net")) <= 33
+    assert max(_seen(("batch",), 400, "tabular")) == 400
+    assert max(_seen((16,), 400, "net")) == 400  # its runner cuts batches of 16 itself
+
+
+@pytest.mark.parametrize(("first", "rows"), [("batch", 65), (16, 16)])
+def test_the_first_step_to_diverge_is_looked_for_in_a_block_of_the_rows(first: int | str, rows: int) -> None:
+    """The outputs of all steps on all rows may be hundreds of times the rows. The row is numbered as in the report."""
+    values = np.random.default_rng(0).normal(size=(400, 1000)).astype(np.float32)
+    values[333, 0] = 100.0
+    specs = TensorSpec("X", "float32", (first, 1000)), TensorSpec("y", "float32", (first,))
+    sizes: list[int] = []
+
+    class Sum:
+        signature = Signature(specs[:1], specs[1:])
+
+        def __init__(self, factor: float) -> None:
+            self.factor = factor
+
+        def run(self, feeds: Mapping[str, Any]) -> dict[str, Any]:
+            return {"y": np.where(feeds["X"][:, 0] == 100, self.factor, 1) * feeds["X"].sum(axis=1)}
+
+    def step_of(feeds: Mapping[str, Any]) -> dict[str, Any]:
+        sizes.append(len(feeds["X"]))
+        return {"step": "s", "row": int(feeds["X"][:, 0].argmax())}
+
+    data = Table(Path("rows.npy"), {}, {"": values})
+    proof = prove(Sum(1), Sum(2), Hints(), data, 1, Allowed("net"), step_of)
+    assert not proof.verdict.passed and sizes == [rows]
+    assert proof.report.outputs[0].worst is not None and proof.report.outputs[0].worst.row == 333
+    assert proof.first_divergence == {"step": "s", "row": 333}

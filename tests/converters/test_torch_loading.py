@@ -147,6 +147,18 @@ def test_an_import_that_fails_inside_the_users_code_is_the_users_error(package: 
         load_module("users_nets:build", directory=package)
 
 
+def test_a_module_that_finds_no_memory_does_not_refuse_its_rows() -> None:
+    """MemoryError, of which the worker makes the error that names --memory-limit."""
+
+    class Wide(torch.nn.Module):
+        def forward(self, x: Any) -> Any:
+            return x + torch.empty(1 << 50)
+
+    signature = Signature((TensorSpec("x", "float32", ("batch", 1)),), (TensorSpec("output", "float32", ("batch", 1)),))
+    with pytest.raises(MemoryError, match="allocate memory"):
+        run_module(Wide(), signature, {"x": np.ones((2, 1), np.float32)})
+
+
 def test_the_reference_runs_in_eval_mode_without_gradients_and_leaves_the_feeds_alone() -> None:
     class Drops(torch.nn.Module):
         def forward(self, x: Any) -> Any:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from mlpack_edge.core.errors import BadInput, WorkerFault
+from mlpack_edge.core.errors import BadInput, CheckFailed, WorkerFault
 from mlpack_edge.runtimes.worker import Limits, WorkerBug, run_isolated
 
 TASKS = "tests.runtimes.worker_tasks"
@@ -64,6 +64,26 @@ def test_a_limit_that_libraries_do_not_load_within_is_named(memory: int) -> None
     with pytest.raises(WorkerFault, match=r"memory limit|died") as caught:
         run_isolated("mlpack_edge.runtimes.measuring.feeds:make_feeds", {"kind": "onnx"}, Limits(60, memory))
     assert "--memory-limit" in caught.value.hint
+
+
+@pytest.mark.parametrize("how", ["stopped", "refused"])
+@pytest.mark.parametrize(
+    "said",
+    [
+        "bfc_arena.cc:440 void* onnxruntime::BFCArena::AllocateRawInternal Failed to allocate memory for requested buffer of size 8",
+        "DefaultCPUAllocator: can't allocate memory: you tried to allocate 4000000000000 bytes.",
+        "std::bad_alloc",
+    ],
+)
+def test_a_runtime_that_finds_no_memory_names_the_option_that_gives_it_more(how: str, said: str) -> None:
+    with pytest.raises(WorkerFault, match=r"memory limit of .* was reached") as caught:
+        run_isolated(f"{TASKS}:run_out", {"how": how, "said": said})
+    assert "--memory-limit" in caught.value.hint and said in caught.value.why
+
+
+def test_a_runtime_that_stops_for_another_reason_is_told_as_it_is() -> None:
+    with pytest.raises(CheckFailed, match=r"inputs of \[9\]"):
+        run_isolated(f"{TASKS}:run_out", {"how": "stopped", "said": "Gather: index 9 is out of bounds"})
 
 
 def test_a_defect_keeps_its_traceback() -> None:

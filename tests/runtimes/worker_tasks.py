@@ -8,7 +8,8 @@ import time
 from pathlib import Path
 from typing import Any
 
-from mlpack_edge.core.errors import BadInput
+from mlpack_edge.core.errors import BadInput, CheckFailed
+from mlpack_edge.runtimes.shortage import refuse_lack_of_memory
 
 Json = dict[str, Any]
 
@@ -39,6 +40,14 @@ def eat(payload: Json, stage: Any) -> Json:
     blocks = []
     while True:
         blocks.append(bytearray(1 << 26))
+
+
+def run_out(payload: Json, stage: Any) -> Json:
+    """What a runtime stops with that finds no memory."""
+    if payload["how"] == "stopped":
+        raise CheckFailed("ONNX Runtime stopped on inputs of [9]", "report it", why=payload["said"])
+    refuse_lack_of_memory(payload["said"])
+    raise BadInput("no want of memory")
 
 
 def bug(payload: Json, stage: Any) -> Json:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+import math
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import chain
 from typing import Any
@@ -35,13 +37,16 @@ _MOST_ROWS = 4096
 @dataclass(frozen=True, slots=True)
 class Calibration:
     """What was seen. refused: tensors that have no range, by name, and why (NaN or infinity in a row): whoever needs the
-    range says so, for many a mask is infinite and nobody lays a grid over it."""
+    range says so, for many a mask is infinite and nobody lays a grid over it. complete: whether all rows were read before
+    the time was up. channels: (least, largest) by channel, see `Watch`."""
 
     rows: int
     methods: tuple[Method, ...]
     warnings: tuple[str, ...]
     refused: Mapping[str, str]
     histograms: Mapping[str, Histogram]
+    complete: bool = True
+    channels: Mapping[str, tuple[Array, Array]] = field(default_factory=dict)
     _found: dict[Method, Ranges] = field(default_factory=dict, compare=False, repr=False)
 
     def ranges(self, method: Method) -> Ranges:
@@ -64,19 +69,25 @@ def calibrate(
     signature: Signature | None = None,
     place_of: Callable[[int], int] = lambda row: row,
     threads: int = 1,
+    clock: Callable[[], float] = time.monotonic,
+    until: float = math.inf,
+    images: frozenset[str] = frozenset(),
 ) -> Calibration:
     """Observe `tensors` (inputs and node outputs of the main graph, by name) on the rows of `stream`.
 
     stream: feeds by input name, batch by batch; read once, but again where the sessions of a large model do not fit beside
     each other (an iterator is read once and they are held). Batches of an open size are cut smaller by bytes. methods:
     extremes are exact for all; histograms are kept where a method needs them. on_rows: is told how many more rows are
-    done. columns: tensors whose last axis is kept apart. signature: knows columns and categories, for warnings.
-    place_of: which row of the user's file a row of the stream is.
+    done. columns: tensors whose last axis is kept apart. images: of `tensors`, those `[rows, channels, ...]` of which the
+    extremes of each channel are wanted. signature: knows columns and categories, for warnings.
+    place_of: which row of the user's file a row of the stream is. until: when, by `clock`, no further piece is begun: the
+    first reading ends at its share of that time, the others at the row where it ended; one piece is always read.
 
     Memory: the weights twice, the tensors of one piece (PIECE_BYTES; GROUP_BYTES where one row has more), 64 KiB a tensor.
-    Raises BadInput without rows, CheckFailed where ONNX Runtime refuses the model or stops on the rows.
+    Raises BadInput without rows, CheckFailed where ONNX Runtime refuses the model or stops on the rows, Unsupported where a
+    tensor whose last axis is kept apart changes its width.
     """
-    watch, facts, pieces = Watch(methods, columns, place_of), InputFacts(signature), Pieces(model)
+    watch, facts, pieces = Watch(methods, columns, place_of, images), InputFacts(signature), Pieces(model)
     batches = iter(stream)
     first = next(batches, None)
     if first is None:
@@ -85,26 +96,37 @@ def calibrate(
     defaults = {item.name: numpy_helper.to_array(item) for item in model.graph.initializer if item.name in fed}
     plan = _plan(model, inner, next(pieces.of(first, 1))[1], batches is not stream, threads)
     progress = _Progress(on_rows, len(plan.passes))
-    rows = 0
+    share = clock() + max(0.0, until - clock()) / max(1, len(plan.passes))
+    rows, end = 0, math.inf
     for number, groups in enumerate(plan.passes):
         sessions, rows = [Tapped(model, group, threads=threads) for group in groups], 0
-        for feeds in chain([first], batches) if number == 0 else stream:
+        for piece in _cut(chain([first], batches) if number == 0 else stream, pieces, plan.rows):
+            if rows >= end or (number == 0 and rows and clock() >= share):
+                end = rows
+                break
+            held = pieces.rows(piece)
+            given = ((name, piece[name] if name in piece else defaults[name]) for name in fed if number == 0)
+            for name, values in chain(given, *(session.run(piece, rows) for session in sessions)):
+                watch.see(name, values, rows, held)
             if number == 0:
-                facts.see(feeds, pieces.rows(feeds))
-            for start, piece in pieces.of(feeds, plan.rows):
-                held = pieces.rows(piece)
-                given = ((name, piece[name] if name in piece else defaults[name]) for name in fed if number == 0)
-                for name, values in chain(given, *(session.run(piece, rows + start) for session in sessions)):
-                    watch.see(name, values, rows + start, held)
-                progress.add(held)
-            rows += pieces.rows(feeds)
+                facts.see(piece, held)
+            progress.add(held)
+            rows += held
     warnings = [
         *([f"only {rows} calibration rows: ranges of fewer than {FEW_ROWS} are a guess"] if rows < FEW_ROWS else []),
         *facts.warnings(),
     ]
     order = [name for name in dict.fromkeys(tensors) if name in watch.histograms]
     histograms = {name: watch.histograms[name] for name in order}
-    return Calibration(rows, tuple(methods), tuple(warnings), watch.refused, histograms)
+    return Calibration(
+        rows, tuple(methods), tuple(warnings), watch.refused, histograms, end == math.inf, watch.channels
+    )
+
+
+def _cut(batches: Iterable[Feeds], pieces: Pieces, rows: int) -> Iterator[Feeds]:
+    for feeds in batches:
+        for _, piece in pieces.of(feeds, rows):
+            yield piece
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -44,15 +44,18 @@ class Reference:
     named: tuple[int, ...]
 
 
-def reference_of(signature: Signature, seen: Mapping[str, Seen], answers: Iterable[Mapping[str, Array]]) -> Reference:
-    """answers: of the float model, batch by batch; read once."""
+def reference_of(
+    signature: Signature, seen: Mapping[str, Seen], answers: Iterable[Mapping[str, Array]], whole: Collection[str] = ()
+) -> Reference:
+    """answers: of the float model, batch by batch; read once. whole: outputs that are one slice, and name no
+    class."""
     places = [
         (name, axis)
         for name, one in seen.items()
         if not one.labels and one.spec.role != "label"
-        for axis in _axes(one, are_classes(signature, seen, name)) or (None,)
+        for axis in (() if name in whole else _axes(one, are_classes(signature, seen, name))) or (None,)
     ]
-    named = namings(signature, seen)
+    named = [one for one in namings(signature, seen) if one.output not in whole]
     labels = [0] * len(named)
     moments: dict[tuple[str, int | None], noise.Moments] = {}
     for batch in answers:

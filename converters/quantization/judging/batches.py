@@ -9,8 +9,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from mlpack_edge.converters.blocks import run_bounded
 from mlpack_edge.core.signature import Signature, TensorSpec
 from mlpack_edge.runtimes.parity import Runner, rows_of
+from mlpack_edge.runtimes.row_streams.cutting import cut_of, fixed_batch
 
 Array = NDArray[Any]
 
@@ -24,29 +26,26 @@ def batch_rows(signature: Signature) -> int:
     """Rows a batch; a multiple of the batch that the model is fixed to."""
     widest = max((_numbers(spec) for spec in (*signature.inputs, *signature.outputs)), default=1)
     rows = max(1, min(ROWS, NUMBERS // widest))
-    fixed = fixed_batch(signature)
+    fixed = _fixed(signature)
     return max(fixed, rows // fixed * fixed)
 
 
-def fixed_batch(signature: Signature) -> int:
-    """The batch that all inputs are fixed to, 1 where they are not."""
-    sizes = {spec.shape[0] if spec.shape else None for spec in signature.inputs}
-    size = sizes.pop() if len(sizes) == 1 else None
-    return size if isinstance(size, int) and size > 0 else 1
-
-
 def run_rows(runner: Runner, feeds: Mapping[str, Array]) -> dict[str, Array]:
-    """All outputs. Where a model is fixed to a batch and the rows end before one is full, the last row fills it up and what
-    comes of that is cut off."""
-    fixed, count = fixed_batch(runner.signature), rows_of(feeds)
+    """All outputs, with bounded memory inside the model (`run_bounded`). Where a model is fixed to a batch and the rows end before
+    one is full, the last row fills it up and what comes of that is cut off."""
+    fixed, count = _fixed(runner.signature), rows_of(feeds, cut_of(runner.signature))
     short = -count % fixed
     if not short:
-        return runner.run(feeds)
+        return run_bounded(runner, feeds)
     filled = {name: np.concatenate([array, np.repeat(array[-1:], short, axis=0)]) for name, array in feeds.items()}
     answers = runner.run(filled)
     return {
         name: array[:count] if array.ndim and len(array) == count + short else array for name, array in answers.items()
     }
+
+
+def _fixed(signature: Signature) -> int:
+    return fixed_batch(spec.shape for spec in signature.inputs) or 1
 
 
 def _numbers(spec: TensorSpec) -> int:

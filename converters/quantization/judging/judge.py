@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -20,7 +20,9 @@ from mlpack_edge.converters.quantization.judging.predictions import Prediction, 
 from mlpack_edge.converters.quantization.judging.rows import Rows
 from mlpack_edge.converters.quantization.values import Quality
 from mlpack_edge.core.errors import BadInput
-from mlpack_edge.runtimes.parity import Runner, rows_of
+from mlpack_edge.runtimes.parity import Runner
+from mlpack_edge.runtimes.row_streams.cutting import by_row
+from mlpack_edge.runtimes.row_streams.cutting import count as count_rows
 
 Array = NDArray[Any]
 
@@ -37,22 +39,28 @@ class Judge:
     """The float model has run once, at the first use; any number of candidates then run on the same rows.
 
     metric: of `metrics.METRICS`; None: with labels in the rows, accuracy or rmse by what the model gives; without,
-    agreement. memory: bytes of answers kept in memory, more go to a temporary file in `folder`. Close it, or use it in a
-    `with`, to be rid of that file.
+    agreement. whole: outputs whose numbers are one slice, since they are read together and in one unit. memory: bytes of
+    answers kept in memory, more go to a temporary file in `folder`. Close it, or use it in a `with`, to be rid of that file.
     """
 
     def __init__(
         self, reference: Runner, rows: Rows, metric: str | None = None, *,
-        memory: int = MEMORY, folder: Path | None = None, on_rows: Callable[[int], None] = _silent,
+        whole: Collection[str] = (), memory: int = MEMORY, folder: Path | None = None,
+        on_rows: Callable[[int], None] = _silent,
     ) -> None:  # fmt: skip
         if metric is not None and metric not in metrics.METRICS:
             raise BadInput(f"--metric {metric!r} is not known", f"choose one of {', '.join(metrics.METRICS)}")
+        known = [spec.name for spec in reference.signature.outputs]
+        if strange := [name for name in whole if name not in known]:
+            raise BadInput(f"there is no output {strange[0]!r}", f"--whole takes one of {', '.join(known)}")
+        self._whole = frozenset(whole)
         self._runner = reference
         self._rows = rows
         self._metric = metric
         self._answers = Kept(memory, folder)
         self._on_rows = on_rows
         self._batch = batch_rows(reference.signature)
+        self._cut, _ = by_row(reference.signature)
         self._counts: list[int] = []
         self._truth: list[Array] = []
         self._reference: Reference | None = None
@@ -135,14 +143,14 @@ class Judge:
             labels = []
             for batch in self._rows.batches(self._batch):
                 self._answers.append(run_rows(self._runner, batch.feeds))
-                self._counts.append(rows_of(batch.feeds))
+                self._counts.append(count_rows(batch.feeds, self._cut))
                 labels.append(batch.labels)
                 self._on_rows(sum(self._counts))
             if not self._counts:
                 raise BadInput("there are no rows to judge on", "pass rows with --eval or --data")
             seen = look(self._runner.signature, self._answers, self._counts)
             self._read_labels(labels, seen)
-            self._reference = reference_of(self._runner.signature, seen, self._answers)
+            self._reference = reference_of(self._runner.signature, seen, self._answers, self._whole)
         return self._reference
 
     def _read_labels(self, labels: Sequence[Array | None], seen: Mapping[str, Seen]) -> None:

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from itertools import product
 
 from mlpack_edge.converters.quantization.search.descent import Descent, Keeping
 from mlpack_edge.converters.quantization.search.labels import told_apart
@@ -39,13 +38,14 @@ def _silent(*_: object) -> None:
 
 def search(
     bench: Workbench, judge: Judging, start: Recipe, max_drop: float, *,
-    clock: Callable[[], float], deadline: float, methods: Sequence[Method] = (), measured: bool = False,
+    clock: Callable[[], float], deadline: float, methods: Sequence[Method] = (),
+    by_channel: bool = False, faster: bool = False, measured: bool = False,
     on_step: Callable[[str], None] = _silent, on_draft: Callable[[Recipe, bytes], None] = _silent,
 ) -> Found:  # fmt: skip
     """Candidates of the scheme of `start`, each judged as the whole it is.
 
     1. All layers quantized. 2. Where that loses too much, the other operator sets (all, then WEIGHTED alone) and
-    calibration `methods` (both of the scheme "static" alone). 3. With the one that loses least: what each layer costs
+    calibration `methods` (both of the scheme "static" alone), and with `by_channel` the last set and the best of all so. 3. With the one that loses least: what each layer costs
     alone (`sensitivity.measure`), then the worst 1, 2, 4, ... layers float until the whole keeps the budget, and the least
     number of them by bisection. 4. What is float is tried as codes again, most bytes first, in halves, and stays
     so where the whole still keeps the budget. 5. Where more than SMALL of the weights stayed float, 3 and 4 once more,
@@ -56,7 +56,8 @@ def search(
     never compute on codes (gates, tables); at last the weights of what went back are tried as codes again.
 
     What `start` keeps float stays so, and so do its exact sums. clock: seconds; at `deadline` the search stops with what it
-    has, but the first candidate is always judged. measured: what layers cost alone is measured even where no layer has to
+    has, but the first candidate is always judged. faster: where all layers keep the budget, WEIGHTED alone is a candidate
+    still: it takes as many bytes, and depthwise convolutions may be slower on codes. measured: what layers cost alone is measured even where no layer has to
     go back. The same answers of the bench, the judge and the clock give the same points.
     """
     trials = Trials(bench, judge, clock, deadline, on_draft)
@@ -64,7 +65,10 @@ def search(
     base = start
     complete = True
     try:
-        base, fits = _configure(bench, trials, start, methods, max_drop, on_step)
+        base, fits = _configure(bench, trials, start, methods, by_channel, max_drop, on_step)
+        if fits and faster and _has_fewer(bench, start):
+            on_step(f"judging {label_of(_weighted(start), start)}")
+            trials.whole(_weighted(start))
         every = _free(base, bench)
         computed = {layer.name for layer in bench.layers(base)}
         layers = [layer for layer in every if layer.name in computed] if base.stored else every
@@ -93,6 +97,7 @@ def _configure(
     trials: Trials,
     start: Recipe,
     methods: Sequence[Method],
+    by_channel: bool,
     max_drop: float,
     on_step: Callable[[str], None],
 ) -> tuple[Recipe, bool]:
@@ -101,20 +106,37 @@ def _configure(
     first = trials.whole(start)
     if first.quality.drop <= max_drop or start.scheme != "static":
         return start, first.quality.drop <= max_drop
-    weighted = replace(start, operators=WEIGHTED)
-    fewer = 0 < len(bench.layers(weighted)) < len(bench.layers(start)) and not start.operators
-    sets = [start.operators, WEIGHTED] if fewer else [start.operators]
+    sets = [start, _weighted(start)] if _has_fewer(bench, start) else [start]
     until = trials.now() + SHARE * trials.left
-    for method, operators in product(dict.fromkeys((start.method, *methods)), sets):
-        recipe = replace(start, method=method, operators=operators)
-        if recipe == start:
-            continue
+
+    def best() -> Trial:
+        return min(trials.done, key=_drop)  # the first of equals
+
+    def candidates() -> Iterator[Recipe]:
+        for method in dict.fromkeys((start.method, *methods)):
+            yield from (replace(one, method=method) for one in sets)
+            if by_channel and method == start.method:
+                yield replace(sets[-1], by_channel=True)  # grids by channel lie before convolutions in float
+        if by_channel:
+            yield replace(best().recipe, by_channel=True)
+
+    for recipe in candidates():
         if trials.now() + trials.longest > until:
             break
         on_step(f"judging {label_of(recipe, start)}")
         trials.whole(recipe)
-    best = min(trials.done, key=_drop)  # the first of equals
-    return best.recipe, best.quality.drop <= max_drop
+    return best().recipe, best().quality.drop <= max_drop
+
+
+def _weighted(start: Recipe) -> Recipe:
+    return replace(start, operators=WEIGHTED)
+
+
+def _has_fewer(bench: Workbench, start: Recipe) -> bool:
+    """Whether WEIGHTED alone leaves some of the layers of `start` float, and not all."""
+    if start.scheme != "static" or start.operators:
+        return False
+    return 0 < len(bench.layers(_weighted(start))) < len(bench.layers(start))
 
 
 def _drop(trial: Trial) -> float:
@@ -151,6 +173,8 @@ def label_of(recipe: Recipe, start: Recipe) -> str:
     parts = [recipe.name]
     if recipe.operators != start.operators:
         parts.append("weighted operators" if recipe.operators == WEIGHTED else "all operators")
+    if recipe.by_channel != start.by_channel:
+        parts.append("by channel")
     if recipe.method != start.method:
         parts.append(recipe.method)
     kept = len(recipe.kept_float)
@@ -164,7 +188,8 @@ def label_of(recipe: Recipe, start: Recipe) -> str:
 def _point(bench: Workbench, trial: Trial, start: Recipe, base: Recipe, alone: Noises) -> Point:
     """With what layers cost alone, where it was measured with the operators and the method of this recipe."""
     recipe = trial.recipe
-    known = alone if (recipe.operators, recipe.method) == (base.operators, base.method) else {}
+    alike = replace(recipe, kept_float=base.kept_float, float_weights=base.float_weights) == base
+    known = alone if alike else {}
     computed = {layer.name: layer for layer in bench.layers(recipe)}
     stored = {layer.name: layer for layer in bench.stored(recipe) if layer.name not in recipe.float_weights}
     facts = tuple(

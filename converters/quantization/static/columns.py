@@ -29,13 +29,32 @@ class Columns:
 
 
 def is_table(view: View, unit: Unit) -> bool:
-    """Whether a matrix product reads features: `[rows, columns]` that come from the inputs without another layer between.
+    """Whether a matrix product reads features: `[rows, columns]` that come from the inputs without another layer between, or
+    such beside what layers made (wide and deep nets).
 
-    Columns of what layers made are no such: there are many, and none ranges further than the rows of calibration let it.
+    Columns that layers made alone are no such: there are many, and none ranges further than the rows of calibration let it.
     """
     if unit.node.op_type not in ("Gemm", "MatMul") or view.rank(unit.reads[0]) != 2:
         return False
-    seen, waiting = set(), [unit.reads[0]]
+    return any(_is_raw(view, part) for part in _parts(view, unit.reads[0]))
+
+
+def _parts(view: View, name: str) -> list[str]:
+    """What a tensor is joined of, maybe scaled behind; itself where it is not."""
+    behind = name
+    while (maker := view.makers.get(behind)) is not None and maker.op_type not in _LAYERS:
+        read = [given for given in maker.input if given and view.constant(given) is None]
+        if maker.op_type == "Concat":
+            return [part for given in read for part in _parts(view, given)]
+        if len(read) != 1:
+            break
+        behind = read[0]
+    return [name]
+
+
+def _is_raw(view: View, name: str) -> bool:
+    """Whether a tensor comes from the inputs without a layer between."""
+    seen, waiting = set(), [name]
     while waiting:
         maker = view.makers.get(waiting.pop())
         if maker is None or maker.name in seen:
@@ -43,7 +62,7 @@ def is_table(view: View, unit: Unit) -> bool:
         if maker.op_type in _LAYERS:
             return False
         seen.add(maker.name)
-        waiting.extend(name for name in maker.input if name)
+        waiting.extend(given for given in maker.input if given)
     return True
 
 

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 import onnx
 from onnx import helper
 
+from mlpack_edge.converters.quantization.static.channels import ChannelFacts
 from mlpack_edge.converters.quantization.static.guards import Guards
 from mlpack_edge.converters.quantization.static.plan import planned
 from mlpack_edge.converters.quantization.static.rewriting import graph_of
@@ -18,11 +19,16 @@ from mlpack_edge.core.errors import Unsupported
 
 
 def static_model(
-    prepared: HasModel, ranges: Ranges, recipe: Recipe, refused: Mapping[str, str] = {}
+    prepared: HasModel,
+    ranges: Ranges,
+    recipe: Recipe,
+    refused: Mapping[str, str] = {},
+    channels: Mapping[str, ChannelFacts] = {},
 ) -> onnx.ModelProto:
     """The prepared model with what `recipe` names on codes, in the QDQ form (ONNX `QuantizeLinear` 13).
 
-    ranges: of the tensors of `tensors_of`. refused: why calibration has none of others, for the error. Weights are int8 around 0 with a scale an output channel, activations of
+    ranges: of the tensors of `tensors_of`. refused: why calibration has none of others, for the error.
+    channels: what those of tensors hold (`channel_facts`), by name: used to lose less where it is given. Weights are int8 around 0 with a scale an output channel, activations of
     `recipe.activations` with one grid a tensor. The same arguments give the same bytes. Raises Unsupported below opset
     13 and where a range is missing, BadInput where one is not finite.
     """
@@ -31,7 +37,7 @@ def static_model(
         raise Unsupported(
             f"scales for each channel need opset 13, the model has {view.opset}", "convert it to a newer opset"
         )
-    writer = Writer(view, planned(view, recipe), ranges, recipe, refused)
+    writer = Writer(view, planned(view, recipe), ranges, recipe, refused, channels)
     _write(writer)
     graph = onnx.GraphProto(name=prepared.model.graph.name, input=view.graph.input, output=view.graph.output)
     graph.node.extend(Guards(writer.nodes, writer.names, writer.constants).applied(view.constant))

@@ -12,12 +12,16 @@ ELEMENTWISE = frozenset({"Add", "Mul", "LeakyRelu"})
 POOLS = frozenset({"AveragePool", "GlobalAveragePool"})
 JOINS = frozenset({"Concat"})
 #: Operators whose result has a grid that TFLite's int8 kernels fix: (lowest, highest) of 256 steps.
-FIXED = MappingProxyType({"Sigmoid": (0.0, 255 / 256), "Softmax": (0.0, 255 / 256), "Tanh": (-1.0, 127 / 128)})
+FIXED = MappingProxyType({
+    "HardSigmoid": (0.0, 255 / 256), "Sigmoid": (0.0, 255 / 256), "Softmax": (0.0, 255 / 256), "Tanh": (-1.0, 127 / 128),
+})  # fmt: skip
 #: The product of two activations (a MatMul without weights), as attention has it: its Softmax takes float, so codes are
 #: made for it alone, which costs what it gains.
 ATTENTION = frozenset({"BatchMatMul"})
 #: Operators that have int8 kernels in TFLite alone.
-MICRO = frozenset({"Sub", "Relu", "Clip", "ReduceMean", "HardSwish", "Elu", "Max", "Min"})
+MICRO = frozenset({
+    "Sub", "Relu", "Clip", "ReduceMean", "HardSigmoid", "HardSwish", "Elu", "Max", "Min", "Pow", "PRelu",
+})  # fmt: skip
 
 ALL = WEIGHTED | ELEMENTWISE | POOLS | JOINS | frozenset(FIXED) | ATTENTION | MICRO
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import numpy as np
 import onnx
 
 from mlpack_edge.converters.quantization.static.operators import ATTENTION, DEFAULT, INTEGER_ONLY, MOVES, WEIGHTED
@@ -96,6 +97,20 @@ def _writes(view: View, unit: Unit, active: dict[str, Unit], recipe: Recipe) -> 
     if unit.kind not in ("BatchMatMul", "Gemm", "MatMul") or recipe.activations == "int8" or recipe.integer_only:
         return True
     return any(node is not None and _reads(active, node, tensor) for tensor, node in reached(view, unit.output, MOVES))
+
+
+def sharing(plan: Plan, unit: Unit) -> list[Unit]:
+    """The units on codes that read the weights of `unit` in the same way, itself among them."""
+    return [other for other in plan.active.values() if _read_alike(unit, other)]
+
+
+def _read_alike(unit: Unit, other: Unit) -> bool:
+    a, b = unit.weights, other.weights
+    if a is None or b is None or unit.node.input[1] != other.node.input[1] or unit.kind != other.kind:
+        return False
+    return (
+        a.axis == b.axis and a.groups == b.groups and (a.content is b.content or np.array_equal(a.content, b.content))
+    )
 
 
 def root(view: View, name: str) -> str:

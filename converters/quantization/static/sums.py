@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from mlpack_edge.converters.quantization.static.rounding import MOST, balanced, loss, nearest
+from mlpack_edge.converters.quantization.static.rounding import MOST, balanced, nearest
 from mlpack_edge.converters.quantization.static.units import Weights
 from mlpack_edge.converters.quantization.static.view import Array
 
@@ -35,41 +35,44 @@ def from_kernel_order(matrix: Array, weights: Weights) -> Array:
     return np.ascontiguousarray(np.moveaxis(np.moveaxis(ordered, -1, 1), 0, weights.axis))
 
 
-def fitted(real: Array, scale: Array, lean: float) -> tuple[Array, Array]:
+def fitted(real: Array, scale: Array, lean: float, power: Array | None = None) -> tuple[Array, Array]:
     """Codes without pairs above `MOST_OF_PAIR`, and their scales, at least `scale`.
 
     A row that has such a pair takes the scale, of some up to the smallest at which it has none, at which the squares of
     its errors are least, its pairs brought to the nearest that fit. real: float64 `[rows, inner]`. scale: float32 `[rows]`.
-    lean: see `rounding.loss`.
+    lean: see `rounding.loss`. power: of what each weight multiplies, `[1, inner]`: by it errors count, alike where it is not given.
     """
     codes, raised = nearest(real, scale), scale.copy()
     largest = np.abs(_pairs(real)).max(axis=1, initial=0.0)
     tight = np.flatnonzero(largest / scale > MOST_OF_PAIR - 1)
     if tight.size:
-        codes[tight], raised[tight] = _best(real[tight], scale[tight], largest[tight])
+        codes[tight], raised[tight] = _best(
+            real[tight], scale[tight], largest[tight], np.ones((1, real.shape[1])) if power is None else power
+        )
     return balanced(codes, real, raised, lean, MOST_OF_PAIR), raised
 
 
-def _best(real: Array, scale: Array, largest: Array) -> tuple[Array, Array]:
+def _best(real: Array, scale: Array, largest: Array, power: Array) -> tuple[Array, Array]:
     best_codes, best_scale = np.zeros(real.shape), scale.copy()
     least = np.full(scale.shape, np.inf)
     for share in np.linspace(0.0, 1.0, _TRIED):
         tried = np.maximum(scale, scale + (largest / MOST_OF_PAIR - scale) * share).astype(np.float32)
-        codes = _within_pairs(real, tried)
-        lost = loss(codes, real, tried, 0.0)
+        codes = _within_pairs(real, tried, power)
+        lost = (power * np.square(codes * tried.astype(np.float64)[:, None] - real)).sum(axis=1)
         better = lost < least
         best_codes[better], best_scale[better], least[better] = codes[better], tried[better], lost[better]
     return best_codes, best_scale
 
 
-def _within_pairs(real: Array, scale: Array) -> Array:
+def _within_pairs(real: Array, scale: Array, power: Array) -> Array:
     """The nearest codes of which no neighbours of one sign add up to more than `MOST_OF_PAIR`."""
     codes = nearest(real, scale)
     width = codes.shape[1] // 2 * 2
     left, right = codes[:, 0:width:2], codes[:, 1:width:2]
     above = (np.sign(left) == np.sign(right)) & (np.abs(left) + np.abs(right) > MOST_OF_PAIR)
     a, b = (np.abs(real[:, start:width:2] / scale.astype(np.float64)[:, None]) for start in (0, 1))
-    taken = np.clip(np.rint((a - b + MOST_OF_PAIR) / 2), 1, MOST)
+    p, q = power[:, 0:width:2], power[:, 1:width:2]
+    taken = np.clip(np.rint(a - (a + b - MOST_OF_PAIR) * (q / (p + q))), 1, MOST)
     codes[:, 0:width:2] = np.where(above, np.sign(left) * taken, left)
     codes[:, 1:width:2] = np.where(above, np.sign(right) * (MOST_OF_PAIR - taken), right)
     return codes

@@ -166,7 +166,7 @@ def _clipped(view: View, output: str) -> tuple[onnx.NodeProto | None, tuple[floa
 
 def _plain(view: View, node: onnx.NodeProto) -> Unit | None:
     """An operator without weights; its constant operands get grids of their own."""
-    if len(node.output) != 1 or not view.is_float(node.output[0]) or not _takes(node):
+    if len(node.output) != 1 or not view.is_float(node.output[0]) or not _takes(view, node):
         return None
     operands = [name for name in node.input if name] if node.op_type in VARIADIC else list(node.input[:1])
     reads = tuple(name for name in operands if view.constant(name) is None)
@@ -187,8 +187,10 @@ def _has_grid(view: View, name: str) -> bool:
     return content is None or (content.size > 0 and bool(np.isfinite(content).all()))
 
 
-def _takes(node: onnx.NodeProto) -> bool:
-    """Kernels on codes that do not know all forms of their operator."""
+def _takes(view: View, node: onnx.NodeProto) -> bool:
+    """Kernels on codes that do not know all forms of their operator; of powers there is the inverse root."""
+    if node.op_type == "Pow":
+        return scalar(view.constant(node.input[1])) == -0.5
     if node.op_type == "AveragePool":
         return not attribute(node, "dilations", None) and not attribute(node, "ceil_mode", 0)
     return True

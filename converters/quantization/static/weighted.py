@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import onnx
 from onnx import helper
 
+from mlpack_edge.converters.quantization.static.channels import giving
 from mlpack_edge.converters.quantization.static.columns import (
     Columns,
     absorbed,
@@ -15,9 +18,11 @@ from mlpack_edge.converters.quantization.static.columns import (
     unlike_columns,
 )
 from mlpack_edge.converters.quantization.static.grids import Grid, grid_of
+from mlpack_edge.converters.quantization.static.moments import moments_of
+from mlpack_edge.converters.quantization.static.plan import sharing
 from mlpack_edge.converters.quantization.static.units import NO_LIMITS, Unit, Weights
 from mlpack_edge.converters.quantization.static.view import Array
-from mlpack_edge.converters.quantization.static.weights import Coded, coded
+from mlpack_edge.converters.quantization.static.weights import Coded, coded, is_widened
 from mlpack_edge.converters.quantization.static.writer import Writer
 from mlpack_edge.converters.quantization.values import Range
 
@@ -31,7 +36,7 @@ def write_weighted(writer: Writer, unit: Unit, weights: Weights) -> None:
     columns = _columns(writer, unit)
     if columns is None:
         source, grid = writer.read(name), writer.grid(name)
-        made = _shared(writer, unit, weights)
+        weights, made = _on_codes(writer, unit, weights)
     else:
         weights = normalized(weights, columns)
         source, grid = _read_normal(writer, unit, columns)
@@ -46,24 +51,39 @@ def write_weighted(writer: Writer, unit: Unit, weights: Weights) -> None:
     _finish(writer, unit, "", inputs, unit.node.output[0], list(unit.node.attribute))
 
 
-def _shared(writer: Writer, unit: Unit, weights: Weights) -> Coded:
-    """Codes for all units that read the same weights in the same way: they are stored once."""
+def _on_codes(writer: Writer, unit: Unit, weights: Weights) -> tuple[Weights, Coded]:
+    """The weights as they are written, and their codes: for all units that read them in the same way they are stored once, but
+    for those whose bias takes a larger scale, which would cost the others their precision."""
+    alike = sharing(writer.plan, unit)
+    if len(alike) > 1:
+        alike = [other for other in alike if not _is_widened(writer, other)]
+    if len(alike) < 2 or all(other is not unit for other in alike):
+        return _alone(writer, unit, weights)
     if unit.name not in writer.coded:
-        sharing = [other for other in writer.plan.active.values() if _read_alike(unit, other)]
-        grids = [writer.grid(other.reads[0]) for other in sharing]
-        biases = [other.weights.bias for other in sharing if other.weights is not None]
+        grids = [writer.grid(other.reads[0]) for other in alike]
+        biases = [other.weights.bias for other in alike if other.weights is not None]
         made = coded(weights, unit.kind, grids, biases, writer.recipe.exact_sums)
-        writer.coded.update((other.name, made) for other in sharing)
-    return writer.coded[unit.name]
+        writer.coded.update((other.name, made) for other in alike)
+    return weights, writer.coded[unit.name]
 
 
-def _read_alike(unit: Unit, other: Unit) -> bool:
-    a, b = unit.weights, other.weights
-    if a is None or b is None or unit.node.input[1] != other.node.input[1] or unit.kind != other.kind:
-        return False
-    return (
-        a.axis == b.axis and a.groups == b.groups and (a.content is b.content or np.array_equal(a.content, b.content))
-    )
+def _is_widened(writer: Writer, unit: Unit) -> bool:
+    return unit.weights is not None and is_widened(unit.weights, writer.grid(unit.reads[0]), unit.weights.bias)
+
+
+def _alone(writer: Writer, unit: Unit, weights: Weights) -> tuple[Weights, Coded]:
+    """By what is known of the channels that they read and give."""
+    source, facts = writer.grid(unit.reads[0]), writer.facts(unit.reads[0])
+    given = writer.channel_grid(unit.output)
+    if given is not None:
+        weights = giving(weights, given)
+    moments = None if facts is None else moments_of(facts, weights, source)
+    made = coded(weights, unit.kind, [source], [weights.bias], writer.recipe.exact_sums, moments)
+    # A MatMul without a bias would need an operator for one.
+    if made.offset is not None and (weights.bias is not None or unit.kind != "MatMul"):
+        bias = -made.offset if weights.bias is None else weights.bias - made.offset
+        weights = replace(weights, bias=bias.astype(np.float32))
+    return weights, made
 
 
 def _is_gemm(writer: Writer, unit: Unit) -> bool:

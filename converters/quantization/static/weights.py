@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from mlpack_edge.converters.quantization.static.grids import Grid
+from mlpack_edge.converters.quantization.static.moments import Moments
 from mlpack_edge.converters.quantization.static.rounding import MOST, balanced, nearest
 from mlpack_edge.converters.quantization.static.sums import fitted, from_kernel_order, in_kernel_order
 from mlpack_edge.converters.quantization.static.units import Weights
@@ -31,48 +32,61 @@ _AT_ONCE = 1 << 20
 
 @dataclass(frozen=True, slots=True)
 class Coded:
-    """codes: int8 of the shape of the weights. scale: float32 `[outputs]`."""
+    """codes: int8 of the shape of the weights. scale: float32 `[outputs]`. offset: `[outputs]`, see `Moments.offset`; None where
+    those were not given."""
 
     codes: Array
     scale: Array
+    offset: Array | None = None
 
 
-def coded(weights: Weights, kind: str, sources: Sequence[Grid], biases: Sequence[Array | None], exact: bool) -> Coded:
+def coded(
+    weights: Weights, kind: str, sources: Sequence[Grid], biases: Sequence[Array | None], exact: bool,
+    moments: Moments | None = None,
+) -> Coded:  # fmt: skip
     """The weights of an operator `kind` (see `Unit.kind`), or of several that share them.
 
     sources, biases: the grids of the activations that each of them reads, and the bias it adds. The scale of a channel is
     that of its largest weight, larger where a bias would not fit 30 bits in steps of the product of both scales (what the
     weights lose is nothing beside that bias), or, with `exact`, where sums of two products would not fit 16 (see `sums`;
     kernels of depthwise convolutions add in 32, transposed ones compute in float). Channels without any weight take the
-    smallest scale of the others, so that their bias keeps its precision.
+    smallest scale of the others, so that their bias keeps its precision. moments: of what they read, in place of what the
+    grids tell; then the bias is expected to take the offset off, and no codes are moved for it.
     """
-    key = _digest(weights, kind, sources, biases, exact)
+    key = _digest(weights, kind, sources, biases, exact, moments)
     if key not in _MEMO:
-        _MEMO[key] = _coded(weights, kind, sources, biases, exact)
+        _MEMO[key] = _coded(weights, kind, sources, biases, exact, moments)
         while len(_MEMO) > 1 and sum(made.codes.nbytes for made in _MEMO.values()) > _MOST_KEPT:
             del _MEMO[next(iter(_MEMO))]
     return _MEMO[key]
 
 
-def _digest(weights: Weights, kind: str, sources: Sequence[Grid], biases: Sequence[Array | None], exact: bool) -> bytes:
+def _digest(
+    weights: Weights, kind: str, sources: Sequence[Grid], biases: Sequence[Array | None], exact: bool,
+    moments: Moments | None,
+) -> bytes:  # fmt: skip
     digest = hashlib.blake2b(np.ascontiguousarray(weights.content).data)
     for bias in biases:
         digest.update(b"none" if bias is None else np.ascontiguousarray(bias).tobytes())
+    for array in () if moments is None else (moments.mean, moments.coded, moments.variance):
+        digest.update(np.ascontiguousarray(array).tobytes())
     digest.update(repr((weights.content.shape, weights.axis, weights.groups, kind, tuple(sources), exact)).encode())
     return digest.digest()
 
 
-def _coded(weights: Weights, kind: str, sources: Sequence[Grid], biases: Sequence[Array | None], exact: bool) -> Coded:
+def _coded(
+    weights: Weights, kind: str, sources: Sequence[Grid], biases: Sequence[Array | None], exact: bool,
+    moments: Moments | None,
+) -> Coded:  # fmt: skip
     matrix = in_kernel_order(weights.content, weights)
-    largest = np.abs(matrix).max(axis=1, initial=0.0).astype(np.float64)
-    alive = largest > 0
-    least = largest[alive].min() if alive.any() else 1.0
-    scale = np.maximum(np.where(alive, largest, least), largest.max(initial=0.0) * _NARROWEST) / MOST
+    scale = _own_scale(_largest(matrix))
     for source, bias in zip(sources, biases, strict=True):
         if bias is not None:
-            scale = np.maximum(scale, _per_scale(np.abs(bias), weights) / (source.scale * _MOST_BIAS))
+            scale = np.maximum(scale, _bias_scale(weights, source, bias))
     scale = np.maximum(scale, _LEAST / min(1.0, *(source.scale for source in sources)))
-    lean = _LEAN * min(_one_sidedness(source) ** 2 for source in sources)
+    lean = 0.0 if moments is not None else _LEAN * min(_one_sidedness(source) ** 2 for source in sources)
+    power = None if moments is None else moments.variance
+    offset = None if moments is None else np.empty(len(matrix))
     pairs = exact and kind in ("Conv", "Gemm", "MatMul")
     codes, rows = np.empty(matrix.shape, np.int8), scale.astype(np.float32)
     step = max(_AT_ONCE // max(matrix.shape[1], 1), 1)
@@ -80,10 +94,39 @@ def _coded(weights: Weights, kind: str, sources: Sequence[Grid], biases: Sequenc
         part = slice(start, start + step)
         real = matrix[part].astype(np.float64)
         if pairs:
-            codes[part], rows[part] = fitted(real, rows[part], lean)
+            codes[part], rows[part] = fitted(real, rows[part], lean, power)
         else:
             codes[part] = balanced(nearest(real, rows[part]), real, rows[part], lean)
-    return Coded(from_kernel_order(codes, weights), rows)
+        if moments is not None and offset is not None:
+            made = codes[part] * rows[part].astype(np.float64)[:, None]
+            offset[part] = moments.of(part).offset(real, made)
+    return Coded(from_kernel_order(codes, weights), rows, offset)
+
+
+def is_widened(weights: Weights, source: Grid, bias: Array | None) -> bool:
+    """Whether a bias takes a larger scale than the weights of its channel need, see `coded`."""
+    if bias is None:
+        return False
+    largest = _largest(in_kernel_order(weights.content, weights))
+    return bool(((_bias_scale(weights, source, bias) > _own_scale(largest)) & (largest > 0)).any())
+
+
+def _largest(matrix: Array) -> Array:
+    """The largest magnitude of each channel, float64 `[outputs]`."""
+    return np.asarray(np.abs(matrix).max(axis=1, initial=0.0), np.float64)
+
+
+def _own_scale(largest: Array) -> Array:
+    """That of the weights, whatever they are added to."""
+    alive = largest > 0
+    least = largest[alive].min() if alive.any() else 1.0
+    scale: Array = np.maximum(np.where(alive, largest, least), largest.max(initial=0.0) * _NARROWEST) / MOST
+    return scale
+
+
+def _bias_scale(weights: Weights, source: Grid, bias: Array) -> Array:
+    """The smallest with which a bias fits 30 bits in steps of both scales."""
+    return _per_scale(np.abs(bias), weights) / (source.scale * _MOST_BIAS)
 
 
 def _per_scale(bias: Array, weights: Weights) -> Array:

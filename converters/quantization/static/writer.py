@@ -8,6 +8,7 @@ import numpy as np
 import onnx
 from onnx import helper
 
+from mlpack_edge.converters.quantization.static.channels import ChannelFacts, ChannelGrid, may_differ
 from mlpack_edge.converters.quantization.static.columns import Columns
 from mlpack_edge.converters.quantization.static.grids import Grid, grid_of
 from mlpack_edge.converters.quantization.static.names import Constants, Names
@@ -27,8 +28,11 @@ class Writer:
     A tensor of the graph keeps its name for its real numbers; where an operator on codes gives it, those come from a
     DequantizeLinear."""
 
-    def __init__(self, view: View, plan: Plan, ranges: Ranges, recipe: Recipe, refused: Mapping[str, str] = {}) -> None:
-        """refused: why calibration has no range of a tensor, by name, as far as it knows."""
+    def __init__(
+        self, view: View, plan: Plan, ranges: Ranges, recipe: Recipe,
+        refused: Mapping[str, str] = {}, channels: Mapping[str, ChannelFacts] = {},
+    ) -> None:  # fmt: skip
+        """channels: what those of a tensor hold, by name, as far as they matter. refused: why calibration has no range of a tensor, by name, as far as it knows."""
         self.view, self.plan, self.recipe = view, plan, recipe
         self.names = Names(view.names)
         self.constants = Constants(self.names)
@@ -40,6 +44,7 @@ class Writer:
         self._reals: dict[str, str] = {}
         self._shared: dict[bytes, str] = {}
         self._grids: dict[str, Grid] = {}
+        self._channels = channels
         self._units = {unit.output: unit for unit in plan.active.values()}
         self._absorbed = {
             unit.clipping.name
@@ -73,9 +78,24 @@ class Writer:
         """QuantizeLinear of `real` and DequantizeLinear to `output`, on the grid of `tensor`."""
         codes = self.names.fresh("q")
         grid = self._named(self.grid(tensor))
+        channels = self.channel_grid(tensor)
+        reals = grid
+        if channels is not None:
+            reals = [self.constants.add(channels.scales, "s"), self.constants.add(channels.zeros, "z")]
         self.nodes.append(helper.make_node("QuantizeLinear", [real, *grid], [codes]))
-        self.nodes.append(helper.make_node("DequantizeLinear", [codes, *grid], [output]))
+        self.nodes.append(helper.make_node("DequantizeLinear", [codes, *reals], [output]))
         self._reals[tensor] = output
+
+    def facts(self, tensor: str) -> ChannelFacts | None:
+        """What the channels of a tensor hold, where that is known."""
+        return self._channels.get(self.view.same.get(tensor, tensor))
+
+    def channel_grid(self, tensor: str) -> ChannelGrid | None:
+        """The grids of the channels of a tensor; None where one does for all."""
+        facts = self.facts(tensor)
+        if facts is None or facts.axis != 1 or not may_differ(self.view, self.plan, tensor):
+            return None
+        return facts.grid(self.grid(tensor), self._units[tensor].clip)
 
     def _named(self, grid: Grid) -> list[str]:
         scale = self.constants.add(np.array(grid.scale, np.float32), "s")

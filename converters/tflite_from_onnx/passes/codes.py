@@ -120,3 +120,16 @@ def shifted(codes: Tensor) -> Tensor:
     grid = Quantization(codes.quantization.scale, codes.quantization.zero_point + step, codes.quantization.axis)
     data = None if codes.data is None else (codes.data.astype(np.int16) + step).astype(dtype)
     return Tensor(codes.name if codes.data is not None else "", dtype, codes.shape, data, grid)
+
+
+def content(edges: CodedEdges, tensor: Tensor | None) -> np.ndarray | None:
+    """The real numbers of a constant, whether the file holds those or their codes; None for what is no constant."""
+    codes = tensor if tensor is None or tensor.data is not None else edges.codes(tensor)
+    if codes is None or codes.data is None:
+        return None
+    grid = codes.quantization
+    if grid is None:
+        return codes.data
+    along = [-1 if grid.per_channel and axis == grid.axis else 1 for axis in range(codes.data.ndim)]
+    steps = codes.data.astype(np.int64) - grid.zero_point.reshape(along if grid.per_channel else ())
+    return steps * grid.scale.astype(np.float64).reshape(along if grid.per_channel else ())

@@ -20,6 +20,8 @@ _PLACES = {
     "TRANSPOSE_CONV": (2, 1, 3, 0),
 }  # fmt: skip
 _SUMS = (-(1 << 31), (1 << 31) - 1)
+#: XNNPACK's limits of the scales of input and weights over that of the result.
+_FACTORS = (2.0**-32, 2.0**8)
 
 
 def _weighted(edges: CodedEdges, op: Op, quantizer: Op) -> bool:
@@ -33,10 +35,11 @@ def _weighted(edges: CodedEdges, op: Op, quantizer: Op) -> bool:
     assert grid is not None
     if grid.per_channel and grid.axis != axis:
         return False
-    ratios = scale_of(x) * grid.scale.astype(np.float64) / scale_of(quantizer.output)
-    if not ((ratios >= 2**-32) & (ratios < 2**8)).all():
-        return False  # XNNPACK takes no others, and would not load the model
     bias = op.inputs[b_at] if b_at < len(op.inputs) else None
+    w, grid = _coarse(edges, w, bias, scale_of(x), scale_of(quantizer.output))
+    ratios = scale_of(x) * grid.scale.astype(np.float64) / scale_of(quantizer.output)
+    if not ((ratios >= _FACTORS[0]) & (ratios < _FACTORS[1])).all():
+        return False  # XNNPACK takes no others, and would not load the model
     outputs = w.shape[axis]
     sums = _sums(edges, bias, scale_of(x), grid, outputs)
     if sums is None and bias is not None:
@@ -51,6 +54,30 @@ def _weighted(edges: CodedEdges, op: Op, quantizer: Op) -> bool:
     if bias is not None:
         edges.read(op, b_at, sums)
     return _on_bytes(edges, op, x_at, x, quantizer) if on_bytes else _on_codes(edges, op, x_at, x, quantizer)
+
+
+def _coarse(
+    edges: CodedEdges, w: Tensor, bias: Tensor | None, given: float, made: float
+) -> tuple[Tensor, Quantization]:
+    """Channels of weights next to nothing in steps so large that XNNPACK takes their factor and int32 their bias.
+
+    A bias of 2**30 steps outweighs what 8 bits can sum up of such weights: nothing is lost that the result's 8 bits could hold.
+    """
+    grid = w.quantization
+    assert grid is not None and w.data is not None
+    if not grid.per_channel or grid.zero_point.any():
+        return w, grid
+    reals = _content(edges, bias) if bias is not None else None
+    least = np.full(grid.scale.size, _FACTORS[0] * 2 * made / given)
+    if reals is not None and reals.size == least.size:
+        least = np.maximum(least, np.abs(reals.reshape(-1)) / given / 2**30)
+    if (grid.scale >= least).all():
+        return w, grid
+    along = [-1 if axis == grid.axis else 1 for axis in range(w.data.ndim)]
+    scale = np.maximum(grid.scale, least).astype(np.float32)
+    codes = np.rint(w.data * (grid.scale.astype(np.float64) / scale).reshape(along)).astype(np.int8)
+    coarse = Quantization(scale, grid.zero_point, grid.axis)
+    return Tensor(w.name, "int8", w.shape, codes, coarse), coarse
 
 
 def _on_codes(edges: CodedEdges, op: Op, place: int, x: Tensor, quantizer: Op) -> bool:

@@ -57,6 +57,17 @@ def test_too_few_rows_to_keep_one_apart_are_refused(tmp_path: Path) -> None:
         rows_for(_payload(data=str(tmp_path / "rows.npy")), NET, NET, Hints())
 
 
+@pytest.mark.parametrize(
+    ("rows", "said"), [(1, "1 row judges: a row is 100 % of them"), (3, "3 rows judge: a row is 33.3 %")]
+)
+def test_few_rows_that_judge_are_said_with_what_one_weighs(tmp_path: Path, rows: int, said: str) -> None:
+    np.save(tmp_path / "rows.npy", np.zeros((10, 3), np.float32))
+    np.save(tmp_path / "judged.npy", np.zeros((rows, 3), np.float32))
+    payload = _payload(data=str(tmp_path / "rows.npy"), evaluation=str(tmp_path / "judged.npy"))
+    (warning,) = rows_for(payload, NET, NET, Hints()).warnings
+    assert warning.startswith(said)
+
+
 def test_made_rows_are_the_same_each_time_and_ordinary() -> None:
     rows = MadeRows(NET, Hints())
     first, second = _seen(rows), _seen(rows)
@@ -89,6 +100,6 @@ def test_few_judging_rows_say_what_one_of_them_decides(tmp_path: Path, count: in
     rows = rows_for(_payload(data=path, evaluation=path if own else None), NET, NET, Hints())
     told = [text for text in rows.warnings if "judge" in text]
     if count == 40:
-        assert len(told) == 1 and ("2.5 %" if own else "12 %") in told[0] and "--eval" in told[0]
+        assert len(told) == 1 and ("2.5 %" if own else "12.5 %") in told[0] and "--eval" in told[0]
     else:
         assert told == []

@@ -12,7 +12,8 @@ def test_a_line_says_what_is_done_and_how_much_of_it() -> None:
 
 
 def test_lines_come_no_faster_than_a_terminal_is_read() -> None:
-    now, said = [0.0], []
+    now = [0.0]
+    said: list[str] = []
     bar = Progress(said.append, "calibrating", 1000, clock=lambda: now[0])
     for _ in range(100):
         bar.more(10)

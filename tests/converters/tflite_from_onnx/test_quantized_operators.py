@@ -18,6 +18,7 @@ from tests.converters.tflite_from_onnx.quantized_single import (
     draw_codes,
     draw_floats,
 )
+from tests.converters.tflite_from_onnx.test_quantized import as_written
 
 Array = NDArray[Any]
 _N = helper.make_node
@@ -207,3 +208,41 @@ def test_scales_no_kernel_takes_leave_the_operator_float() -> None:
     }
     model = model_of(nodes, {"x": ("float32", ["n", 3])}, ["y"], constants)
     assert_lowered(model, {"x": draw_floats(7, 3, scale=100)}, rtol=0, atol=1.6)
+
+
+def test_a_number_that_is_a_code_is_computed_with_beforehand() -> None:
+    """A constant of rank 0 behind DequantizeLinear, read by an operator that nothing else feeds."""
+    nodes = [
+        helper.make_node("DequantizeLinear", ["code", "scale"], ["number"]),
+        helper.make_node("Sqrt", ["number"], ["root"]),
+        helper.make_node("Mul", ["x", "root"], ["y"]),
+    ]
+    constants = {"code": np.array(64, np.int8), "scale": np.array(0.25, np.float32)}
+    model = model_of(nodes, {"x": ("float32", ["batch", 4])}, ["y"], constants)
+    made = assert_lowered(model, {"x": np.arange(4, dtype=np.float32)[None]})
+    assert kinds(made.data) == ["MUL"]
+
+
+@pytest.mark.parametrize("bias", [0.5, 0.0])
+def test_a_channel_whose_weights_are_all_but_nothing_is_on_codes(bias: float) -> None:
+    """Channels that training has switched off: in steps of their own the bias would outgrow int32, and XNNPACK refuses the factor."""
+    weights = np.random.default_rng(0).integers(-127, 128, (4, 3, 3, 3)).astype(np.int8)
+    scales = np.array([1e-11, 0.004, 0.002, 1e-8], np.float32)
+    nodes = [
+        helper.make_node("QuantizeLinear", ["x", "s", "z"], ["q"]),
+        helper.make_node("DequantizeLinear", ["q", "s", "z"], ["a"]),
+        helper.make_node("DequantizeLinear", ["w", "t"], ["f"], axis=0),
+        helper.make_node("Conv", ["a", "f", "b"], ["c"]),
+        helper.make_node("QuantizeLinear", ["c", "s", "z"], ["d"]),
+        helper.make_node("DequantizeLinear", ["d", "s", "z"], ["y"]),
+    ]
+    constants: dict[str, Array] = {
+        "s": np.array(0.02, np.float32), "z": np.array(0, np.int8), "w": weights, "t": scales,
+        "b": np.array([bias, 0.1, 0.2, -bias], np.float32),
+    }  # fmt: skip
+    model = model_of(nodes, {"x": ("float32", ["n", 3, 6, 6])}, ["y"], constants)
+    data, x = lower(model).data, draw_floats(2, 3, 6, 6)
+    assert kinds(data)[1:] == ["QUANTIZE", "TRANSPOSE", "CONV_2D", "TRANSPOSE", "DEQUANTIZE"]  # behind a bound
+    expected = as_written(model).run(["y"], {"x": x})[0]  # ONNX Runtime's own fused convolution overflows
+    for delegate in (True, False):
+        np.testing.assert_allclose(run_tflite(data, {"x": x}, delegate)["y"], expected, rtol=0, atol=0.021)

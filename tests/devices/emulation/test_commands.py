@@ -45,5 +45,29 @@ def test_a_tool_that_takes_too_long_ends_with_its_children(tmp_path: Path) -> No
     assert _is_still(file)
 
 
+def test_a_tool_that_takes_its_time_prints_all_that_it_prints() -> None:
+    done = run(["sh", "-c", "echo first; sleep 1.2; echo last; echo wrong >&2"])
+    assert (done.code, done.out, done.err) == (0, "first\nlast\n", "wrong\n")
+
+
+def test_ctrl_c_that_came_before_the_wait_is_acted_on(tmp_path: Path) -> None:
+    """Such a signal interrupts no system call: here, one that another thread took while the main thread waited."""
+    file = tmp_path / "written"
+
+    def elsewhere() -> None:
+        while not file.exists():
+            time.sleep(0.01)
+        signal.pthread_kill(threading.get_ident(), signal.SIGINT)
+
+    asked = threading.Thread(target=elsewhere)
+    asked.start()
+    start = time.monotonic()
+    with pytest.raises(KeyboardInterrupt):
+        run(["sh", "-c", _WRITES_ON.format(file=file)], seconds=60)
+    asked.join()
+    assert time.monotonic() - start < 30
+    assert _is_still(file)
+
+
 def test_a_tool_that_is_not_there_is_a_code_and_a_line() -> None:
     assert run(["no-such-tool"]).code == 127

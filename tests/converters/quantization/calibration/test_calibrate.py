@@ -15,6 +15,7 @@ from onnx import TensorProto, helper, numpy_helper
 
 from mlpack_edge.converters.quantization.calibration import calibrate as module
 from mlpack_edge.converters.quantization.calibration.calibrate import calibrate
+from mlpack_edge.converters.quantization.calibration.watching import Watch
 from mlpack_edge.converters.quantization.static.view import View
 from mlpack_edge.converters.quantization.values import Method
 from mlpack_edge.core.errors import BadInput, CheckFailed
@@ -180,6 +181,27 @@ def test_a_good_set_of_rows_is_not_warned_of() -> None:
     assert calibrate(net(), ["relu"], batches(rows_of(100), 64), ALL).warnings == ()
 
 
+@pytest.mark.parametrize("weights", [1 << 29, 0], ids=["one reading", "a reading a group"])
+def test_at_the_end_of_its_time_it_gives_what_the_rows_so_far_hold(
+    monkeypatch: pytest.MonkeyPatch, weights: int
+) -> None:
+    """The clock moves a second each time it is read; several readings end at the same row."""
+    monkeypatch.setattr(module, "PIECE_BYTES", 1)  # a row at a time
+    monkeypatch.setattr(module, "GROUP_BYTES", 48)
+    monkeypatch.setattr(module, "WEIGHT_BYTES", weights)
+    rows, names = rows_of(200), ["x", "product", "scaled", "relu", "y"]
+    ticks = iter(range(10_000))
+    found = calibrate(net(), names, batches(rows, 70), ALL, clock=lambda: float(next(ticks)), until=30.0)
+    assert not found.complete and 1 <= found.rows <= 30
+    expected = calibrate(net(), names, batches(rows[: found.rows], 70), ALL)
+    assert expected.complete
+    for name in names:
+        assert found.histograms[name].high == pytest.approx(expected.histograms[name].high)
+        assert found.histograms[name].counts.sum() == expected.histograms[name].counts.sum()
+    nothing = calibrate(net(), names, batches(rows, 70), ALL, clock=lambda: 1.0, until=0.0)
+    assert nothing.rows == 1 and not nothing.complete
+
+
 def test_without_rows_or_for_another_method_there_is_nothing() -> None:
     with pytest.raises(BadInput, match="no calibration rows"):
         calibrate(net(), ["x"], [], ["minmax"])
@@ -242,3 +264,22 @@ def test_tensors_that_are_large_together_are_not_held_together(tmp_path: Path) -
     rows, peak = calibrated_images(tmp_path, 2, 1, 1, 3, 64, 64, 64, 64, 64)
     assert rows == 2
     assert peak < 800_000_000
+
+
+def test_extremes_of_channels_are_those_of_all_rows_whatever_the_batches() -> None:
+    x = np.random.default_rng(5).normal(size=(40, 3, 4, 4)).astype(np.float32)
+    x[17, 2, 1, 1], x[38, 0] = 90, -40
+    for size in (1, 7, 40):
+        watch = Watch(["minmax"], frozenset(), int, frozenset({"x", "y", "other"}))
+        for start in range(0, 40, size):
+            watch.see("x", x[start : start + size], start, size)
+            watch.see("plain", x[start : start + size], start, size)
+            watch.see("other", x[start : start + size, : 1 + start % 2], start, size)
+            watch.see("y", np.where(start + size >= 40, np.nan, x[start : start + size]), start, size)
+        assert set(watch.channels) - {"other"} == {"x"}
+        np.testing.assert_array_equal(watch.channels["x"][0], x.min(axis=(0, 2, 3)))
+        np.testing.assert_array_equal(watch.channels["x"][1], x.max(axis=(0, 2, 3)))
+    assert "other" in watch.channels, "one width"
+    watch.see("other", x, 40, 40)
+    watch.see("other", x, 80, 40)
+    assert "other" not in watch.channels

@@ -10,8 +10,10 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from mlpack_edge.converters.blocks import block_of
 from mlpack_edge.converters.quantization.judging import batches
 from mlpack_edge.converters.quantization.judging.judge import Judge
+from mlpack_edge.converters.quantization.proof import proven
 from mlpack_edge.core.errors import BadInput, CheckFailed
 from mlpack_edge.core.signature import Signature, TensorSpec
 from tests.converters.quantization.judging.answering import Answering, InMemory, echo, numbered, output, signature
@@ -258,3 +260,56 @@ def test_rows_are_told_as_they_are_judged() -> None:
     with Judge(of("y", LOGITS), numbered(3000), on_rows=told.append) as judge:
         judge.judge(of("y", LOGITS))
     assert told == [1024, 2048, 3000, 1024, 2048, 3000]
+
+
+def test_a_net_is_run_in_blocks_of_bounded_bytes_and_a_small_one_in_one_call_a_batch(tmp_path: Path) -> None:
+    """The figures are those of whole batches. A model that mixes its rows is run on whole batches."""
+
+    def sizes_of(width: int, function: Callable[[Array], Array]) -> tuple[list[int], float]:
+        seen: list[int] = []
+
+        def times(factor: float) -> Answering:
+            def answer(feeds: Any) -> dict[str, Array]:
+                seen.append(len(feeds["x"]))
+                return {"y": function(feeds["x"]) * np.float32(factor)}
+
+            return Answering(signature(output("y"), width=width), answer)
+
+        x = np.random.default_rng(4).normal(size=(2100, width)).astype(np.float32)
+        quality, report = proven(times(1), times(1.1), InMemory({"x": x}), None, (), tmp_path)
+        assert report["rows"] == 2100
+        return seen, quality.drop
+
+    wide, drop = sizes_of(2000, lambda x: x.sum(axis=1))
+    assert max(wide) <= 33 and sum(wide) == 4 * 2100
+    assert drop == pytest.approx(0.01, rel=0.2)
+    assert sizes_of(3, lambda x: x.sum(axis=1))[0] == [*[1024, 1024, 52] * 2, *np.repeat([1024, 1024, 52], 2)]
+    assert 1024 in sizes_of(2000, lambda x: x.sum(axis=1)[: len(x) - len(x) % 2])[0]
+
+
+@pytest.mark.parametrize("length", [100_000, 7])
+def test_inputs_of_other_names_of_sizes_are_not_cut(length: int) -> None:
+    """However long they are: that two lengths agree makes no pairs of rows."""
+    x = np.zeros((100_000, 3), np.float32)
+    for name, block in (("n", (1 << 18) // 24), ("m", None)):
+        two = Signature((TensorSpec("x", "float32", ("n", 3)), TensorSpec("table", "float32", (name, 3))), ())
+        if block is None or length == len(x):
+            assert block_of(two, {"x": x, "table": x[:length]}) == block
+
+
+def test_an_output_that_is_read_as_a_whole_is_one_slice(tmp_path: Path) -> None:
+    """A quiet column of an embedding is a part of its length; among boxes and scores it would be a score."""
+    loud = DRAW.normal(size=(500, 300)).astype(np.float32)
+    loud[:, 3] *= 0.01
+    candidate = loud + DRAW.normal(size=loud.shape).astype(np.float32) * 0.01
+    with Judge(of("embedding", loud), numbered(500)) as judge:
+        assert judge.judge(of("embedding", candidate)).drop > 0.5
+    with Judge(of("embedding", loud), numbered(500), whole=["embedding"]) as judge:
+        quality = judge.judge(of("embedding", candidate))
+    noise = ((candidate - loud) ** 2).mean() / loud.astype(np.float64).var()
+    assert quality.drop == pytest.approx(noise, rel=1e-4)
+    assert [(one.output, one.index) for one in quality.slices] == [("embedding", None)]
+    with Judge(of("logits", LOGITS), numbered(3000), whole=["logits"]) as judge:
+        assert judge.judge(of("logits", ROUNDED)).flips is None
+    with pytest.raises(BadInput, match="there is no output 'boxes'"):
+        Judge(of("embedding", loud), numbered(500), whole=["boxes"])

@@ -14,6 +14,7 @@ from onnx import helper, numpy_helper
 from mlpack_edge.converters.built import BuiltModel
 from mlpack_edge.converters.quantization.calibration.calibrate import calibrate
 from mlpack_edge.converters.quantization.lite import Borders, lite_from_model
+from mlpack_edge.converters.quantization.lite_norms import with_norms_apart
 from mlpack_edge.converters.quantization.prepared import Prepared, prepare
 from mlpack_edge.converters.quantization.static import columns_of, static_model, tensors_of
 from mlpack_edge.converters.quantization.stored import fp16_model, weights_model
@@ -84,7 +85,7 @@ def prepared(net: str) -> Prepared:
 @cache
 def quantized(net: str, recipe: Recipe) -> onnx.ModelProto:
     """The ONNX form that `lite_from_model` wants of the scheme."""
-    source = prepared(net)
+    source = with_norms_apart(prepared(net)) if recipe.integer_only else prepared(net)
     if recipe.scheme == "fp16":
         return fp16_model(source, recipe)
     if recipe.scheme != "static":

@@ -17,6 +17,7 @@ from mlpack_edge.core.signature import Grid, signature_from_text
 from mlpack_edge.runtimes.litert.model_file import read_model, stored_signature
 from mlpack_edge.runtimes.litert.runner import LitertOptions, LitertRunner
 from mlpack_edge.runtimes.litert.source_terms import TfliteModel
+from mlpack_edge.runtimes.onnx_files.signature import derived_signature
 from tests.converters.quantization.lite.nets import (
     INTEGER_ONLY,
     STATIC,
@@ -26,6 +27,8 @@ from tests.converters.quantization.lite.nets import (
     quantized,
     signature_of,
 )
+from tests.converters.quantization.static.nets import Nodes
+from tests.converters.quantization.static.nets import quantized as integers_of
 from tests.converters.tflite_from_onnx.lowered import run_tflite
 
 
@@ -87,17 +90,21 @@ def test_a_scaler_outside_the_codes_refuses_int8_inputs_by_name() -> None:
 
 
 def test_what_stays_float_is_told() -> None:
-    """Layer normalization has no int8 kernels: an integer-only recipe says so."""
-    notes = lite("transformer", INTEGER_ONLY).notes
-    assert any("RSQRT" in note for note in notes)
+    """Exp has no int8 kernel that microcontrollers share: an integer-only recipe names it."""
+    nodes = Nodes()
+    net = nodes.net(["batch", 3, 8, 8], nodes.conv(nodes.add("Exp", nodes.conv("x", 3, 4)), 4, 4))
+    model = integers_of(net, np.random.default_rng(1).normal(size=(8, 3, 8, 8)).astype(np.float32), INTEGER_ONLY)
+    lowered = lite_from_model(model, derived_signature(net.model), INTEGER_ONLY, "int8")
+    assert [note for note in lowered.notes if "real numbers: EXP (1);" in note]
 
 
-def test_an_ethos_u_runs_all_of_it(tmp_path: Path) -> None:
+@pytest.mark.parametrize("net", ["cnn", "mlp"])
+def test_an_ethos_u_runs_all_of_it(tmp_path: Path, net: str) -> None:
     """Arm's compiler puts every operator on the NPU, and the time is not 0 as it is for float models."""
     vela = Path(sys.executable).with_name("vela")
     if not vela.exists():
         pytest.skip("ethos-u-vela is not installed")
-    (tmp_path / "net.tflite").write_bytes(lite("cnn", INTEGER_ONLY, "int8").data)
+    (tmp_path / "net.tflite").write_bytes(lite(net, INTEGER_ONLY, "int8").data)
     words = [
         str(vela),
         "net.tflite",
@@ -112,3 +119,22 @@ def test_an_ethos_u_runs_all_of_it(tmp_path: Path) -> None:
     summary = next((tmp_path / "out").glob("*_summary_*.csv"))
     row = next(csv.DictReader(summary.read_text().splitlines()))
     assert float(row["inference_time"]) > 0
+
+
+@pytest.mark.parametrize("kind", ["LSTM", "GRU", "RNN"])
+@pytest.mark.parametrize("behind", [False, True])
+def test_recurrent_layers_at_the_borders_are_named(kind: str, behind: bool) -> None:
+    """Not the product that becomes of one: nobody knows it by that name. Behind a layer on codes it makes the output."""
+    nodes, gates, x = Nodes(), {"LSTM": 4, "GRU": 3, "RNN": 1}[kind], "x"
+    if behind:
+        x = nodes.add("MatMul", x, nodes.normal(6, 6))
+    turned = nodes.add("Transpose", x, perm=[1, 0, 2])
+    last = nodes.add(kind, turned, nodes.normal(1, gates * 8, 6), nodes.normal(1, gates * 8, 8), hidden_size=8)
+    last = nodes.add("Squeeze", last, nodes.constant([1], np.int64))
+    net = nodes.net([1, 5, 6], last)
+    rows = np.random.default_rng(0).normal(size=(1, 5, 6)).astype(np.float32)
+    model = integers_of(net, rows, STATIC)
+    which = "output 'Squeeze" if behind else "input 'x'"
+    with pytest.raises(Unsupported, match=f"the {which}.* cannot be int8: .*{kind}") as refused:
+        lite_from_model(model, derived_signature(net.model), STATIC, "int8")
+    assert f"recurrent layers ({kind}) have no codes" in refused.value.why and "--io float" in refused.value.hint

@@ -98,6 +98,39 @@ def test_operator_sets_and_methods_come_before_layers() -> None:
     assert bench.measured == []
 
 
+def test_scales_by_channel_are_tried_where_all_layers_lose_too_much_and_kept_while_layers_go_back() -> None:
+    def losing(quantized: frozenset[str], recipe: Recipe) -> float:
+        return 0.05 * (not recipe.by_channel) + 0.02 * ("layer1" in quantized)
+
+    result = found(ScriptedBench(layers(6), losing), STATIC, by_channel=True)
+    assert result.best is not None
+    assert (result.best.recipe.by_channel, kept(result)) == (True, {"layer1"})
+    assert result.best.label == "static U8S8, by channel, 1 layer float"
+
+    # ... also with the method that loses least
+    def by_method(quantized: frozenset[str], recipe: Recipe) -> float:
+        return 0.05 * (recipe.method != "mse") + 0.02 * (not recipe.by_channel)
+
+    best = found(ScriptedBench(layers(6), by_method), STATIC, by_channel=True, methods=("minmax", "mse")).best
+    assert best is not None and best.recipe == Recipe("static", method="mse", by_channel=True)
+
+
+def test_a_model_that_bears_codes_by_channel_is_not_made_so_where_it_bears_them_plainly() -> None:
+    bench = ScriptedBench(layers(6), sums({}))
+    found(bench, STATIC, by_channel=True)
+    assert bench.files == [STATIC]
+
+
+def test_where_speed_counts_depthwise_convolutions_in_float_are_a_candidate() -> None:
+    """They may be slower on codes; weights take as many bytes either way, so the choice is by latency."""
+    bench = ScriptedBench(layers(6, kind=lambda at: "DepthwiseConv" if at % 2 else "Conv"), sums({}))
+    weighted = Recipe("static", operators=WEIGHTED)
+    assert [point.recipe for point in found(bench, STATIC, faster=True).points] == [STATIC, weighted]
+    assert [point.recipe for point in found(bench, STATIC).points] == [STATIC]
+    alike = ScriptedBench(layers(6), sums({}))
+    assert [point.recipe for point in found(alike, STATIC, faster=True).points] == [STATIC]
+
+
 def test_the_method_that_loses_least_is_gone_on_with() -> None:
     def losing(quantized: frozenset[str], recipe: Recipe) -> float:
         return (0.1 if "layer1" in quantized else 0) + {"minmax": 0.05, "entropy": 0.001, "mse": 0.02}[recipe.method]

@@ -268,3 +268,41 @@ def test_files_are_no_larger_than_those_of_onnxruntime(tmp_path: Path) -> None:
             weight_type=QuantType.QInt8,
         )  # fmt: skip
         assert len(quantized(net, rows).SerializeToString()) < theirs.stat().st_size
+
+
+def _wide_and_deep(scaled: bool) -> Net:
+    """Raw columns beside a deep part of their own, joined before the head; the first is 10,000 times the deep part."""
+    nodes = Nodes()
+    sizes = np.array([1e4, 1.0, 30.0])
+    deep = nodes.add("Relu", nodes.dense(nodes.add("Slice", "x", *_ints(nodes, 3, 11, 1)), 8, 16))
+    joined = nodes.add("Concat", nodes.add("Slice", "x", *_ints(nodes, 0, 3, 1)), deep, axis=-1)
+    if scaled:
+        joined = nodes.add("Mul", joined, nodes.constant(np.full(19, 0.5)))
+    weights = nodes.random.normal(size=(19, 12)) / np.append(sizes, np.ones(16))[:, None]
+    y = nodes.add("Relu", nodes.add("Gemm", joined, nodes.constant(weights), nodes.normal(12)))
+    return nodes.net(["batch", 11], nodes.dense(y, 12, 3))
+
+
+def _ints(nodes: Nodes, *values: int) -> list[str]:
+    return [nodes.constant([value], np.int64) for value in values]
+
+
+@pytest.mark.parametrize("scaled", [False, True])
+@pytest.mark.parametrize("recipe", [U8S8, S8S8])
+def test_raw_columns_beside_a_deep_part_leave_it_its_scale(recipe: Recipe, scaled: bool) -> None:
+    """On one grid the steps would be 40 times what the deep part gives."""
+    net, random = _wide_and_deep(scaled), np.random.default_rng(0)
+    rows, others = ((random.normal(size=(400, 11)) * [1e4, 1.0, 30.0, *[1.0] * 8]).astype(np.float32) for _ in "ab")
+    model = quantized(net, rows, recipe)
+    assert noise_db(net, model, others) > 25
+    assert sum(node.op_type in ("Gemm", "MatMul") for node in model.graph.node) == 3
+    assert sum(node.op_type == "QuantizeLinear" for node in model.graph.node) >= 3
+
+
+def test_parts_that_layers_made_are_joined_without_operators_for_their_columns() -> None:
+    nodes = Nodes()
+    parts = [nodes.add("Relu", nodes.dense("x", 8, 8)) for _ in range(2)]
+    net = nodes.net(["batch", 8], nodes.dense(nodes.add("Concat", *parts, axis=1), 16, 3))
+    assert columns_of(net, U8S8) == {"x"}
+    model = quantized(net, np.random.default_rng(0).normal(size=(300, 8)).astype(np.float32))
+    assert not {"Sub", "Mul"} & {node.op_type for node in model.graph.node}
