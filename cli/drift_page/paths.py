@@ -15,7 +15,7 @@ def line(points: Sequence[Point]) -> str:
     whole = [(round(x), round(y)) for x, y in points]
     kept = [
         point for place, point in enumerate(whole)
-        if place in (0, len(whole) - 1) or not (whole[place - 1][1] == point[1] == whole[place + 1][1])
+        if place in (0, len(whole) - 1) or not _goes_on_level(whole[place - 1], point, whole[place + 1])
     ]  # fmt: skip
     x, y = kept[0]
     text = f"M{x} {y}"
@@ -28,6 +28,10 @@ def line(points: Sequence[Point]) -> str:
         text += step if letter != "l" else (("l" if last != "l" else "" if dx < 0 else " ") + step)
         last, x, y = letter, to_x, to_y
     return text if len(text) > len(f"M{x} {y}") else text + "h1"
+
+
+def _goes_on_level(before: tuple[int, int], point: tuple[int, int], after: tuple[int, int]) -> bool:
+    return before[1] == point[1] == after[1] and (point[0] - before[0]) * (after[0] - point[0]) >= 0
 
 
 def steps(lefts: Sequence[float], heights: Sequence[float], end: float, base: float) -> str:
