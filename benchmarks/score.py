@@ -131,10 +131,10 @@ def memory(folder: Path, asked: argparse.Namespace) -> Json:
                 shutil.rmtree(out)
                 title = PEERS[road].title if road in PEERS else "mlpack score"
                 lines[road] = {
-                    "title": title, "peak_mb": round(ran.peak_bytes / 1e6, 1), "largest_mb": round(ran.largest_bytes / 1e6, 1),
+                    "title": title, "peak_mb": round(ran.peak_bytes / 1e6, 1),
                     "seconds": round(ran.seconds, 2),
                 }  # fmt: skip
-            _print(f"{name}, {rows:,} rows", lines, ("peak_mb", "largest_mb", "seconds"))
+            _print(f"{name}, {rows:,} rows", lines, ("peak_mb", "seconds"))
             made.setdefault(name, {})[str(rows)] = lines
         peaks = [lines["mlpack"]["peak_mb"] for lines in made[name].values()]
         made[name]["largest_to_smallest"] = round(max(peaks) / min(peaks), 3)

@@ -22,14 +22,13 @@ class Ran:
     """seconds: from start to end, Python's own start included. cpu_seconds: of all its processes.
 
     peak_bytes: the largest sum of proportional set sizes (PSS) over the processes at one look; 0 where nobody looked.
-    largest_bytes: the largest resident set of one of them (`ru_maxrss`).
+    (`ru_maxrss` is of no use: it counts what the process that starts them holds, and every child before them.)
     """
 
     seconds: float
     cpu_seconds: float
     stdout: str
     peak_bytes: int = 0
-    largest_bytes: int = 0
 
 
 def run(line: Sequence[str], threads: int = 1, memory: bool = False, folder: Path | None = None) -> Ran:
@@ -51,7 +50,7 @@ def run(line: Sequence[str], threads: int = 1, memory: bool = False, folder: Pat
     if process.returncode:
         raise SystemExit(f"{' '.join(line)}\nended with {process.returncode}\n{texts[0][-2000:]}{texts[1][-4000:]}")
     cpu = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
-    return Ran(seconds, cpu, texts[0], peak, after.ru_maxrss * 1024)
+    return Ran(seconds, cpu, texts[0], peak)
 
 
 def _watch(process: subprocess.Popen[bytes]) -> int:

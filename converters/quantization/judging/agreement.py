@@ -47,8 +47,7 @@ class Reference:
 def reference_of(
     signature: Signature, seen: Mapping[str, Seen], answers: Iterable[Mapping[str, Array]], whole: Collection[str] = ()
 ) -> Reference:
-    """answers: of the float model, batch by batch; read once. whole: outputs that are one slice, and name no
-    class."""
+    """answers: of the float model, batch by batch; read once. whole: outputs that are one slice, and name no class."""
     places = [
         (name, axis)
         for name, one in seen.items()

@@ -52,7 +52,9 @@ class Judge:
             raise BadInput(f"--metric {metric!r} is not known", f"choose one of {', '.join(metrics.METRICS)}")
         known = [spec.name for spec in reference.signature.outputs]
         if strange := [name for name in whole if name not in known]:
-            raise BadInput(f"there is no output {strange[0]!r}", f"--whole takes one of {', '.join(known)}")
+            raise BadInput(
+                f"there is no output {strange[0]!r}", f"--whole names an output of the model: {', '.join(known)}"
+            )
         self._whole = frozenset(whole)
         self._runner = reference
         self._rows = rows
