@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from mlpack_edge.batch.counted import counted
 from mlpack_edge.batch.models import CHALLENGER
+from mlpack_edge.batch.scoring.findings import Findings
 
 Json = dict[str, Any]
 
@@ -41,8 +42,9 @@ class Agreement:
         self._rows = 0
         self._outputs: dict[str, Json] = {}
 
-    def update(self, batch: Any, outputs: Mapping[str, Any], accepted: NDArray[np.bool_]) -> None:
-        """outputs: `pyarrow.Array` by column name, in the rows of `accepted` (bool `[rows]`)."""
+    def update(self, batch: Any, outputs: Mapping[str, Any], findings: Findings) -> None:
+        """outputs: `pyarrow.Array` by column name, in the rows that were accepted."""
+        accepted = findings.accepted
         count = int(np.count_nonzero(accepted))
         keep = None if count == len(accepted) else pyarrow.array(accepted)
         self._rows += count

@@ -5,11 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Protocol
 
-import numpy as np
-from numpy.typing import NDArray
+from mlpack_edge.batch.scoring.findings import Findings
 
 Json = dict[str, Any]
-Array = NDArray[Any]
 
 
 class Collector(Protocol):
@@ -21,9 +19,9 @@ class Collector(Protocol):
 
     name: str
 
-    def update(self, batch: Any, outputs: Mapping[str, Any], accepted: NDArray[np.bool_]) -> None:
-        """Take a `pyarrow.RecordBatch` of input rows, the models' outputs for them (`pyarrow.Array` by column name), and
-        which of the rows were accepted, bool `[rows]`."""
+    def update(self, batch: Any, outputs: Mapping[str, Any], findings: Findings) -> None:
+        """Take a `pyarrow.RecordBatch` of input rows, the models' outputs for them (`pyarrow.Array` by column name), and which
+        of the rows were rejected, and why."""
         ...
 
     def state(self) -> Json:

@@ -13,7 +13,7 @@ import numpy as np
 import pyarrow
 from numpy.typing import NDArray
 
-from mlpack_edge.batch.scoring.findings import Finding, Findings, found, merge
+from mlpack_edge.batch.scoring.findings import CRASH, Finding, Findings, found, merge
 from mlpack_edge.batch.scoring.scorer import Scorer
 from mlpack_edge.core.errors import CheckFailed, WorkerFault
 from mlpack_edge.runtimes.shortage import lacks_memory
@@ -44,7 +44,7 @@ def _stopped(scorer: Scorer, batch: pyarrow.RecordBatch, accepted: Mask, most: i
         block = batch.slice(start, scorer.block_rows)
         faults = faulty_rows(partial(scorer.score, block), accepted[start : start + scorer.block_rows], most)
         for place, why in faults.items():
-            kind = Finding("crash", "", f"the model stops on it: {why[:200]}")
+            kind = Finding(CRASH, "", f"the model stops on it: {why[:200]}")
             masks.setdefault(kind, np.zeros(batch.num_rows, bool))[start + place] = True
     return found(batch.num_rows, masks.items())
 

@@ -25,7 +25,7 @@ from mlpack_edge.batch.plan import InputFile, Plan, Shard
 from mlpack_edge.batch.rejected import REJECTED, RejectedRows
 from mlpack_edge.batch.row_budget import rows_that_may_fail
 from mlpack_edge.batch.row_faults import refuse_lack_of_memory, score_rows
-from mlpack_edge.batch.scoring.findings import Finding, Findings, merge
+from mlpack_edge.batch.scoring.findings import CRASH, Finding, Findings, merge
 from mlpack_edge.batch.scoring.scorer import Scorer
 from mlpack_edge.batch.shard_folder import FACTS, draft_folder, shard_folder
 from mlpack_edge.batch.shard_table import TableLayout
@@ -98,7 +98,7 @@ class ShardJob:
                     rejected.add(batch, row, findings)
                     accepted = findings.accepted
                     for collector in collectors:
-                        collector.update(batch, outputs, accepted)
+                        collector.update(batch, outputs, findings)
                     writer.add(self._layout.rows(batch, file.name, row, outputs), accepted if findings.kinds else None)
                     progress(batch.num_rows)
                 writer.close()
@@ -237,7 +237,7 @@ def _poisoned(row: int, rows: int, poisoned: Mapping[int, str]) -> Findings:
     for place, why in poisoned.items():
         if row <= place < row + rows:
             codes[place - row] = kinds.setdefault(why, len(kinds) + 1)
-    return Findings(codes, tuple(Finding("crash", "", why) for why in kinds))
+    return Findings(codes, tuple(Finding(CRASH, "", why) for why in kinds))
 
 
 @contextmanager

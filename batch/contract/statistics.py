@@ -7,7 +7,6 @@ from typing import Any
 
 import numpy as np
 import pyarrow
-from numpy.typing import NDArray
 from pyarrow import types
 
 from mlpack_edge.batch.contract.checker import UNITS, settled
@@ -18,6 +17,7 @@ from mlpack_edge.batch.contract.schema import check_schema, family_of_type
 from mlpack_edge.batch.contract.score_statistics import ScoreStatistics
 from mlpack_edge.batch.contract.times import DAY
 from mlpack_edge.batch.contract.value_counts import ValueCounts
+from mlpack_edge.batch.scoring.findings import Findings
 
 Json = dict[str, Any]
 
@@ -47,7 +47,7 @@ class ContractStatistics:
         self._unit = _unit_of(schema.field(self._fresh).type) if self._fresh else 1
         self._newest: int | None = None
 
-    def update(self, batch: pyarrow.RecordBatch, outputs: Mapping[str, Any], accepted: NDArray[np.bool_]) -> None:
+    def update(self, batch: pyarrow.RecordBatch, outputs: Mapping[str, Any], findings: Findings) -> None:
         """See `Collector`."""
         self._rows += batch.num_rows
         views = self._views.of(batch)
@@ -58,7 +58,7 @@ class ContractStatistics:
             if newest is not None:
                 self._newest = max(int(newest) * self._unit, self._newest if self._newest is not None else -(2**127))
         for name, score in self._scores.items():
-            score.update(outputs[name], accepted)
+            score.update(outputs[name], findings.accepted)
 
     def state(self) -> Json:
         """See `merging.merge_statistics`."""

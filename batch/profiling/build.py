@@ -106,7 +106,7 @@ def _counted(
         rows = scored(data, model, aside, columns, stage)
     tallies: dict[int | float | str, ColumnTally] = {} if rule else {0: ColumnTally(spec)}
     for item in rows:
-        counted = rows_from(spec, places, item.batch, slots, item.outputs, item.accepted)
+        counted = rows_from(spec, places, item.batch, slots, item.outputs, item.accepted, item.failed)
         if rule is None:
             counted.count(tallies[0])
             continue

@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from typing import Any
 
-import numpy as np
 import pyarrow
-from numpy.typing import NDArray
 
 from mlpack_edge.batch.profiling.counted import rows_from
 from mlpack_edge.batch.profiling.places import places_of
+from mlpack_edge.batch.scoring.findings import Findings
 from mlpack_edge.core.signature import Signature
 from mlpack_edge.profiles.arrays.counting import ColumnTally
 from mlpack_edge.profiles.profile import Window
@@ -23,7 +22,7 @@ _NO_WINDOW = Window(0, 0, 0)
 
 class ProfileCollector:
     """A `Collector`: the counters of `profile build`, over the same rows. Rows that are rejected, for whatever reason, are
-    counted as inputs and end as refused."""
+    counted as inputs; they end as failed where a model failed on them, else as refused."""
 
     name = "profile"
 
@@ -34,9 +33,10 @@ class ProfileCollector:
         self._places = places_of(sources, schema, aside)
         self._tally = ColumnTally(spec)
 
-    def update(self, batch: pyarrow.RecordBatch, outputs: Mapping[str, Any], accepted: NDArray[np.bool_]) -> None:
+    def update(self, batch: pyarrow.RecordBatch, outputs: Mapping[str, Any], findings: Findings) -> None:
         """See `Collector`."""
-        rows_from(self._spec, self._places, batch, self._slots, outputs, accepted).count(self._tally)
+        found = rows_from(self._spec, self._places, batch, self._slots, outputs, findings.accepted, findings.failed)
+        found.count(self._tally)
 
     def state(self) -> Json:
         """See `merge_profile`."""

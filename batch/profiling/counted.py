@@ -22,11 +22,12 @@ Mask = NDArray[np.bool_]
 @dataclass(frozen=True, slots=True)
 class Rows:
     """Columns of `rows` rows. accepted: which of them the model answered, None where no model was asked; outputs and
-    probabilities are of those alone."""
+    probabilities are of those alone. failed: on which of the others the model failed."""
 
     rows: int
     inputs: Mapping[str, Column]
     accepted: Mask | None = None
+    failed: Mask | None = None
     outputs: Mapping[str, Column] | None = None
     probabilities: NDArray[Any] | None = None
 
@@ -37,23 +38,25 @@ class Rows:
         inputs = rows_of(self.inputs, chosen)
         if self.accepted is None:
             return Rows(len(chosen), inputs)
-        mine = self.accepted[chosen]
+        mine, failed = self.accepted[chosen], None if self.failed is None else self.failed[chosen]
         places = (np.cumsum(self.accepted) - 1)[chosen][mine]
         outputs = rows_of(self.outputs or {}, places)
         return Rows(
-            len(chosen), inputs, mine, outputs, None if self.probabilities is None else self.probabilities[places]
-        )
+            len(chosen), inputs, mine, failed, outputs,
+            None if self.probabilities is None else self.probabilities[places],
+        )  # fmt: skip
 
     def count(self, tally: ColumnTally) -> None:
-        """Rows that the model did not take are refused; without a model all are not run."""
+        """Rows that were not put to the model are refused; without a model all are not run."""
         if self.accepted is None:
             tally.add(self.inputs, rows=self.rows)
             return
         answered = int(self.accepted.sum())
+        failed = 0 if self.failed is None else int(self.failed.sum())
+        ended = {"ok": answered, "refused": self.rows - answered - failed, "failed": failed}
         if not answered:
-            tally.add(self.inputs, rows=self.rows, outcomes={"refused": self.rows})
+            tally.add(self.inputs, rows=self.rows, outcomes=ended)
             return
-        ended = {"ok": answered, "refused": self.rows - answered}
         tally.add(
             self.inputs, self.outputs or {}, rows=self.rows, probabilities=self.probabilities, outcomes=ended
         )  # fmt: skip
@@ -61,9 +64,10 @@ class Rows:
 
 def rows_from(
     spec: Spec, places: Mapping[str, Place], batch: pa.RecordBatch, slots: Slots | None = None,
-    outputs: Mapping[str, pa.Array] | None = None, accepted: Mask | None = None,
+    outputs: Mapping[str, pa.Array] | None = None, accepted: Mask | None = None, failed: Mask | None = None,
 ) -> Rows:  # fmt: skip
-    """A batch as the spec counts it. slots: of the model that gave `outputs` (by output name) for the `accepted` rows."""
+    """A batch as the spec counts it. slots: of the model that gave `outputs` (by output name) for the `accepted` rows, and
+    nothing that can be used for the `failed` ones."""
     columns = Columns(batch)
     inputs: dict[str, Column] = {}
     for feature in spec.features:
@@ -79,5 +83,6 @@ def rows_from(
     made, probabilities = answer_columns(slots, outputs, accepted)
     names = [feature.source.name for feature in spec.features if feature.source.role != INPUT]
     return Rows(
-        batch.num_rows, inputs, accepted, {name: made[name] for name in names}, probabilities if spec.confidence else None
+        batch.num_rows, inputs, accepted, failed, {name: made[name] for name in names},
+        probabilities if spec.confidence else None,
     )  # fmt: skip

@@ -137,7 +137,7 @@ def _second_pass(job: _Job, spec: Spec, rows: Iterator[Scored]) -> Spec:
     right = np.zeros((CONFIDENCE_CELLS, 2), np.int64)
     for item in rows:
         assert item.outputs is not None and item.accepted is not None
-        counted = rows_from(spec, job.places, item.batch, job.slots, item.outputs, item.accepted)
+        counted = rows_from(spec, job.places, item.batch, job.slots, item.outputs, item.accepted, item.failed)
         for key, label, chosen in job.rule.of(item.batch, item.first):
             counted.part(chosen).count(tallies.tally(key, label))
         if job.device:

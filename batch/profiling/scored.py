@@ -22,13 +22,14 @@ _MOST_STOPS = 1000
 
 @dataclass(frozen=True, slots=True)
 class Scored:
-    """first: the number of the batch's first row. outputs: by output name, null where a row is not `accepted`; None where no
-    model was asked."""
+    """first: the number of the batch's first row. outputs: by output name, null where a row is not `accepted`; failed: rows that were put to
+    the model and have no score. All None where no model was asked."""
 
     batch: pa.RecordBatch
     first: int
     outputs: dict[str, pa.Array] | None
     accepted: NDArray[np.bool_] | None
+    failed: NDArray[np.bool_] | None
 
 
 def unscored(
@@ -37,7 +38,7 @@ def unscored(
     """The rows alone; with a scorer's `block_rows` and columns, in the batches that `scored` gives."""
     first = 0
     for batch in data.batches(columns, _texts(data, columns), block_rows, stage):
-        yield Scored(batch, first, None, None)
+        yield Scored(batch, first, None, None, None)
         first += batch.num_rows
 
 
@@ -51,7 +52,7 @@ def scored(
     for batch in data.batches(wanted, (*scorer.dictionary, *_texts(data, columns)), scorer.block_rows, stage):
         accepted = scorer.check(batch).accepted
         outputs, faults = score_rows(scorer, batch, accepted, _MOST_STOPS)
-        yield Scored(batch, first, outputs, accepted & faults.accepted)
+        yield Scored(batch, first, outputs, accepted & faults.accepted, faults.failed)
         first += batch.num_rows
 
 
@@ -70,9 +71,9 @@ class Kept:
         writer = None
         try:
             for item in rows:
-                assert item.outputs is not None and item.accepted is not None
+                assert item.outputs is not None and item.accepted is not None and item.failed is not None
                 # By their places: a model may call its outputs what it likes.
-                arrays = [pa.array(item.accepted), *item.outputs.values()]
+                arrays = [pa.array(item.accepted), pa.array(item.failed), *item.outputs.values()]
                 batch = pa.RecordBatch.from_arrays(arrays, names=[str(place) for place in range(len(arrays))])
                 writer = writer or pa.ipc.new_stream(str(self._path), batch.schema)
                 writer.write_batch(batch)
@@ -85,6 +86,6 @@ class Kept:
         """Rows without outputs, cut as before, with the outputs that were kept. names: of the outputs in their order."""
         with pa.OSFile(str(self._path)) as stream, pa.ipc.open_stream(stream) as reader:
             for item, kept in zip(rows, reader, strict=True):
-                accepted = np.asarray(kept.column(0).to_numpy(zero_copy_only=False))
-                outputs: dict[str, Any] = dict(zip(names, kept.columns[1:], strict=True))
-                yield Scored(item.batch, item.first, outputs, accepted)
+                accepted, failed = (np.asarray(each.to_numpy(zero_copy_only=False)) for each in kept.columns[:2])
+                outputs: dict[str, Any] = dict(zip(names, kept.columns[2:], strict=True))
+                yield Scored(item.batch, item.first, outputs, accepted, failed)

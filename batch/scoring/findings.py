@@ -9,6 +9,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+#: Rules of rows that were put to a model and have no score: it stops on them, or what it gives is no number.
+CRASH, NOT_FINITE = "crash", "not finite"
+_FAILED = (CRASH, NOT_FINITE)
+
 
 @dataclass(frozen=True, slots=True)
 class Finding:
@@ -30,6 +34,12 @@ class Findings:
     def accepted(self) -> NDArray[np.bool_]:
         """bool `[rows]`."""
         return np.asarray(self.codes == 0)
+
+    @property
+    def failed(self) -> NDArray[np.bool_]:
+        """bool `[rows]`: a model failed on it; other rows that are not accepted were refused."""
+        kinds = [place for place, kind in enumerate(self.kinds, 1) if kind.rule in _FAILED]
+        return np.asarray(np.isin(self.codes, kinds))
 
     def counts(self) -> dict[Finding, int]:
         """Rows by kind, kinds without any left out."""

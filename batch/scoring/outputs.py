@@ -11,15 +11,13 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from mlpack_edge.batch.scoring.findings import Finding, Findings, found
+from mlpack_edge.batch.scoring.findings import NOT_FINITE, Finding, Findings, found
 from mlpack_edge.batch.scoring.numbers import zero
 from mlpack_edge.core.errors import BadInput
 from mlpack_edge.core.signature import Category
 
 Array = NDArray[Any]
 Mask = NDArray[np.bool_]
-
-NOT_FINITE = "not finite"
 
 
 @dataclass(frozen=True, slots=True)

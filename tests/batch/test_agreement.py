@@ -15,6 +15,7 @@ from hypothesis.extra import numpy as arrays
 
 from mlpack_edge.batch import agreement
 from mlpack_edge.batch.agreement import Agreement, agreement_lines, agreement_report, exact_sum, merge_agreement
+from mlpack_edge.batch.scoring.findings import Finding, found, no_findings
 
 ROWS = 1000
 
@@ -43,7 +44,7 @@ def _state(outputs: dict[str, Any], cuts: list[int], accepted: Any = None) -> di
     kept = np.ones(ROWS, bool) if accepted is None else accepted
     for start, end in zip([0, *cuts], [*cuts, ROWS], strict=True):
         part = {name: array.slice(start, end - start) for name, array in outputs.items()}
-        collector.update(None, part, kept[start:end])
+        collector.update(None, part, found(end - start, [(Finding("type", "", ""), ~kept[start:end])]))
     return dict(json.loads(json.dumps(collector.state())))
 
 
@@ -77,7 +78,7 @@ def test_neither_batches_nor_shards_move_a_bit(batches: list[int], shards: list[
     for start, end in ((0, low), (low, high), (high, ROWS)):
         collector = Agreement()
         part = {name: array.slice(start, end - start) for name, array in outputs.items()}
-        collector.update(None, part, np.ones(end - start, bool))
+        collector.update(None, part, no_findings(end - start))
         parts.append(collector.state())
     left = merge_agreement(merge_agreement(parts[0], parts[1]), parts[2])
     right = merge_agreement(parts[0], merge_agreement(parts[1], parts[2]))
@@ -97,7 +98,7 @@ def test_a_shard_without_rows_joins_any_other() -> None:
     assert merge_agreement(Agreement().state(), whole) == whole == merge_agreement(whole, Agreement().state())
     empty = {name: array.slice(0, 0) for name, array in _outputs().items()}
     collector = Agreement()
-    collector.update(None, empty, np.ones(0, bool))
+    collector.update(None, empty, no_findings(0))
     assert merge_agreement(collector.state(), whole) == whole
     assert agreement_lines(agreement_report(collector.state())) == [
         "label: equal in 0 of 0 rows", "probabilities: equal in 0 of 0 rows", "value: equal in 0 of 0 rows",
@@ -132,6 +133,6 @@ def test_the_sum_is_exact_for_any_floats(values: Any) -> None:
 def test_labels_that_look_like_a_separator_stay_apart() -> None:
     collector = Agreement()
     a, b = pyarrow.array(["1:a", "", "x"]), pyarrow.array(["", "1:a", "x"])
-    collector.update(None, {"label": a, "challenger_label": b}, np.ones(3, bool))
+    collector.update(None, {"label": a, "challenger_label": b}, no_findings(3))
     flips = agreement_report(collector.state())["outputs"][0]["flips"]
     assert {(flip["champion"], flip["challenger"]) for flip in flips} == {("1:a", ""), ("", "1:a")}

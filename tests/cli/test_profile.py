@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from tests.batch.graphs import linear, looked_up, negated
 from tests.batch.profiling.models import classifier, flights, net, write
 from tests.cli.mlpack import mlpack, mlpack_json
 
@@ -98,6 +101,42 @@ def test_a_scored_run_leaves_the_profile_of_its_rows(folder: Path, tmp_path: Pat
     code, document = mlpack_json(*run, cwd=tmp_path)
     assert (code, document["status"]) == (0, "nothing to do")
     assert (tmp_path / "night.profile").read_bytes() == first
+
+
+@pytest.mark.parametrize(
+    ("model", "sound", "bad"),
+    [
+        (looked_up, {"x": np.arange(600) % 4}, {"x": [None, 7, 8]}),
+        (negated, {"x": np.arange(600)}, {"x": [None, -(2**63), -(2**63)]}),
+        (linear, {"a": np.ones(600, np.float32), "b": np.ones(600, np.float32)}, {"a": [None, 3e38, 3e38], "b": [0.0, -3e38, -3e38]}),
+    ],
+    ids=["an error", "the end of the process", "no finite score"],
+)  # fmt: skip
+def test_rows_on_which_the_model_fails_are_told_from_those_that_it_never_saw(
+    tmp_path: Path, model: Callable[[Path], Path], sound: dict[str, Any], bad: dict[str, Any]
+) -> None:
+    """One row is missing a value, on two the model stops or gives infinity."""
+    model(tmp_path / "m.onnx")
+    good = pa.table(sound)
+    pq.write_table(good, tmp_path / "reference.parquet")
+    pq.write_table(pa.concat_tables([good, pa.table(bad, good.schema)]), tmp_path / "in.parquet")
+    code, document = mlpack_json("profile", "spec", "m.onnx", "--reference", "reference.parquet", "-o", "s.json", cwd=tmp_path)  # fmt: skip
+    assert code == 0, document
+    code, document = mlpack_json(
+        "score", "m.onnx", "--input", "in.parquet", "--output", "out", "--max-rejected", "1%", "--profile", "night.profile",
+        "--profile-spec", "s.json", cwd=tmp_path,
+    )  # fmt: skip
+    assert code == 0, document
+    outcome = _show(tmp_path, "night.profile", "--spec", "s.json")["outcome"]
+    assert outcome == {"ok": 600, "not run": 0, "refused": 1, "failed": 2}
+    if model is negated:
+        return  # a build does not look for rows that end its process
+    for words in (["--day", "2013-01-10"], ["--by", "day"]):
+        table = pq.read_table(tmp_path / "in.parquet")
+        pq.write_table(table.append_column("day", pa.array(["2013-01-10"] * len(table))), tmp_path / "days.parquet")
+        code, document = mlpack_json("profile", "build", "s.json", "days.parquet", "--model", "m.onnx", *words, "-o", f"{words[0][2:]}.profile", cwd=tmp_path)  # fmt: skip
+        assert code == 0, document
+        assert _show(tmp_path, f"{words[0][2:]}.profile", "--spec", "s.json")["outcome"] == outcome
 
 
 def test_the_window_is_the_date_of_the_job(folder: Path, tmp_path: Path) -> None:

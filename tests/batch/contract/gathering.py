@@ -18,6 +18,7 @@ from mlpack_edge.batch.contract.judging import judge
 from mlpack_edge.batch.contract.merging import merge_statistics
 from mlpack_edge.batch.contract.statistics import ContractStatistics
 from mlpack_edge.batch.facts import RunFacts
+from mlpack_edge.batch.scoring.findings import Finding, found
 
 ROOT = Path(__file__).parents[3]
 NOW = datetime(2013, 1, 3, 2, tzinfo=UTC)
@@ -68,7 +69,8 @@ def gathered(
     collector = ContractStatistics(contract(text), batches[0].schema)
     for place, batch in enumerate(batches):
         taken = np.ones(batch.num_rows, np.bool_) if accepted is None else np.asarray(accepted[place], np.bool_)
-        collector.update(batch, outputs[place] if outputs else {}, taken)
+        findings = found(batch.num_rows, [(Finding("type", "", ""), ~taken)])
+        collector.update(batch, outputs[place] if outputs else {}, findings)
     state: dict[str, Any] = json.loads(json.dumps(collector.state(), allow_nan=False))
     return state
 

@@ -56,9 +56,9 @@ def kept_by(contract: Contract, batches: Sequence[pyarrow.RecordBatch], schema: 
     )
     rows = rejected = 0
     for batch in batches:
-        accepted = checker.check(batch).accepted
-        collector.update(batch, {}, accepted)
-        rows, rejected = rows + batch.num_rows, rejected + int(np.count_nonzero(~accepted))
+        findings = checker.check(batch)
+        collector.update(batch, {}, findings)
+        rows, rejected = rows + batch.num_rows, rejected + int(np.count_nonzero(~findings.accepted))
     verdict = judge(contract, collector.state(), RunFacts(rows, rows - rejected, rejected, {}, ()), None, NOW)
     allowed = contract.max_rejected
     over = () if allowed is not None and within_share(rejected, allowed, rows) else (f"{rejected} of {rows} rejected",)

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mlpack_edge.batch.scoring.findings import Finding, Findings, found, merge, no_findings
+from mlpack_edge.batch.scoring.findings import CRASH, NOT_FINITE, Finding, Findings, found, merge, no_findings
 
 KINDS = [Finding("missing", "a", "r"), Finding("infinity", "a", "r"), Finding("missing", "b", "r")]
 
@@ -38,6 +38,12 @@ def test_the_first_finding_of_a_row_stays(a: Findings, b: Findings) -> None:
 @given(findings())
 def test_counts_are_of_rows(some: Findings) -> None:
     assert some.counts() == {kind: said(some).count(kind) for kind in KINDS if kind in said(some)}
+
+
+def test_rows_that_a_model_failed_on_are_told_from_the_others() -> None:
+    kinds = tuple(Finding(rule, "", "") for rule in ("missing", CRASH, NOT_FINITE))
+    assert Findings(np.array([0, 1, 2, 3, 2], np.int32), kinds).failed.tolist() == [False, False, True, True, True]
+    assert not no_findings(3).failed.any()
 
 
 def test_findings_of_other_rows_do_not_go_together() -> None:
