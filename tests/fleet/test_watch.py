@@ -11,6 +11,7 @@ import pytest
 
 from mlpack_edge.core.errors import BadInput
 from mlpack_edge.fleet import parts
+from mlpack_edge.fleet import watch as watching
 from mlpack_edge.fleet.reading import Day, Selection, days, noisy
 from mlpack_edge.fleet.shown import Least
 from mlpack_edge.fleet.store import open_store
@@ -58,6 +59,7 @@ def test_the_report_is_the_one_of_the_profiles_themselves(
 ) -> None:
     """Every window, check, figure and slow shift, to the last bit of every p-value, whatever files the reports are spread over."""
     monkeypatch.setattr(parts, "ROW_GROUP", 7)
+    monkeypatch.setattr(watching, "TOGETHER", 5)
     mine = watched(tmp_path, MADE[name])
     theirs = drift(SPEC, digest(SPEC), MADE[name])
     assert len(mine.windows) == len(theirs.windows)
@@ -68,6 +70,7 @@ def test_the_report_is_the_one_of_the_profiles_themselves(
             for check, expected in zip(feature.checks, wanted.checks, strict=True):
                 assert (check.kind, check.effect, check.value) == (expected.kind, expected.effect, expected.value)
                 assert math.isclose(check.p, expected.p, rel_tol=1e-9, abs_tol=1e-300)
+                assert math.isclose(check.p_adjusted, expected.p_adjusted, rel_tol=1e-9, abs_tol=1e-300)
     assert mine.slow == theirs.slow and mine.accuracy == theirs.accuracy
 
 
