@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 
 from mlpack_edge.profiles.drift.facts import KINDS, Check, DriftReport, FeatureDrift, Slow, Window
-from mlpack_edge.profiles.drift.gates import Gates
+from mlpack_edge.profiles.drift.gates import Gates, reach
 from mlpack_edge.profiles.drift.reasons import calm_reason, reason, slow_reason
 
 #: The cause of a small lasting shift, which no single window shows.
@@ -51,7 +51,7 @@ class Finding:
     @cached_property
     def size(self) -> float:
         """The effect in thresholds; 0.0 without a check."""
-        return self.check.effect / self.threshold if self.check and self.threshold else 0.0
+        return reach(self.check.effect, self.threshold) if self.check else 0.0
 
 
 def findings(report: DriftReport, gates: Gates) -> tuple[Finding, ...]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 from mlpack_edge.core.verdict import Verdict
@@ -15,6 +16,11 @@ from mlpack_edge.profiles.drift.facts import (
     Slow,
 )
 from mlpack_edge.profiles.drift.reasons import reason, slow_reason
+
+
+def reach(effect: float, threshold: float) -> float:
+    """The effect in thresholds; inf where the threshold is 0 (a floor may be) and the effect is not."""
+    return effect / threshold if threshold else math.inf if effect else 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +51,9 @@ class Gates:
     def leading(self, feature: FeatureDrift, sufficient: bool) -> Check | None:
         """The cause, else what is nearest to being one."""
         return self.cause(feature, sufficient) or max(
-            reversed(feature.checks), key=lambda check: check.effect / self.threshold(check, sufficient), default=None
+            reversed(feature.checks),
+            key=lambda check: reach(check.effect, self.threshold(check, sufficient)),
+            default=None,
         )
 
     def slow_alarms(self, slow: tuple[Slow, ...]) -> frozenset[str]:
