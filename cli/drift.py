@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from mlpack_edge.cli.drift_outputs import outputs, refuse, taken, write_outputs
+from mlpack_edge.cli.drift_outputs import outputs, plain_name, refuse, taken, write_outputs
 from mlpack_edge.cli.outcome import Outcome, answers, note, show_stage
 from mlpack_edge.core.errors import BadInput, CheckFailed
 
@@ -62,7 +62,7 @@ def command(spec: Path, current: tuple[Path, ...], **options: Any) -> Outcome:
       mlpack drift late.spec.json days/*.profile --prometheus /var/lib/node_exporter/textfile/late-drift.prom
     """
     wanted = taken(options)
-    name = wanted.name or spec.name.removesuffix(".json").removesuffix(".spec")
+    name = wanted.name or plain_name(spec.name.removesuffix(".json").removesuffix(".spec"))
     refuse(wanted, name, (spec, *current))
     from mlpack_edge.cli.drift_findings import restricted
     from mlpack_edge.cli.drift_request import day_of, gates_of, known_features, within

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -66,14 +67,21 @@ def taken(options: Json) -> Outputs:
     return Outputs(**{name: options.pop(name) for name in Outputs.__slots__})
 
 
+def plain_name(text: str) -> str:
+    """The name of a file or folder as that of a model: metrics have a line each, and alerts are UTF-8."""
+    return "".join(letter if letter.isprintable() else "?" for letter in text)
+
+
 def refuse(wanted: Outputs, name: str, reads: Iterable[Path]) -> None:
     """Before any work is done. name: that is used; reads: files and folders that the run reads, which must not be written to.
 
     Raises click's UsageError, BadInput, IoFault.
     """
     for option in ("hold", "link"):
-        if getattr(wanted, option) and not wanted.alertmanager:
+        if getattr(wanted, option) not in (None, "") and not wanted.alertmanager:
             raise click.UsageError(f"--{option} goes with --alertmanager")
+    if wanted.hold is not None and math.isnan(wanted.hold):  # which click's range takes for a number within
+        raise click.UsageError("--hold nan: write a number of hours")
     if wanted.link and not wanted.link.startswith(("http://", "https://")):
         raise click.UsageError(f"--link {wanted.link}: an address begins with http:// or https://")
     resolved = [path.resolve() for path in wanted.files()]
@@ -86,7 +94,7 @@ def refuse(wanted: Outputs, name: str, reads: Iterable[Path]) -> None:
     for output in (wanted.html, wanted.alertmanager):
         if output:
             refuse_existing(output, wanted.force)
-    if any(not letter.isprintable() for letter in wanted.name):
+    if not wanted.name.isprintable():
         raise BadInput("--name holds a control character", "name it with letters, digits and the like")
     if wanted.prometheus:
         from mlpack_edge.cli.drift_prometheus import refuse_foreign

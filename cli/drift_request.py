@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import math
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -21,6 +22,8 @@ _DAY = 86_400
 
 def gates_of(significance: float | None, floors: Sequence[str]) -> Gates:
     """floors: "missing=2%", "unseen=.005", "distribution=.05". Wrong usage is click's."""
+    if significance is not None and math.isnan(significance):  # which click's range takes for a number within
+        raise click.UsageError("--significance nan: write a number up to 0.5")
     gates = Gates() if significance is None else replace(Gates(), level=significance)
     for given in floors:
         kind, equals, text = given.partition("=")
@@ -45,6 +48,8 @@ def within(profiles: Sequence[Profile], since: int | None, until: int | None) ->
 
     Raises BadInput where none remains.
     """
+    if since is not None and until is not None and since > until:
+        raise click.UsageError("--since is later than --until")
     once = list(dict.fromkeys(profiles))
     notes = []
     if len(once) < len(profiles):

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from mlpack_edge.cli.drift_outputs import outputs, refuse, taken, write_outputs
+from mlpack_edge.cli.drift_outputs import outputs, plain_name, refuse, taken, write_outputs
 from mlpack_edge.cli.options import Duration
 from mlpack_edge.cli.outcome import Outcome, answers, note, show_stage
 from mlpack_edge.core.errors import BadInput
@@ -210,7 +210,7 @@ def _name(root: Path, cohort: str | None, known: KnownSpec | None) -> str:
     """Two cohorts, or two models, are not called the same: their metrics would replace each other."""
     model = known.spec.model_sha256[:12] if known else ""
     name = " ".join(part for part in (root.resolve().name, cohort, model) if part)
-    return "".join(letter if letter.isprintable() else "?" for letter in name)
+    return plain_name(name)
 
 
 def _refuse_inside(root: Path, wanted: Outputs) -> None:

@@ -116,6 +116,16 @@ def test_gates_are_options(made: Path) -> None:
         assert mlpack("drift", "late.spec.json", "quiet.profile", "--floor", wrong, cwd=made).returncode == 2
 
 
+def test_floors_of_zero_leave_chance_and_the_reference_as_the_only_limits(made: Path, tmp_path: Path) -> None:
+    """The limit of a kind that the reference never shows is then 0: its effect is any number of limits."""
+    floors = [word for kind in ("missing", "unseen", "distribution") for word in ("--floor", f"{kind}=0")]
+    for profile, code in (("quiet.profile", (0, 3)), ("changed.profile", (3,))):
+        page = tmp_path / f"{profile}.html"
+        done = mlpack("drift", "late.spec.json", profile, *floors, "--html", page, cwd=made)
+        assert done.returncode in code and "Traceback" not in done.stderr
+        assert page.exists()
+
+
 def test_a_report_that_came_twice_counts_once(made: Path) -> None:
     once = mlpack_json("drift", "late.spec.json", "quiet.profile", cwd=made)[1]
     done = mlpack("drift", "late.spec.json", "quiet.profile", "quiet.profile", "--json", cwd=made)
@@ -212,7 +222,8 @@ def test_what_is_no_profile_of_this_spec_is_refused_by_name(made: Path, tmp_path
     [
         ["--since", "yesterday"], ["--window", "0"], ["--significance", "0"], ["--hold", "12"], ["--link", "https://x.org"],
         ["--alertmanager", "a.json", "--link", "javascript:alert(1)"], ["--html", "late.spec.json", "--force"],
-        ["--html", "a", "--alertmanager", "a"],
+        ["--html", "a", "--alertmanager", "a"], ["--significance", "nan"], ["--alertmanager", "a.json", "--hold", "nan"],
+        ["--hold", "0"], ["--since", "2026-01-09", "--until", "2026-01-08"],
     ],
 )  # fmt: skip
 def test_wrong_usage_is_exit_code_2_and_leaves_nothing(made: Path, words: list[str]) -> None:
@@ -220,3 +231,14 @@ def test_wrong_usage_is_exit_code_2_and_leaves_nothing(made: Path, words: list[s
     done = mlpack("drift", "late.spec.json", "quiet.profile", *words, cwd=made)
     assert done.returncode == 2, done.stderr
     assert sorted(path.name for path in made.iterdir()) == before
+
+
+def test_a_name_of_a_spec_that_is_no_text_still_names_metrics_and_alerts(made: Path, tmp_path: Path) -> None:
+    """A file's name is bytes: what is no text cannot be written as UTF-8, and a line feed would break the metrics' first line."""
+    spec = tmp_path / "late\udcff\n.spec.json"
+    spec.write_bytes((made / "late.spec.json").read_bytes())
+    words = ["--alertmanager", tmp_path / "a.json", "--prometheus", tmp_path / "a.prom", "--html", tmp_path / "a.html"]
+    done = mlpack("drift", spec, made / "changed.profile", *words)
+    assert done.returncode == 3, done.stderr
+    assert {alert["labels"]["name"] for alert in json.loads((tmp_path / "a.json").read_text())} == {"late??"}
+    assert (tmp_path / "a.prom").read_text().startswith("# mlpack drift: late??\n")
