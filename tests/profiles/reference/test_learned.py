@@ -86,3 +86,34 @@ def test_how_much_a_mean_grows_uncertain_follows_kish(share: float) -> None:
         sums.update({"x": values[part]}, Coded(place[part], [f"d{number}" for number in range(devices)]))
     assert sums.devices == devices
     assert sums.growth()["x"] == pytest.approx(1 + (rows - 1) * share, rel=0.25)
+
+
+def test_the_growth_of_categories_is_that_of_the_one_that_differs_most_between_devices() -> None:
+    """The most frequent of ordered categories lies in the middle, where devices that differ hardly show."""
+    random = np.random.default_rng(6)
+    devices, rows = 400, 25
+    place = np.repeat(np.arange(devices), rows)
+    level = 0.6 * random.normal(size=devices)[place] + random.normal(size=len(place))
+    kinds = np.array(list("abc"), object)[np.searchsorted([-0.8, 0.8], level)]
+    names, codes = np.unique(kinds.astype(str), return_inverse=True)
+    features = features_of({"kind": Coded(codes, names.tolist())}, len(place))
+    sums = DeviceSums(features)
+    sums.update({"kind": Coded(codes, names.tolist())}, Coded(place, [f"d{number}" for number in range(devices)]))
+
+    def growth_of(category: str) -> float:
+        mean = (kinds == category).reshape(devices, rows).mean(axis=1)
+        return float(mean.var() * rows / ((kinds == category).mean() * (kinds != category).mean()))
+
+    assert growth_of("a") > 2 * growth_of("b"), "so it is in these"
+    assert sums.growth()["kind"] == pytest.approx(max(growth_of("a"), growth_of("c")), rel=0.02)
+
+
+def test_devices_that_share_a_place_leave_the_growth_right_on_average(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("mlpack_edge.profiles.reference.devices.MOST", 400)
+    random = np.random.default_rng(7)
+    place = np.repeat(np.arange(4_000), 10)
+    values = 0.6 * random.normal(size=4_000)[place] + random.normal(size=len(place))
+    sums = DeviceSums(features_of({"x": values}, len(values)))
+    sums.update({"x": values}, Coded(place, [f"d{number}" for number in range(4_000)]))
+    assert sums.devices == 4_000
+    assert sums.growth()["x"] == pytest.approx(1 + 9 * 0.36 / 1.36, rel=0.2)
