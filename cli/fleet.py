@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +16,7 @@ from mlpack_edge.core.errors import BadInput
 if TYPE_CHECKING:
     from mlpack_edge.cli.drift_outputs import Outputs
     from mlpack_edge.cli.drift_page import Counted
+    from mlpack_edge.fleet.noise import Noisy
     from mlpack_edge.fleet.store import KnownSpec, Store
 
 Json = dict[str, Any]
@@ -112,6 +114,7 @@ def ingest_command(
 @click.option("--spec", type=_PATH, metavar="SPEC", help="The spec [default: the one of the store].")
 @click.option("--model-version", default="", metavar="DIGEST", help="The model, by the beginning of its SHA-256.")
 @click.option("--cohort", metavar="NAME", help="Only reports of this cohort.")
+@click.option("--epsilon", type=float, metavar="E", help="Judge the reports with this noise (differential privacy) [default: those without any; where there are none, the others].")  # fmt: skip
 @click.option("--window", "windows", type=click.IntRange(1, 3660), multiple=True, metavar="DAYS", help="Judge windows of so many days. Repeatable [default: 1, 7 and 28].")  # fmt: skip
 @click.option("--since", default="", metavar="DATE", help="The first day that is judged, YYYY-MM-DD.")
 @click.option("--until", default="", metavar="DATE", help="The last day that is judged, YYYY-MM-DD.")
@@ -121,13 +124,15 @@ def ingest_command(
 @outputs("STORE's, with the cohort and the model that were asked for")
 @answers("fleet drift")
 def drift_command(
-    root: Path, spec: Path | None, model_version: str, cohort: str | None, windows: tuple[int, ...], since: str, until: str,
+    root: Path, spec: Path | None, model_version: str, cohort: str | None, epsilon: float | None, windows: tuple[int, ...], since: str,
+    until: str,
     significance: float | None, floors: tuple[str, ...], least_devices: int, **options: Any,
 ) -> Outcome:  # fmt: skip
     """Judge what the store holds against the reference of its spec. Exit code 3 when something drifted.
 
     Devices are what is independent, not their rows: with eight or more of them, chance is measured between devices, or
-    between 32 shards of them. A nightly batch names no device: there days are what is compared.
+    between 32 shards of them. A nightly batch names no device: there days are what is compared. Reports with noise are
+    judged apart from those without.
 
     \b
     Examples:
@@ -137,10 +142,11 @@ def drift_command(
     """
     from mlpack_edge.cli.drift import drift_outcome
     from mlpack_edge.cli.drift_request import day_of, gates_of
-    from mlpack_edge.fleet.reading import Selection, days, noisy
+    from mlpack_edge.fleet.noise import noisy, noisy_days
+    from mlpack_edge.fleet.reading import Selection, days
     from mlpack_edge.fleet.shown import Least
     from mlpack_edge.fleet.store import open_store
-    from mlpack_edge.fleet.watch import latest_cells, watch
+    from mlpack_edge.fleet.watch import latest_cells, watch, watch_noisy
     from mlpack_edge.profiles.drift.windows import LENGTHS
 
     gates = gates_of(significance, floors)
@@ -153,11 +159,25 @@ def drift_command(
     refuse(wanted, name, [spec] if spec else [])
     show_stage("adding up reports by day and shard")
     selection = Selection(cohort, first, last)
-    found, left_out = list(days(store, known, selection)), noisy(store, known, selection)
+    noise = noisy(store, known, selection)
+    found = [] if epsilon else list(days(store, known, selection))
+    millionths = _noise_of(epsilon, bool(found), noise)
+    left_out = noise.total - noise.reports.get(millionths, 0)
     if left_out:
-        note(f"{left_out:,} reports with noise (differential privacy) are left out: they are of one feature each")
-    report = watch(known, found, windows or LENGTHS, Least(devices=least_devices))
-    strays = sum(day.strays for day in found)
+        other = "other " if millionths else ""
+        note(f"{left_out:,} reports with {other}noise (differential privacy) are left out: {_why(noise, millionths)}")
+    least = Least(devices=least_devices)
+    if millionths:
+        if wanted.html:
+            raise BadInput(
+                "--html draws counters, and these carry noise (differential privacy)", "leave it out, or take --json"
+            )
+        told = list(noisy_days(store, known, selection, millionths))
+        report = watch_noisy(known, told, millionths, windows or LENGTHS, least)
+        reports, strays = sum(day.reports for day in told), sum(day.strays for day in told)
+    else:
+        report = watch(known, found, windows or LENGTHS, least)
+        reports, strays = sum(day.reports for day in found), sum(day.strays for day in found)
     if strays:
         note(f"{strays:,} reports with a clock that cannot be right count on the day on which they were received")
 
@@ -175,7 +195,8 @@ def drift_command(
         "spec": known.digest.hex(),
         "model_sha256": known.spec.model_sha256,
         "cohort": cohort,
-        "reports": sum(day.reports for day in found),
+        "reports": reports,
+        "epsilon": millionths / 1e6 if millionths else None,
         "strays": strays,
         "noisy": left_out,
         "written": written,
@@ -204,6 +225,36 @@ def status_command(root: Path, since: str, least_devices: int) -> Outcome:
     first = day_of(since, "--since")
     found = status(open_store(root), first, Least(devices=least_devices))
     return Outcome({"store": str(root), **status_json(found)}, status_text(found))
+
+
+def _noise_of(asked: float | None, plain: bool, noise: Noisy) -> int:
+    """The epsilon in millionths of the reports that are judged, 0 for those without noise. plain: there are such."""
+    there = ", ".join(f"{count:,} of epsilon {each / 1e6:g}" for each, count in sorted(noise.reports.items()))
+    if asked:
+        fitting = [each for each in noise.reports if math.isclose(each / 1e6, asked)]
+        if not fitting:
+            raise BadInput(
+                f"the store holds no reports with noise of epsilon {asked:g} that were asked for",
+                f"it holds {there or 'none with noise'}",
+            )
+        return fitting[0]
+    if asked is not None or plain or not noise.reports:
+        return 0
+    if len(noise.reports) > 1:
+        raise BadInput(
+            "reports with different noise (differential privacy) are not judged together", "choose one with --epsilon",
+            why=f"the store holds {there}",
+        )  # fmt: skip
+    return next(iter(noise.reports))
+
+
+def _why(noise: Noisy, millionths: int) -> str:
+    """The option that judges them, where there is one."""
+    others = [f"{each / 1e6:g}" for each in sorted(noise.reports) if each != millionths]
+    parts = [f"--epsilon {' or '.join(others)} judges those"] if others else []
+    if noise.nameless:
+        parts.append(f"{noise.nameless:,} of them name no device and are never judged")
+    return "; ".join(parts)
 
 
 def _name(root: Path, cohort: str | None, known: KnownSpec | None) -> str:

@@ -6,7 +6,7 @@ with `group by` takes 66 and Polars' `explode` 72.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -32,7 +32,7 @@ _COLUMNS = ("device", "shard", "cohort", "start", "end", "rows", "predictions", 
 @dataclass(frozen=True, slots=True)
 class Selection:
     """Which reports: of a cohort (None: all), of the days `first` to `last` (since 1970; None: open). Never those with noise
-    (differential privacy): their counters are of one feature each, and do not add up with the others' (`noisy`)."""
+    (differential privacy): their counters are of one feature each, and do not add up with the others' (`fleet.noise`)."""
 
     cohort: str | None = None
     first: int | None = None
@@ -67,23 +67,26 @@ def days(store: Store, known: KnownSpec, selection: Selection) -> Iterator[Day]:
 
     Raises IoFault, and BadInput where a file of the table is damaged.
     """
-    for day in sorted(day_folders(store, known)):
-        if (selection.first is None or day >= selection.first) and (selection.last is None or day <= selection.last):
-            yield from _days(store, known, selection, day)
+    for day in chosen_days(store, known, selection):
+        lights = lights_of_day(store, known, selection, day)
+        chosen = [light.within(selection, day) & (light.epsilon == 0) for light in lights]
+        for span, mine in spans_of(lights, chosen):
+            names = frozenset(
+                device
+                for light, here in zip(lights, mine, strict=True)
+                for row in np.flatnonzero(here).tolist()
+                if (device := light.device[row]) is not None
+            )
+            yield _summed(known, day, span, lights, mine, names)
 
 
-def noisy(store: Store, known: KnownSpec, selection: Selection) -> int:
-    """How many of the selected reports carry noise, and are left out of `days`."""
-    found = 0
-    for day in day_folders(store, known):
-        if (selection.first is None or day >= selection.first) and (selection.last is None or day <= selection.last):
-            for path in files_of_day(store, known, day):
-                table = read_columns(path, ("epsilon", "cohort"))
-                there = table["epsilon"].to_numpy() > 0
-                if selection.cohort is not None:
-                    there &= np.array(table["cohort"].to_pylist()) == selection.cohort
-                found += int(there.sum())
-    return found
+def chosen_days(store: Store, known: KnownSpec, selection: Selection) -> list[int]:
+    """Of the folders, those within the selection, in order."""
+    return sorted(
+        day
+        for day in day_folders(store, known)
+        if (selection.first is None or day >= selection.first) and (selection.last is None or day <= selection.last)
+    )
 
 
 def day_folders(store: Store, known: KnownSpec) -> set[int]:
@@ -103,49 +106,63 @@ def files_of_day(store: Store, known: KnownSpec, day: int) -> list[Path]:
     return sorted(path for folder in folders for path in folder.glob("*.parquet"))
 
 
-@dataclass(slots=True)
-class _Light:
-    """The columns of a file beside its counters, and which of its reports are selected."""
+@dataclass(frozen=True, slots=True)
+class Light:
+    """The columns of a file beside its counters. chosen: which of its reports are of the selected cohort; span: days that each counted
+    beyond the first; arrays `[reports]`."""
 
     path: Path
     stray: bool
     chosen: NDArray[np.bool_]
     span: Ints
+    epsilon: Ints
     device: list[bytes | None]
     shard: Ints
     rows: Ints
     predictions: Ints
 
+    @property
+    def named(self) -> NDArray[np.bool_]:
+        """bool `[reports]`: of a device."""
+        return np.array([device is not None for device in self.device], bool)
 
-def _days(store: Store, known: KnownSpec, selection: Selection, day: int) -> Iterator[Day]:
-    lights = [_light(path, selection) for path in files_of_day(store, known, day)]
-    spans = sorted({int(span) for light in lights for span in np.unique(light.span[light.chosen])})
+    def within(self, selection: Selection, day: int) -> NDArray[np.bool_]:
+        """bool `[reports]`: selected, by the last day too. day: the first one."""
+        if selection.last is None:
+            return self.chosen
+        return np.asarray(self.chosen & (day + self.span <= selection.last))
+
+
+def lights_of_day(store: Store, known: KnownSpec, selection: Selection, day: int) -> list[Light]:
+    """Of all files of a day. Raises as `days`."""
+    return [_light(path, selection) for path in files_of_day(store, known, day)]
+
+
+def spans_of(
+    lights: Sequence[Light], chosen: Sequence[NDArray[np.bool_]]
+) -> Iterator[tuple[int, list[NDArray[np.bool_]]]]:
+    """By span, the shortest first, which of the `chosen` reports of each file have it."""
+    spans = sorted(
+        {int(span) for light, mine in zip(lights, chosen, strict=True) for span in np.unique(light.span[mine])}
+    )
     for span in spans:
-        mine = [light.chosen & (light.span == span) for light in lights]
-        if selection.last is not None and day + span > selection.last:
-            continue
-        names = frozenset(
-            device
-            for light, chosen in zip(lights, mine, strict=True)
-            for row in np.flatnonzero(chosen).tolist()
-            if (device := light.device[row]) is not None
-        )
-        yield _summed(known, day, span, lights, mine, names)
+        yield span, [mine & (light.span == span) for light, mine in zip(lights, chosen, strict=True)]
 
 
-def _light(path: Path, selection: Selection) -> _Light:
+def _light(path: Path, selection: Selection) -> Light:
     table = read_columns(path, _COLUMNS)
     stray = path.name.startswith(f"{STRAY}-")
     start, end = (table[name].to_numpy() for name in ("start", "end"))
-    chosen = table["epsilon"].to_numpy() == 0
+    chosen = np.ones(len(start), bool)
     if selection.cohort is not None:
-        chosen = chosen & np.array(pyarrow.compute.equal(table["cohort"], selection.cohort).to_pylist(), bool)
+        chosen = np.array(pyarrow.compute.equal(table["cohort"], selection.cohort).to_pylist(), bool)
     span = np.zeros(len(start), np.int64) if stray else np.maximum(start, end - 1) // DAY - start // DAY
-    return _Light(
+    return Light(
         path,
         stray,
         chosen,
         span,
+        table["epsilon"].to_numpy(),
         table["device"].to_pylist(),
         table["shard"].to_numpy().astype(np.int64),
         table["rows"].to_numpy(),
@@ -157,7 +174,7 @@ def _summed(
     known: KnownSpec,
     day: int,
     span: int,
-    lights: Sequence[_Light],
+    lights: Sequence[Light],
     mine: Sequence[NDArray[np.bool_]],
     names: frozenset[bytes],
 ) -> Day:
@@ -170,10 +187,13 @@ def _summed(
     for light, chosen in zip(lights, mine, strict=True):
         if not chosen.any():
             continue
-        nobody = np.array([device is None for device in light.device])
+        nobody = ~light.named
         unit = np.array([place_of.get(device or b"", -1) for device in light.device]) if alone else light.shard.copy()
         unit[nobody] = len(units) - 1
-        _add(light.path, np.where(chosen, unit, -1), counts, sums)
+        for rows, columns in row_groups(light.path, chosen, {"counts": counts.shape[1], "sums": sums.shape[1]}):
+            here = np.where(chosen[rows], unit[rows], -1)
+            _add_rows(columns["counts"], here, counts)
+            _add_rows(columns["sums"], here, sums)
         seen[np.unique(unit[chosen])] = True
         reports += int(chosen.sum())
         nameless += int((nobody & chosen).sum())
@@ -200,22 +220,25 @@ def _small(counts: Ints) -> NDArray[Any]:
     return counts.astype(np.int32) if least >= -(1 << 31) and most < 1 << 31 else counts
 
 
-def _add(path: Path, unit: Ints, counts: Ints, sums: Ints) -> None:
-    """Add the reports of a file to the rows of `counts` and `sums` that `unit` names, int64 `[reports]`; -1 is left out."""
-    at = 0
+def row_groups(
+    path: Path, chosen: NDArray[np.bool_], widths: Mapping[str, int]
+) -> Iterator[tuple[slice, dict[str, Ints]]]:
+    """Of a file the row groups that hold `chosen` reports: their rows, and columns of lists int64 `[rows, width]`; those of width 0 are in
+    no file."""
+    wanted, at = [name for name, width in widths.items() if width], 0
     try:
         with pyarrow.parquet.ParquetFile(path) as file:
             for number in range(file.num_row_groups):
                 size = file.metadata.row_group(number).num_rows
-                here = unit[at : at + size]
+                rows = slice(at, at + size)
                 at += size
-                if (here < 0).all():
+                if not chosen[rows].any():
                     continue
-                table = file.read_row_group(number, columns=["counts", "sums"], use_threads=False)
-                for name, target in (("counts", counts), ("sums", sums)):
-                    if name in table.column_names:
-                        _add_rows(_matrix(path, table[name], size, target.shape[1]), here, target)
-    except (OSError, pyarrow.ArrowException) as fault:
+                table = file.read_row_group(number, columns=wanted, use_threads=False)
+                found = {name: _matrix(path, table[name], size, widths[name]) for name in wanted}
+                nothing = {name: np.zeros((size, 0), np.int64) for name in widths if name not in wanted}
+                yield rows, found | nothing
+    except (OSError, pyarrow.ArrowException, KeyError) as fault:
         raise unreadable(path, fault) from fault
 
 

@@ -58,6 +58,29 @@ def withhold(
     return tuple(found), f"{cells} {'are' if gone != 1 else 'is'} not shown"
 
 
+def withhold_told(
+    features: Sequence[FeatureDrift], units: Sequence[int], least: Least
+) -> tuple[tuple[FeatureDrift, ...], str]:
+    """As `withhold`, of reports with noise, whose counters say of no row that it was there: only devices count. units: devices that tell each
+    feature, or shards of them: as many devices, or more."""
+    found, gone = [], 0
+    for feature, told in zip(features, units, strict=True):
+        if told >= least.devices or not feature.checks:
+            found.append(feature)
+            continue
+        gone += 1
+        missing, unseen = (feature.missing[0], math.nan), (feature.unseen[0], math.nan)
+        found.append(replace(feature, checks=(), missing=missing, unseen=unseen))
+    if not gone:
+        return tuple(found), ""
+    plural = (
+        f"features that fewer than {least.devices} devices tell are"
+        if gone > 1
+        else f"feature that fewer than {least.devices} devices tell is"
+    )
+    return tuple(found), f"{gone} {plural} not shown"
+
+
 def _one(
     group: Group, feature: FeatureDrift, counts: Ints, units: Ints | None, least: Least
 ) -> tuple[FeatureDrift, int]:

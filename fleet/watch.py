@@ -6,23 +6,28 @@ The same judgement as `profiles.drift.detect.drift`, from counters that were add
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from mlpack_edge.core.errors import BadInput
+from mlpack_edge.fleet.noise import NoisyDay, told
 from mlpack_edge.fleet.reading import DAY, Day
-from mlpack_edge.fleet.shown import USUAL, Least, withhold
+from mlpack_edge.fleet.shown import USUAL, Least, withhold, withhold_told
 from mlpack_edge.fleet.store import KnownSpec
 from mlpack_edge.profiles.drift.clusters import SHARDS, Shards, shard_of
-from mlpack_edge.profiles.drift.detect import Sample, accuracy_of, features_of_all, unit_of
+from mlpack_edge.profiles.drift.detect import Sample, accuracy_of, features_of_all, noisy_window_of, unit_of
 from mlpack_edge.profiles.drift.facts import DriftReport, Slow, Window
 from mlpack_edge.profiles.drift.series import slow_drift_of_days
 from mlpack_edge.profiles.drift.windows import LENGTHS, Stretch, stretches
+from mlpack_edge.profiles.layout import groups
 from mlpack_edge.profiles.profile import MANY, Profile
 from mlpack_edge.profiles.profile import Window as Stated
 
 Ints = NDArray[np.int64]
+D = TypeVar("D", Day, NoisyDay)
 
 #: Windows that are judged at once: nearly as quick as one, and 1 MB each.
 TOGETHER = 64
@@ -38,17 +43,37 @@ def watch(known: KnownSpec, days: Iterable[Day], lengths: Sequence[int] = LENGTH
         raise BadInput(
             "the store holds no report that was asked for", "mlpack fleet status --store STORE shows what is there"
         )
-    stand_ins = [(_stand_in(known, day), day) for day in given]
-    of = {id(profile): day for profile, day in stand_ins}
-    found = stretches((profile for profile, _ in stand_ins), lengths)
+    found = _cut(known, given, lengths)
     windows: list[Window] = []
     for at in range(0, len(found), TOGETHER):
-        some = [(stretch, [of[id(part)] for part in stretch.profiles]) for stretch in found[at : at + TOGETHER]]
-        windows += _windows(known, some, least)
-    latest = sum((of[id(profile)].counts.sum(axis=0, dtype=np.int64) for profile in found[-1].profiles), np.int64(0))
+        windows += _windows(known, found[at : at + TOGETHER], least)
+    latest = sum((day.counts.sum(axis=0, dtype=np.int64) for day in found[-1][1]), np.int64(0))
     return DriftReport(
         known.spec.reference.blocks, tuple(windows), _slow(known, given), accuracy_of(known.spec, np.asarray(latest))
     )
+
+
+def watch_noisy(
+    known: KnownSpec, days: Iterable[NoisyDay], epsilon: int, lengths: Sequence[int] = LENGTHS, least: Least = USUAL
+) -> DriftReport:
+    """As `watch`, of reports with noise (`noise.noisy_days`). epsilon: theirs, in millionths. Windows alone: noise leaves no slow drift and no
+    estimate of the accuracy. A feature that fewer units than `least.devices` tell has no figures."""
+    given = list(days)
+    if not given:
+        raise BadInput(
+            f"the store holds no report with noise of epsilon {epsilon / 1e6:g} that was asked for",
+            "mlpack fleet status --store STORE shows what is there",
+        )
+    parts = [group for group in groups(known.spec) if group.feature is not None]
+    windows = []
+    for stretch, mine in _cut(known, given, lengths):
+        tell = [told(group, place, mine, epsilon) for place, group in enumerate(parts)]
+        devices = len(frozenset[bytes]().union(*(day.devices for day in mine)))
+        reports = sum(day.reports for day in mine)
+        window = noisy_window_of(known.spec, stretch, tell, reports, devices, epsilon)
+        features, withheld = withhold_told(window.features, [len(one.reports) for one in tell], least)
+        windows.append(replace(window, features=features, note="; ".join(filter(None, [window.note, withheld]))))
+    return DriftReport(known.spec.reference.blocks, tuple(windows), (), None)
 
 
 def latest_cells(report: DriftReport, days: Iterable[Day]) -> dict[int | None, tuple[Ints, Ints | None]]:
@@ -67,10 +92,15 @@ def latest_cells(report: DriftReport, days: Iterable[Day]) -> dict[int | None, t
     return found
 
 
-def _stand_in(known: KnownSpec, day: Day) -> Profile:
-    """A profile of the same days and no counters: windows are cut by one rule."""
-    window = Stated(0, day.first * DAY, (day.last + 1) * DAY)
-    return Profile(known.digest, b"", MANY, "", window, day.rows, day.predictions, 0, (), ())
+def _cut(known: KnownSpec, days: Sequence[D], lengths: Sequence[int]) -> list[tuple[Stretch, list[D]]]:
+    """The windows with their days, cut by the one rule there is: of profiles of the same days and no counters."""
+    of: dict[int, D] = {}
+    stand_ins = []
+    for day in days:
+        window = Stated(0, day.first * DAY, (day.last + 1) * DAY)
+        stand_ins.append(Profile(known.digest, b"", MANY, "", window, 0, 0, 0, (), ()))
+        of[id(stand_ins[-1])] = day
+    return [(stretch, [of[id(part)] for part in stretch.profiles]) for stretch in stretches(stand_ins, lengths)]
 
 
 def _windows(known: KnownSpec, found: Sequence[tuple[Stretch, list[Day]]], least: Least) -> list[Window]:
@@ -80,17 +110,17 @@ def _windows(known: KnownSpec, found: Sequence[tuple[Stretch, list[Day]]], least
         counts = np.sum([day.counts.sum(axis=0, dtype=np.int64) for day in days], axis=0)
         sums = np.sum([day.sums.sum(axis=0) for day in days], axis=0)
         names = frozenset[bytes]().union(*(day.devices for day in days))
-        told = _sharded(days, names) if names else None
-        sharded = None if any(day.nameless for day in days) else told
+        every = _sharded(days, names) if names else None
+        sharded = None if any(day.nameless for day in days) else every
         unit, note = unit_of(known.spec, sharded, len(names))
         samples.append(Sample(counts, sums, stretch.days, sum(day.rows for day in days), sharded, unit))
         notes.append(note)
-        units.append(told)
+        units.append(every)
     made = []
-    for (stretch, days), one, note, told, judged in zip(
+    for (stretch, days), one, note, every, judged in zip(
         found, samples, notes, units, features_of_all(known.spec, samples), strict=True
     ):
-        cells = told.counts if told else None
+        cells = every.counts if every else None
         features, withheld = withhold(known.spec, judged, one.counts, cells, least)
         made.append(
             Window(
@@ -99,7 +129,7 @@ def _windows(known: KnownSpec, found: Sequence[tuple[Stretch, list[Day]]], least
                 last=stretch.last,
                 rows=one.rows,
                 predictions=sum(day.predictions for day in days),
-                devices=told.devices if told else None,
+                devices=every.devices if every else None,
                 unit=one.unit,
                 note="; ".join(filter(None, [note, withheld])),
                 features=features,

@@ -77,10 +77,20 @@ def windows_of(spec: Spec, found: Sequence[Stretch]) -> tuple[Window, ...]:
 
 
 def noisy_window(spec: Spec, stretch: Stretch) -> Window:
-    """As `window_of`, of reports with noise: rows and predictions are estimates."""
+    """As `window_of`, of reports with noise."""
     parts = [group for group in groups(spec) if group.feature is not None]
     tell = [noisy.told(group, place, stretch.profiles) for place, group in enumerate(parts)]
-    rows, predictions = noisy.rows_of(spec, tell, len(stretch.profiles))
+    devices = len({part.device for part in stretch.profiles})
+    return noisy_window_of(spec, stretch, tell, len(stretch.profiles), devices, stretch.profiles[0].epsilon)
+
+
+def noisy_window_of(
+    spec: Spec, stretch: Stretch, tell: Sequence[noisy.Told], reports: int, devices: int, epsilon: int
+) -> Window:
+    """Of what is told of each feature, in their order, by so many reports of so many devices. stretch: of its profiles nothing is taken.
+    epsilon: in millionths. Rows and predictions are estimates."""
+    parts = [group for group in groups(spec) if group.feature is not None]
+    rows, predictions = noisy.rows_of(spec, tell, reports)
     length = blocks_in(spec, stretch.days, rows)
     known = spec.reference
     found = [
@@ -93,8 +103,7 @@ def noisy_window(spec: Spec, stretch: Stretch) -> Window:
         )
         for group, one in zip(parts, tell, strict=True)
     ]
-    devices = len({part.device for part in stretch.profiles})
-    note = f"counters carry noise (epsilon {stretch.profiles[0].epsilon / 1e6:g}): rows are an estimate"
+    note = f"counters carry noise (epsilon {epsilon / 1e6:g}): rows are an estimate"
     unclear = sum(not one.clear for one in tell)
     if unclear:
         note += f"; {unclear} of {len(tell)} features are told by too few devices, or drowned, and not judged"
@@ -129,13 +138,6 @@ class Sample:
     rows: int
     sharded: Shards | None = None
     unit: str = "rows"
-
-
-def features_of(
-    spec: Spec, counts: Ints, sums: Ints, days: int | None, rows: int, sharded: Shards | None, unit: str = "rows"
-) -> tuple[FeatureDrift, ...]:
-    """All features of one `Sample`, p-values adjusted over them."""
-    return features_of_all(spec, [Sample(counts, sums, days, rows, sharded, unit)])[0]
 
 
 def features_of_all(spec: Spec, samples: Sequence[Sample]) -> list[tuple[FeatureDrift, ...]]:

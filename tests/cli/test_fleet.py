@@ -14,7 +14,7 @@ import pytest
 
 from mlpack_edge.profiles.spec_file import write_spec
 from tests.cli.mlpack import mlpack, mlpack_json
-from tests.fleet.made import FIRST, SPEC, make_spec, put, report
+from tests.fleet.made import FIRST, FORM, SPEC, make_spec, noised, put, report
 
 #: Reports are received when the test runs: their days are counted back from today.
 TODAY = int(time.time()) // 86_400
@@ -228,3 +228,39 @@ def test_no_cell_of_the_page_speaks_of_few_devices(tmp_path: Path) -> None:
     assert "of fewer than 10 rows or 10 devices" in page and '<td class="n">-' in page
     assert 'missing_ratio{name="store",feature="x"' not in metrics
     assert 'missing_ratio{name="store",feature="colour"' in metrics
+
+
+def _noised(device: int, epsilon: int = 1_000_000) -> bytes:
+    return FORM.encode(noised(device, TODAY - FIRST - 1, epsilon, 200, missing=0.3))
+
+
+def test_a_fleet_that_sends_noise_is_judged_and_never_beside_one_that_does_not(tmp_path: Path) -> None:
+    """What is left out is counted in words and in JSON, with the option that judges it."""
+    write_spec(tmp_path / "s.json", SPEC, False)
+    put(tmp_path / "up", "a.cbor", *(_noised(device) for device in range(300)))
+    settle(tmp_path / "up")
+    assert mlpack_json("fleet", "ingest", "up", "--store", "store", "--spec", "s.json", cwd=tmp_path)[1]["reports"] == 300  # fmt: skip
+    words = ("fleet", "drift", "--store", "store", "--window", "1")
+    code, found = mlpack_json(*words, cwd=tmp_path)
+    assert (code, found["drifted"], found["reports"], found["epsilon"], found["noisy"]) == (3, ["x"], 300, 1.0, 0)
+    assert "counters carry noise (epsilon 1)" in mlpack(*words, cwd=tmp_path).stdout
+    code, refused = mlpack_json(*words, "--html", "d.html", cwd=tmp_path)
+    assert code == 1 and "carry noise" in refused["error"]["message"] and not (tmp_path / "d.html").exists()
+    put(tmp_path / "up", "b.cbor", *(_noised(device, 500_000) for device in range(500, 507)))
+    settle(tmp_path / "up")
+    mlpack_json("fleet", "ingest", "up", "--store", "store", cwd=tmp_path)
+    code, refused = mlpack_json(*words, cwd=tmp_path)
+    assert code == 1 and refused["error"]["why"] == "the store holds 7 of epsilon 0.5, 300 of epsilon 1"
+    code, refused = mlpack_json(*words, "--epsilon", "2", cwd=tmp_path)
+    assert code == 1 and "no reports with noise of epsilon 2" in refused["error"]["message"]
+    assert "nan" in mlpack_json(*words, "--epsilon", "nan", cwd=tmp_path)[1]["error"]["message"]
+    put(tmp_path / "up", "c.cbor", *(dated(device, 1) for device in range(400, 420)))
+    settle(tmp_path / "up")
+    mlpack_json("fleet", "ingest", "up", "--store", "store", cwd=tmp_path)
+    done = mlpack(*words, cwd=tmp_path)
+    assert done.returncode == 0 and "20 devices" in done.stdout
+    assert "307 reports with noise (differential privacy) are left out: --epsilon 0.5 or 1 judges those" in done.stderr
+    code, found = mlpack_json(*words, cwd=tmp_path)
+    assert (found["reports"], found["epsilon"], found["noisy"]) == (20, None, 307)
+    code, found = mlpack_json(*words, "--epsilon", "1", cwd=tmp_path)
+    assert (code, found["drifted"], found["reports"], found["noisy"]) == (3, ["x"], 300, 7)

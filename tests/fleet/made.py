@@ -80,12 +80,12 @@ def report(device: int | None, day: int, rows: int = 40, *, spec: Spec = SPEC, *
     return form.encode(profile(device, day, rows, spec=spec, **options))
 
 
-def noised(device: int, day: int = 10) -> Profile:
-    """With differential privacy: of one feature, and strong noise."""
+def noised(device: int, day: int = 10, epsilon: int = 100_000, rows: int = 40, **options: Any) -> Profile:
+    """With differential privacy: of one feature. epsilon: in millionths; the default is strong noise."""
     from mlpack_edge.profiles.noise import with_noise
 
-    chance = random.Random(device)
-    return with_noise(SPEC, profile(device, day), 100_000, chance.randrange)
+    chance = random.Random(f"{device} {day} {options}")
+    return with_noise(SPEC, profile(device, day, rows, **options), epsilon, chance.randrange)
 
 
 def put(folder: Path, name: str, *reports: bytes) -> Path:

@@ -12,10 +12,11 @@ import pytest
 from mlpack_edge.core.errors import BadInput
 from mlpack_edge.fleet import parts
 from mlpack_edge.fleet import watch as watching
-from mlpack_edge.fleet.reading import Day, Selection, days, noisy
+from mlpack_edge.fleet.noise import noisy, noisy_days
+from mlpack_edge.fleet.reading import Day, Selection, days
 from mlpack_edge.fleet.shown import Least
 from mlpack_edge.fleet.store import open_store
-from mlpack_edge.fleet.watch import watch
+from mlpack_edge.fleet.watch import watch, watch_noisy
 from mlpack_edge.profiles.drift.detect import drift
 from mlpack_edge.profiles.drift.facts import MISSING, UNSEEN, DriftReport
 from mlpack_edge.profiles.drift.gates import Gates
@@ -137,10 +138,66 @@ def test_a_rate_of_few_rows_or_few_devices_is_not_shown(tmp_path: Path) -> None:
         assert ("not shown" in window.note) is not shown
 
 
-def test_reports_with_noise_are_left_out_and_counted(tmp_path: Path) -> None:
+def test_reports_with_noise_are_no_days_and_counted(tmp_path: Path) -> None:
     """They are of one feature each, and zeros elsewhere that nobody counted."""
-    [day] = stored(tmp_path, [noised(1), *(profile(device, 10) for device in range(2, 5))])
+    merged = merge([noised(5), noised(6)])
+    [day] = stored(tmp_path, [noised(1), merged, *(profile(device, 10) for device in range(2, 5))])
     assert (day.reports, day.rows) == (3, 120)
     store = open_store(tmp_path / "store")
-    assert noisy(store, store.specs[0], Selection()) == 1
-    assert noisy(store, store.specs[0], Selection("other")) == 0
+    found = noisy(store, store.specs[0], Selection())
+    assert (dict(found.reports), found.nameless, found.total) == ({100_000: 1}, 1, 2)
+    assert noisy(store, store.specs[0], Selection("other")).total == 0
+    assert noisy(store, store.specs[0], Selection(first=FIRST + 11)).total == 0
+
+
+#: Devices by day, of an epsilon that leaves something to judge.
+MADE_NOISY = {
+    "few devices": [noised(device, 10, 2_000_000, 400) for device in range(14)],
+    "too few devices": [noised(device, 10, 2_000_000, 400) for device in range(5)],
+    "many devices": [noised(device, day, 1_000_000, 200, missing=0.3) for device in range(150) for day in range(4, 11)],
+    "few on one day, many on the next": [noised(device, 9, 2_000_000, 400) for device in range(30)]
+    + [noised(device, 10, 2_000_000, 400) for device in range(100)],
+    "several reports a day": [noised(device, 10, 4_000_000, 300, sequence=turn) for device in range(40) for turn in range(3)],
+    "a device's own, merged": [merge([noised(device, 9), noised(device, 10)]) for device in range(30)],
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", MADE_NOISY)
+def test_reports_with_noise_are_judged_as_mlpack_drift_judges_them(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """To the last bit, over any files, and beside reports without noise."""
+    monkeypatch.setattr(parts, "ROW_GROUP", 7)
+    given = MADE_NOISY[name]
+    stored(tmp_path, [*given[::2], profile(900, 10), noised(901, 10, 3_000_000)])
+    put(tmp_path / "up", "b.cbor", *(FORM.encode(one) for one in given[1::2]))
+    assert take(tmp_path / "store", tmp_path / "up").rejected == {}
+    store = open_store(tmp_path / "store")
+    epsilon = given[0].epsilon
+    found = list(noisy_days(store, store.specs[0], Selection(), epsilon))
+    assert sum(day.reports for day in found) == len(given)
+    assert watch_noisy(store.specs[0], found, epsilon, least=EVERYTHING) == drift(SPEC, digest(SPEC), given)
+
+
+def test_missing_values_of_a_fleet_with_noise_are_seen(tmp_path: Path) -> None:
+    given = [noised(device, 10, 1_000_000, 200, missing=0.3) for device in range(300)]
+    stored(tmp_path, given)
+    store = open_store(tmp_path / "store")
+    report = watch_noisy(store.specs[0], noisy_days(store, store.specs[0], Selection(), 1_000_000), 1_000_000)
+    [reason] = Gates().judge(report).reasons
+    assert reason.startswith("x (last day)") and "missing" in reason
+
+
+def test_a_feature_that_few_devices_tell_has_no_figures(tmp_path: Path) -> None:
+    """Eight devices are enough to judge it, and too few to show it."""
+    given = [noised(device, 10, 8_000_000, 2000) for device in range(18)]
+    telling = [sum(one.carried[place] for one in given) for place in range(2)]
+    assert 8 <= min(telling) < 10, "else nothing is tried here"
+    stored(tmp_path, given)
+    store = open_store(tmp_path / "store")
+    found = list(noisy_days(store, store.specs[0], Selection(), 8_000_000))
+    for least, shown in ((Least(), [count >= 10 for count in telling]), (Least(devices=8), [True, True])):
+        [window] = watch_noisy(store.specs[0], found, 8_000_000, least=least).windows
+        assert [bool(feature.checks) for feature in window.features] == shown
+        assert [not math.isnan(feature.missing[1]) for feature in window.features] == shown
+        assert ("not shown" in window.note) is not all(shown)
