@@ -45,6 +45,16 @@ class Coded:
     def __len__(self) -> int:
         return len(self.codes)
 
+    def places(self) -> Ints:
+        """int64 `[rows]`: each row's place in `values`, -1 where it is missing. Raises BadInput for a code beyond them."""
+        found = self.codes.astype(np.int64)  # codes of 8 bits do not hold their number plus one
+        found[found < 0] = -1
+        if len(found) and int(found.max()) >= len(self.values):
+            raise BadInput(
+                f"code {int(found.max())} into a dictionary of {len(self.values)}", "give the dictionary of the codes"
+            )
+        return found
+
 
 Column = Array | Coded | Sequence[object]
 Columns = Mapping[str, Column] | Sequence[Column]
@@ -248,12 +258,7 @@ def _distinct(column: Column) -> Iterable[tuple[object, int]]:
     """Values and how often each occurs, in any order, perhaps in several portions: values that are equal and yet of another
     type (1, 1.0 and True; 0.0 and -0.0 are the same everywhere) are kept apart."""
     if isinstance(column, Coded):
-        codes = np.maximum(column.codes.astype(np.int64), -1) + 1
-        times = np.bincount(codes, minlength=len(column.values) + 1).tolist()
-        if len(times) > len(column.values) + 1:
-            raise BadInput(
-                f"code {len(times) - 2} into a dictionary of {len(column.values)}", "give the dictionary of the codes"
-            )
+        times = np.bincount(column.places() + 1, minlength=len(column.values) + 1).tolist()
         return [(None, times[0]), *zip(column.values, times[1:], strict=True)]
     if isinstance(column, np.ndarray) and column.dtype.kind in "biuf":
         values, numbers = np.unique(column, return_counts=True)

@@ -39,7 +39,7 @@ class DeviceSums:
     def update(self, columns: Mapping[str, Column], devices: Coded) -> None:
         """columns: as `ColumnTally.add` takes them; devices: of the same rows."""
         names = [category_text(value) for value in devices.values]
-        places = np.array([*(self._place(name) for name in names), -1], np.int64)[devices.codes]
+        places = np.array([*(self._place(name) for name in names), -1], np.int64)[devices.places()]
         self._grow()
         size = self._rows.shape[1]
         for number, feature in enumerate(self._features):
@@ -103,5 +103,5 @@ def _levels(feature: Feature, column: Column) -> Floats:
         texts = [None if is_missing(value) else category_text(value) for value in column.values]
         missing = np.array([*(is_missing(value) for value in column.values), True])
         made = np.array([[*(text == name for text in texts), False] for name in followed], np.float64)
-        return np.where(missing, np.nan, made)[:, column.codes]
+        return np.where(missing, np.nan, made)[:, column.places()]
     raise AssertionError("categories come as codes")

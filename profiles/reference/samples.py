@@ -85,14 +85,15 @@ class TextCounts:
 
     def update(self, column: Coded) -> None:
         """Values that `category_text` gives no text for are missing, as codes below 0 are."""
-        times = np.bincount(column.codes + 1, minlength=len(column.values) + 1)
+        times = np.bincount(column.places() + 1, minlength=len(column.values) + 1)
         self.missing += int(times[0])
-        self.present += int(times[1:].sum())
-        if self.counts is None:
-            return
         for place in np.flatnonzero(times[1:]).tolist():
-            text = category_text(column.values[place])
-            if text is not None:
-                self.counts[text] = self.counts.get(text, 0) + int(times[place + 1])
-        if len(self.counts) > TEXTS:
+            text, count = category_text(column.values[place]), int(times[place + 1])
+            if text is None:
+                self.missing += count
+                continue
+            self.present += count
+            if self.counts is not None:
+                self.counts[text] = self.counts.get(text, 0) + count
+        if self.counts is not None and len(self.counts) > TEXTS:
             self.counts = None

@@ -72,6 +72,15 @@ def test_the_standard_deviation_of_cells_is_that_of_the_data() -> None:
     assert standard_deviation(feature, counts, total) == pytest.approx(there.std(), rel=0.02)
 
 
+def test_rows_without_a_device_are_those_of_none() -> None:
+    values = np.where(np.arange(200) < 100, 5.0, np.arange(200) % 2)
+    sums = DeviceSums(features_of({"x": values}, len(values)))
+    sums.update({"x": values}, Coded(np.where(np.arange(200) < 100, -2, np.arange(200) % 2), ["d0", "d1"]))
+    alone = DeviceSums(features_of({"x": values}, len(values)))
+    alone.update({"x": values[100:]}, Coded(np.arange(100) % 2, ["d0", "d1"]))
+    assert sums.growth() == alone.growth()
+
+
 @pytest.mark.parametrize("share", [0.0, 0.2, 0.8])
 def test_how_much_a_mean_grows_uncertain_follows_kish(share: float) -> None:
     """1 + (rows of a device - 1) times the share of variance between devices."""

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from mlpack_edge.core.errors import BadInput
 from mlpack_edge.profiles.arrays.counting import Coded
 from mlpack_edge.profiles.reference.cells_of import numeric_feature, text_feature
 from mlpack_edge.profiles.reference.samples import SAMPLED, TEXTS, NumberSample, TextCounts, row_hashes
@@ -64,6 +65,24 @@ def _texts(values: list[object]) -> TextCounts:
     codes = np.array([-1 if value is None else distinct.index(value) for value in values], np.int64)
     seen.update(Coded(codes, distinct))
     return seen
+
+
+def test_what_has_no_text_is_missing_and_not_present() -> None:
+    seen = TextCounts()
+    seen.update(Coded(np.array([0, 0, 1, -7, 2]), [None, "a", float("nan")]))
+    assert (seen.present, seen.missing, seen.counts) == (1, 4, {"a": 1})
+
+
+@pytest.mark.parametrize(("dtype", "values"), [(np.int8, 128), (np.uint8, 256)])
+def test_codes_as_narrow_as_they_can_be_are_all_seen(dtype: type[np.integer], values: int) -> None:
+    seen = TextCounts()
+    seen.update(Coded(np.arange(values).astype(dtype), [f"v{place}" for place in range(values)]))
+    assert (seen.present, seen.missing, len(seen.counts or {})) == (values, 0, values)
+
+
+def test_a_code_beyond_the_dictionary_is_refused() -> None:
+    with pytest.raises(BadInput, match="code 2 into a dictionary of 2"):
+        TextCounts().update(Coded(np.array([0, 2]), ["a", "b"]))
 
 
 def test_frequent_categories_come_first_and_the_models_own_are_known() -> None:
