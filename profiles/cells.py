@@ -84,11 +84,11 @@ def category_text(value: object) -> str | None:
     """The text under which a value is looked up, None where it is missing.
 
     "true" and "false"; integers in decimal, and so numbers that are integral (1.0 is "1": a column of integers with missing
-    values arrives as floats); other floats as the shortest digits of the nearest double, as Python's repr writes them; texts as
-    they are, bytes as UTF-8.
+    values arrives as floats); other numbers, decimals too, as the shortest digits of the nearest double, as Python's repr writes
+    them; texts as they are, bytes as UTF-8 with U+FFFD for what is none; dates and anything else as Python's str writes them.
     """
     if isinstance(value, str):
-        return str(value)
+        return str.__str__(value)  # of an enumeration's member str itself gives the name
     if is_missing(value):
         return None
     kind = _numpy_scalar(value)
@@ -99,10 +99,17 @@ def category_text(value: object) -> str | None:
         return str(int(number)) if number.is_integer() else repr(number)
     if isinstance(value, bytes):
         return value.decode(errors="replace")
-    try:
+    if isinstance(value, int):
+        try:
+            return int.__repr__(value)
+        except ValueError:  # more digits than Python writes: in no vocabulary, so any text of its own will do
+            return f"{value:#x}"
+    nearest = nearest_double(value)  # of decimals and fractions, that devices without them count alike
+    if nearest is None or kind:
         return str(value)
-    except ValueError:  # an integer of more digits than Python writes: in no vocabulary, so any text of its own will do
-        return f"{value:#x}"
+    if math.isfinite(nearest) and hasattr(type(value), "__int__") and value == (whole := int(value)):  # type: ignore[call-overload]
+        return str(whole)
+    return category_text(nearest)
 
 
 def _numpy_scalar(value: object) -> str:

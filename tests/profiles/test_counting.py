@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import math
 from decimal import Decimal
+from enum import Enum
+from fractions import Fraction
 from itertools import pairwise
 
 import numpy as np
@@ -20,6 +22,14 @@ from tests.profiles.strategies import DEVICE, DIGEST, VALUES, WINDOW, group_of, 
 
 NUMBER = Numeric(Source("x", INPUT), (-1.0, 0.0, 1.0, 2.0**53 + 4), -1.0, 1.0, 0.0, 2.0**-10)
 TEXT = Categorical(Source("t", INPUT), ("a", "true", "1", "0.1"), ("b", "10000000000000000"))
+
+
+class _Colour(str, Enum):
+    A = "a"
+
+
+class _Size(int, Enum):
+    ONE = 1
 
 
 def counted(feature: Feature, value: object) -> str:
@@ -59,7 +69,9 @@ def test_a_number_is_counted_between_its_edges_and_what_is_none_is_invalid(value
         ("a", "a"), (b"a", "a"), (np.str_("a"), "a"), ("b", "other"), ("c", "unseen"), ("", "unseen"), ("A", "unseen"), (True, "true"),
         (np.True_, "true"), ("true", "true"), ("True", "unseen"), (1, "1"), (1.0, "1"), (np.float32(1), "1"), (np.int8(1), "1"),
         ("1.0", "unseen"), (0.1, "0.1"), (np.float32(0.1), "unseen"), (1e16, "other"), pytest.param(10**5000, "unseen", id="5,001 digits"), (math.inf, "unseen"),
-        (None, "missing"), (math.nan, "missing"), (np.float32("nan"), "missing"), ([], "unseen"),
+        (None, "missing"), (math.nan, "missing"), (np.float32("nan"), "missing"), ([], "unseen"), (_Colour.A, "a"), (_Size.ONE, "1"),
+        (Decimal("1.00"), "1"), (Decimal("0.10"), "0.1"), (Decimal("1E+16"), "other"), (Decimal("1E+999999999"), "unseen"),
+        (Fraction(1, 10), "0.1"), (Fraction(2, 2), "1"), (Decimal("1e-400"), "unseen"), (Decimal("sNaN"), "missing"),
     ],
 )  # fmt: skip
 def test_a_category_is_counted_by_its_text(value: object, cell: str) -> None:
