@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import date
+from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
 
@@ -42,14 +42,27 @@ class ProfileOrder:
         """The spec as it travels in a plan."""
         return spec_text(self.spec)
 
-    def write(self, collected: Json, inputs: Iterable[InputFile]) -> Json:
-        """Write the file; the same counters leave the same bytes. Gives {"path", "spec", "rows"}. Raises IoFault."""
+    def dated(self, collected: Json, inputs: Iterable[InputFile]) -> Json:
+        """What a run gathered, with the window of its profile: that of its date, else of its `inputs`."""
         if self.day is not None:
             window = window_of_day(self.day)
         else:
             window = window_of_files(item.fingerprint.mtime_ns for item in inputs if source_file(item))
+        state = collected.get("profile", {})
+        return collected | {"profile": state | {"window": [window.sequence, window.start, window.end]}}
+
+    def other_day(self, collected: Json) -> str:
+        """The day of a profile that was `dated`, where the job asks for another one; else ""."""
+        start = int(collected["profile"]["window"][1])
+        if self.day is None or start == window_of_day(self.day).start:
+            return ""
+        return datetime.fromtimestamp(start, UTC).strftime("%Y-%m-%d")
+
+    def write(self, collected: Json) -> Json:
+        """Write the file of what was `dated`; the same counters leave the same bytes, whenever that is: a report that came again with
+        another window would count its rows twice. Gives {"path", "spec", "rows"}. Raises IoFault."""
         made = digest(self.spec)
-        profile = profile_from_state(self.spec, collected.get("profile"), window)
+        profile = profile_from_state(self.spec, collected["profile"])
         report = ReportFormat(self.spec, made).encode(profile)
         try:
             with publish(self.path, force=True) as draft:

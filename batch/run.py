@@ -62,7 +62,7 @@ def run_job(job: Job, listener: RunListener, clock: Clock, day: date | None = No
     last = output.last()
     if last is not None and is_done(job, text, profile, last):
         finish_killed(output, last)
-        return _nothing_to_do(output, last, order, began)
+        return _nothing_to_do(output, last, order, listener, began)
     with RunFolder.open(output) as folder, _prepared(engine, job):
         folder.lock(time.time)
         last = output.last()  # another run may have published while this one waited for nothing but its turn
@@ -79,7 +79,7 @@ def run_job(job: Job, listener: RunListener, clock: Clock, day: date | None = No
             listener.note(note)
         if last is not None and last.identity == plan.identity() and not job.fresh:
             folder.finish()
-            return _nothing_to_do(output, last, order, began)
+            return _nothing_to_do(output, last, order, listener, began)
         run = _Run(plan, text, output, last, folder, listener, clock, order)
         return run.result(engine, began)
 
@@ -123,6 +123,8 @@ class _Run:
         facts = run_facts(watched.facts)
         refuse_other_inputs(plan)
         collected = merged(facts)
+        if self._order:
+            collected = self._order.dated(collected, plan.inputs or plan.kept)
         self._judge(facts, collected)
         self._refuse_repeated(facts)
         self._listener.stage("publishing the table")
@@ -148,7 +150,7 @@ class _Run:
             agreement=self._agreement(collected),
             evaluation=self._evaluation(),
             table_rows=manifest.rows_out,
-            profile=self._order.write(collected, plan.inputs or plan.kept) if self._order else None,
+            profile=self._order.write(collected) if self._order else None,
         )
 
     def _changed(self, begun: Begun) -> tuple[str, ...]:
@@ -248,13 +250,19 @@ def _make_parents(output: Output) -> None:
         raise io_fault(fault, f"the folder {output.work.parent} could not be made") from fault
 
 
-def _nothing_to_do(output: Output, last: Manifest, order: ProfileOrder | None, began: float) -> RunResult:
+def _nothing_to_do(
+    output: Output, last: Manifest, order: ProfileOrder | None, listener: RunListener, began: float
+) -> RunResult:
+    if order and (day := order.other_day(last.collected)):
+        listener.note(
+            f"no row is new, so the profile stays that of {day}: dated {order.day} as well, its rows would count twice"
+        )
     rejected = output.rejected_file(last)
     return RunResult(
         NOTHING_TO_DO, output.name, last.run_key, last.identity["models"]["model"], 0, 0, 0, {}, 0, 0,
         round(time.monotonic() - began, 3), str(rejected) if rejected else None,
         table_rows=last.rows_out,
-        profile=order.write(last.collected, [item.file for item in last.inputs]) if order else None,
+        profile=order.write(last.collected) if order else None,
     )  # fmt: skip
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -148,6 +149,25 @@ def test_the_window_is_the_date_of_the_job(folder: Path, tmp_path: Path) -> None
     assert code == 0 and document["profile"]["path"] == "2013-11-30.profile"
     window = _show(tmp_path, "2013-11-30.profile", "--spec", str(folder / "late.spec.json"))["window"]
     assert window == {"sequence": 16039, "start": 16039 * 86400, "end": 16040 * 86400}
+
+
+def test_a_run_without_new_rows_leaves_the_profile_as_it_was(folder: Path, tmp_path: Path) -> None:
+    """Under another window the same rows would be another report, and count twice: not where the new file of an incremental run is older than
+    the others, and not where only the date is another."""
+    spec, run = str(folder / "late.spec.json"), ["score", str(folder / "late.onnx"), "--input", "*.parquet", "--output", "out", "--incremental"]  # fmt: skip
+    run += ["--profile", "n.profile", "--profile-spec", spec]
+    for name, rows, written in (("a", 300, 1_790_000_000), ("b", 200, 1_790_000_000 - 5 * 86_400)):
+        os.utime(write(flights(rows), tmp_path / f"{name}.parquet"), (written, written))
+        code, document = mlpack_json(*run, cwd=tmp_path)
+        assert code == 0 and document["profile"]["rows"] == rows
+    first = (tmp_path / "n.profile").read_bytes()
+    (tmp_path / "n.profile").unlink()
+    code, document = mlpack_json(*run, cwd=tmp_path)
+    assert (code, document["status"], document["profile"]["rows"]) == (0, "nothing to do", 200)
+    assert (tmp_path / "n.profile").read_bytes() == first
+    done = mlpack(*run, "--date", "2026-11-30", cwd=tmp_path)
+    assert done.returncode == 0 and "no row is new, so the profile stays that of 2026-09-16" in done.stderr
+    assert (tmp_path / "n.profile").read_bytes() == first
 
 
 def test_shards_and_workers_count_the_same(folder: Path, tmp_path: Path) -> None:

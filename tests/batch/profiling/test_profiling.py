@@ -370,8 +370,9 @@ def test_states_add_up_and_a_run_without_shards_has_no_rows(spec: Spec) -> None:
         "rows": 8000, "predictions": 8000, "timed": 0, "counts": list(reference.counts), "sums": list(reference.sums),
     }  # fmt: skip
     window = Window(1, 86_400, 172_800)
-    twice = profile_from_state(spec, merge_profile(state, state), window)
+    dated = {"window": [1, 86_400, 172_800]}
+    twice = profile_from_state(spec, merge_profile(state, state) | dated)
     assert faults(spec, twice) == [] and twice.rows == 16_000
     assert twice.counts == tuple(2 * count for count in reference.counts)
-    empty = profile_from_state(spec, None, window)
-    assert faults(spec, empty) == [] and empty.rows == 0
+    empty = profile_from_state(spec, dated)
+    assert faults(spec, empty) == [] and empty.rows == 0 and empty.window == twice.window == window
