@@ -35,10 +35,12 @@ def alerts(
 
 
 def _alert(labels: Mapping[str, str], finding: Finding, report: DriftReport, hold: float, link: str) -> Json:
-    window, check = finding.window, finding.check
+    window, check, onset = finding.window, finding.check, finding.onset
+    # The reason of a slow shift tells its day.
+    since = f", {onset_text(onset)}" if onset and not onset.about else ""
     told = {
         "summary": f"{labels['name']}: {finding.name} drifted",
-        "description": f"{finding.name}{f' ({onset_text(finding.onset)})' if finding.onset else ''}: {finding.reason}",
+        "description": f"{finding.name}{since}: {finding.reason}",
         "window": window_text(window),
         "rows": f"{window.rows}",
         **{
@@ -62,7 +64,7 @@ def _alert(labels: Mapping[str, str], finding: Finding, report: DriftReport, hol
         "annotations": told | {"kind": str(finding.cause), "length": window_label(window.days)},
     }
     if window.days is not None:
-        start = finding.onset.first if finding.onset else window.first
+        start = onset.first if onset else window.first
         made["startsAt"] = _time(start * _DAY)
         made["endsAt"] = _time((window.last + 1) * _DAY + round(hold * _HOUR))
     if link:

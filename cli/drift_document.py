@@ -16,14 +16,16 @@ Json = dict[str, Any]
 def drift_document(report: DriftReport, gates: Gates) -> Json:
     """`report_to_json`; windows that are not the latest of their length tell of the features that alarm only (half a year of
     seventy features would be 15 MB). `first`: what drifted first, with the day since which, `from_start` where it was so from the first
-    window on; null where nothing did."""
+    window on; null where nothing did. `not_judged`: features of which too little was counted to say."""
     document = report_to_json(report, gates)
     latest = {id(window) for window in report.latest}
     for window, record in zip(report.windows, document["windows"], strict=True):
         if id(window) not in latest:
             record["features"] = [feature for feature in record["features"] if feature["drifted"]]
-    drifted = [finding for finding in findings(report, gates) if finding.drifted]
+    found = findings(report, gates)
+    drifted = [finding for finding in found if finding.drifted]
     document["drifted"] = [finding.name for finding in drifted]
+    document["not_judged"] = [finding.name for finding in found if not finding.judged]
     document["first"] = None
     if drifted:
         first = drifted[0]

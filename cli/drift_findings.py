@@ -16,26 +16,28 @@ SLOW = "slow"
 @dataclass(frozen=True, slots=True)
 class Onset:
     """The first window of an unbroken row of alarming ones that goes on until now: days since 1970, and its length. start: it is the
-    first of all windows, so that nobody knows how much longer it has been so."""
+    first of all windows, so that nobody knows how much longer it has been so. about: the day is the likeliest of several (a slow shift)."""
 
     first: int
     last: int
     days: int
     start: bool
+    about: bool = False
 
 
 @dataclass(frozen=True)
 class Finding:
     """One feature. window, feature: the latest window that alarms (the longest of them), else the longest latest window.
     check: the kind of drift that alarms, else the nearest to it, None with too few rows; threshold: what its effect must exceed.
-    cause: "missing", "unseen", "distribution", "slow", None where the feature did not drift. onset: None where it did not,
-    and for profiles without a date."""
+    cause: "missing", "unseen", "distribution", "slow", None where the feature did not drift. judged: it drifted, or there was
+    enough in some latest window to say that it did not. onset: None where it did not drift, and for profiles without a date."""
 
     window: Window
     feature: FeatureDrift
     check: Check | None
     threshold: float
     cause: str | None
+    judged: bool
     reason: str
     onset: Onset | None
     slow: Slow | None
@@ -47,6 +49,15 @@ class Finding:
     @property
     def drifted(self) -> bool:
         return self.cause is not None
+
+    @property
+    def verdict(self) -> str:
+        """In a word or two; an effect beyond its limit that is no alarm is told as chance."""
+        if self.drifted:
+            return "drifted"
+        if not self.judged:
+            return "not judged"
+        return "no: chance" if self.check and self.check.effect > self.threshold else "no"
 
     @cached_property
     def size(self) -> float:
@@ -96,12 +107,13 @@ def _finding(report: DriftReport, gates: Gates, name: str, slow: bool) -> Findin
         assert lasting is not None
         cause, why = SLOW, slow_reason(lasting)
     else:
-        why = calm_reason(check, limit, gates.level)
+        why = calm_reason(feature, check, limit, gates.level)
     starts = [_onset(report, gates, name, each.days) for each, _ in loud if each.days is not None]
     if slow and lasting is not None and not loud:
-        starts.append(Onset(lasting.since, lasting.since, 1, False))
+        starts.append(Onset(lasting.since, lasting.since, 1, start=False, about=True))
     onset = min(starts, key=lambda each: (each.last, each.days), default=None)
-    return Finding(window, feature, check, limit, cause, why, onset, lasting)
+    judged = cause is not None or any(each.tested for _, each in pairs)
+    return Finding(window, feature, check, limit, cause, judged, why, onset, lasting)
 
 
 def _onset(report: DriftReport, gates: Gates, name: str, days: int) -> Onset:

@@ -30,7 +30,7 @@ HELP = {
     "missing_ratio": "Share of rows in which the feature is missing.",
     "unseen_ratio": "Share of rows with a category that the reference does not know, or with no number.",
     "slow_evidence": "E-value of a small lasting shift, the largest so far.",
-    "features": "Features that were judged.",
+    "features": "Features that were judged; of the others too little was counted.",
     "features_drifted": "Features that alarm.",
     "rows": "Rows of the latest window.",
     "predictions": "Rows of the latest window with a prediction.",
@@ -113,7 +113,7 @@ def _families(report: DriftReport, gates: Gates) -> Mapping[str, list[Sample]]:
         causes = dict(_causes(finding.cause))
         found["drifted"] += [({"feature": finding.name, "kind": kind}, value) for kind, value in causes.items()]
     found["slow_evidence"] = [({"feature": each.name}, each.largest) for each in report.slow]
-    found["features"].append(({}, len(every)))
+    found["features"].append(({}, sum(finding.judged for finding in every)))
     found["features_drifted"].append(({}, sum(finding.drifted for finding in every)))
     found["reference_blocks"].append(({}, len(report.blocks.rows)))
     found["reference_sufficient"].append(({}, report.sufficient))

@@ -27,13 +27,18 @@ def drift_text(report: DriftReport, gates: Gates) -> str:
 
 
 def summary(report: DriftReport, gates: Gates) -> str:
-    """One sentence: how many features drifted, and which."""
+    """One sentence: how many features drifted, and which; and how many could not be judged."""
     found = findings(report, gates)
     names = [finding.name for finding in found if finding.drifted]
+    every = f"{len(found):,} feature{'s' * (len(found) != 1)}"
+    unjudged = sum(not finding.judged for finding in found)
+    if unjudged == len(found):
+        return f"nothing could be judged: too few values of {every}"
+    rest = f"; {unjudged} could not be judged" if unjudged else ""
     if not names:
-        return f"no drift in {len(found)} feature{'s' * (len(found) != 1)}"
+        return f"no drift in {f'{len(found) - unjudged} of ' if unjudged else ''}{every}{rest}"
     shown = ", ".join(names[:5]) + (f" and {len(names) - 5} more" if len(names) > 5 else "")
-    return f"{len(names)} of {len(found)} feature{'s' * (len(found) != 1)} drifted: {shown}"
+    return f"{len(names)} of {every} drifted: {shown}{rest}"
 
 
 def reference_text(blocks: Blocks, sufficient: bool, gates: Gates) -> str:
@@ -78,11 +83,13 @@ def notes(report: DriftReport) -> list[str]:
 
 
 def onset_text(onset: Onset) -> str:
-    """ "since 2013-06-01", "since the 7 days to 2013-06-07", "from the start on (2013-06-01)"."""
+    """ "since 2013-06-01", "since about 2013-06-01", "since the 7 days to 2013-06-07", "from the start on (2013-06-01)"."""
     when = day_text(onset.last) if onset.days == 1 else f"{onset.days} days to {day_text(onset.last)}"
     if onset.start:
         return f"from the start on ({when})"
-    return f"since {when}" if onset.days == 1 else f"since the {when}"
+    if onset.days > 1:
+        return f"since the {when}"
+    return f"since about {when}" if onset.about else f"since {when}"
 
 
 def number_text(number: float) -> str:
@@ -111,8 +118,10 @@ def _facts(report: DriftReport, gates: Gates) -> str:
     facts = [
         ("drift", summary(report, gates)),
         ("reference", reference_text(report.blocks, report.sufficient, gates)),
-        ("current", f"{_rows(report):,} rows{unit_text(longest)}{span}"),
+        ("current", f"{_rows(report):,} rows{span}"),
     ]
+    if longest.devices is not None:
+        facts.append(("devices", f"{window_text(longest)}: {longest.rows:,} rows{unit_text(longest)}"))
     if lengths:
         facts.append(("windows", f"of {_listed([str(length) for length in lengths])} day{'s' * (lengths != [1])}"))
     facts += [("note", note) for note in notes(report)]
@@ -132,7 +141,8 @@ def _rows(report: DriftReport) -> int:
 def _first(found: Sequence[Finding]) -> str:
     lines = []
     for place, finding in enumerate(each for each in found if each.drifted):
-        when = f", {onset_text(finding.onset)}" if finding.onset else ""
+        # The reason of a slow shift tells its day.
+        when = f", {onset_text(finding.onset)}" if finding.onset and not finding.onset.about else ""
         what = " (prediction)" if finding.feature.role == "output" else ""
         lines.append(f"{'first' if not place else 'then':6} {finding.name}{what}{when}: {finding.reason}")
     return "\n".join(lines)
@@ -146,11 +156,11 @@ def _features(found: Sequence[Finding]) -> str:
             finding.name,
             (finding.check.kind if finding.check else "-") if finding.cause != SLOW else "slow shift",
             number_text(finding.check.effect) if finding.check else "-",
-            number_text(finding.threshold) if finding.check else "-",
+            number_text(finding.threshold) if finding.check and finding.cause != SLOW else "-",
             rate_text(finding.feature.missing[1]),
             rate_text(finding.feature.unseen[1]),
             window_text(finding.window),
-            "DRIFTED" if finding.drifted else "no",
+            "DRIFTED" if finding.drifted else finding.verdict,
         )
         for finding in shown
     ]

@@ -26,7 +26,7 @@ from mlpack_edge.profiles.spec import Categorical, Numeric, Presence, Spec
 BARS = 7
 _INDICES = {
     "psi": "population stability index", "jensen_shannon": "Jensen-Shannon distance", "ks": "Kolmogorov-Smirnov distance",
-    "wasserstein_sd": "Wasserstein distance, standard deviations", "chi_square": "chi-square",
+    "wasserstein_sd": "Wasserstein distance in standard deviations", "chi_square": "chi-square",
 }  # fmt: skip
 _SIDES = {"missing": "share of rows missing", "unseen": "share of rows unseen", "distribution": "distribution"}
 
@@ -68,7 +68,6 @@ def _card(
     lines = series(spec, report, gates, finding)
     name = finding.name
     unit = group.feature.source.unit if group.feature is not None else ""
-    never = finding.feature.missing[0] == 0 == finding.feature.unseen[0]
     rate = rates.draw(name, lines, finding.feature.missing[0], finding.feature.unseen[0]) if lines else Markup("")
     return Card(
         key=key,
@@ -81,32 +80,44 @@ def _card(
         limits=_limits(lines) if lines else "",
         rates=rate,
         unseen=lines is not None and any(moment.unseen for moment in lines.moments),
-        never="No value was ever missing or unseen." if never and not rate and lines else "",
+        never="No value was ever missing or unseen." if lines and _never(finding, lines) else "",
         note=group.feature.note if isinstance(group.feature, Presence) else "",
         checks=tuple(_check_row(finding, report, gates, kind) for kind in _SIDES if _has(finding, kind)),
-        indices=tuple((_INDICES[one], f"{value:.3g}") for one, value in finding.feature.indices.items() if one in _INDICES),
+        indices=tuple((_INDICES[one], index_text(value)) for one, value in finding.feature.indices.items() if one in _INDICES),
     )  # fmt: skip
 
 
 def _shape(spec: Spec, counted: Counted, finding: Finding, group: Group) -> Markup:
-    days = finding.window.days
-    here = slice(group.start, group.stop)
-    reference, current = reference_cells(spec, group), counted.counts[days][here]
-    devices = counted.devices[days][here].tolist() if days in counted.devices else None
     feature = group.feature
     if isinstance(feature, Numeric):
         size = len(feature.edges) + 1
-        sides = reference[:size].tolist(), current[:size].tolist(), devices[:size] if devices else None
-        parts = neighbours(*sides, counted.least)
-        source = feature.source
-        return numbers.draw(source.name, feature.edges, feature.low, feature.high, parts, source.unit)
-    if isinstance(feature, Categorical):
+    elif isinstance(feature, Categorical):
         names = [*feature.categories, "other known", "unseen"]
         size = len(names)
-        sides = reference[:size].tolist(), current[:size].tolist(), devices[:size] if devices else None
-        chosen = bars(names, *sides, BARS, counted.least)
-        return bar_chart.draw(feature.source.name, chosen)
-    return Markup("")
+    else:
+        return Markup("")
+    days, here = finding.window.days, slice(group.start, group.start + size)
+    current = counted.counts[days][here].tolist()
+    if not any(current):
+        return Markup("")  # a share of nothing is not 0
+    reference = reference_cells(spec, group)[:size].tolist()
+    devices = counted.devices[days][here].tolist() if days in counted.devices else None
+    source = feature.source
+    if isinstance(feature, Numeric):
+        parts = neighbours(reference, current, devices, counted.least)
+        return numbers.draw(source.name, feature.edges, feature.low, feature.high, parts, source.unit)
+    return bar_chart.draw(source.name, bars(names, reference, current, devices, BARS, counted.least))
+
+
+def _never(finding: Finding, lines: Series) -> bool:
+    """A rate that is withheld may be anything."""
+    rates = [finding.feature.missing[0], finding.feature.unseen[0]]
+    return all(rate == 0 for rate in rates + [rate for each in lines.moments for rate in (each.missing, each.unseen)])
+
+
+def index_text(value: float) -> str:
+    """Three digits that count; from a thousand on whole."""
+    return f"{value:,.0f}" if abs(value) >= 999.5 else f"{value:.3g}"
 
 
 def _limits(lines: Series) -> str:
@@ -136,4 +147,4 @@ def what(finding: Finding) -> str:
     """The kind of drift that is nearest, or that alarms."""
     if finding.cause == SLOW:
         return "slow shift"
-    return finding.check.kind if finding.check else "too few rows"
+    return finding.check.kind if finding.check and finding.judged else "-"

@@ -77,6 +77,7 @@ def render(spec: Spec, report: DriftReport, gates: Gates, counted: Counted, name
             run=run_of(spec, counted, longest),
             what=what,
             number=number_text,
+            unjudged=[each.name for each in found if not each.judged],
             percent=percent,
             rate=rate_text,
             least=counted.least,
@@ -91,7 +92,14 @@ def headline(found: Sequence[Finding]) -> str:
     """What drifted first, and how many after it."""
     drifted = [finding for finding in found if finding.drifted]
     if not drifted:
-        return "Nothing drifted"
+        judged = sum(finding.judged for finding in found)
+        if judged == len(found):
+            return "Nothing drifted"
+        return (
+            f"Nothing drifted in the {judged} of {len(found)} features that could be judged"
+            if judged
+            else "Nothing could be judged"
+        )
     first = drifted[0]
     when = f", {onset_text(first.onset)}" if first.onset else ""
     name, *rest = [shortened(finding.name, NAME_ROOM, TEXT) for finding in drifted]
@@ -105,12 +113,18 @@ def _templates() -> Environment:
         loader=FunctionLoader(_source), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
     made.filters["dates"] = dates
+    made.filters["sentence"] = sentence
     return made
 
 
 def dates(text: str) -> Markup:
     """Days are not broken at their hyphens."""
     return Markup(_DAY.sub(r'<span class="d">\g<0></span>', str(escape(text))))
+
+
+def sentence(text: str) -> Markup:
+    """As `dates`, with its full stop where it does not end in a question."""
+    return dates(text) if text.endswith("?") else dates(text) + "."
 
 
 def _source(name: str) -> str:

@@ -38,7 +38,7 @@ def run_of(spec: Spec, counted: Counted, window: Window) -> Run:
         parts = neighbours([0, *reference, 0], [0, *current, 0], [0, *devices, 0] if devices else None, counted.least)
         edges = [cell / CONFIDENCE_CELLS for cell in range(CONFIDENCE_CELLS + 1)]
         low = next((edges[max(part.first - 1, 0)] for part in parts if part.reference or part.current), 0.0)
-        sure = numbers.draw("confidence", edges, low, 1.0, parts, "")
+        sure = numbers.draw("confidence", edges, low, 1.0, parts, "") if any(current) else Markup("")
     drawn = latency.draw(timed) if any(part.current for part in timed) else Markup("")
     return Run(drawn, latency.told(timed) if drawn else "", sure, _outcomes(spec, counted, window, by_name["outcome"]))
 

@@ -17,8 +17,8 @@ MOST = 400
 
 @dataclass(frozen=True, slots=True)
 class Moment:
-    """A window: its days since 1970, the effect on the distribution (None where it was not tested), rates of missing and unseen,
-    and the kinds of drift that alarm."""
+    """A window: its days since 1970, the effect on the distribution (None where it was not tested), rates of missing and unseen
+    (NaN where no row was counted, or they are withheld), and the kinds of drift that alarm."""
 
     first: int
     last: int

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 
 import numpy as np
@@ -55,7 +56,7 @@ def feature_drifts(
     one, other = parts(feature, reference), parts(feature, current)
     effect = effects(feature, reference, current)
     rates = [
-        (kind, _rate(before, one.rows).item(), _rate(now, other.rows).tolist(), size.tolist())
+        (kind, _rate(before, one.rows, 0.0).item(), _rate(now, other.rows, math.nan).tolist(), size.tolist())
         for kind, before, now, size in (
             (MISSING, one.missing, other.missing, effect.missing),
             (UNSEEN, one.unseen, other.unseen, effect.unseen),
@@ -179,8 +180,8 @@ def _categories(reference: Floats, current: Floats) -> list[float]:
     ]
 
 
-def _rate(count: Floats, rows: Floats) -> Floats:
-    return np.asarray(np.where(rows > 0, count / np.maximum(rows, 1), 0.0))
+def _rate(count: Floats, rows: Floats, of_none: float) -> Floats:
+    return np.asarray(np.where(rows > 0, count / np.maximum(rows, 1), of_none))
 
 
 def _movers(feature: Categorical, reference: Floats, current: Floats) -> list[tuple[str, float, float] | None]:

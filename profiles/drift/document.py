@@ -75,7 +75,7 @@ def feature_to_json(feature: FeatureDrift, gates: Gates, sufficient: bool) -> Js
         "missing_delta": _told(feature.missing_delta),
         "unseen_rate": _told(feature.unseen[1]),
         "drifted": cause is not None,
-        "reason": reason(feature, cause, limit) if cause else calm_reason(leading, limit, gates.level),
+        "reason": reason(feature, cause, limit) if cause else calm_reason(feature, leading, limit, gates.level),
         "checks": [_check(check, gates, sufficient) for check in feature.checks],
         "indices": dict(feature.indices),
     }

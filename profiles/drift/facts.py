@@ -38,10 +38,10 @@ class FeatureDrift:
     """What was found of a feature in a window.
 
     kind: "numeric", "categorical" or "presence"; role: "input" or "output" (of which drift is prediction drift). rows: that
-    it was counted in. checks: in the order of KINDS, those that apply. missing: the rate in the reference and now; unseen:
-    the same of unknown categories or values that are no numbers. indices: `indices.indices`. mover: the category whose share
-    changed most, its share in the reference and now. resembles: what makes the reference's numbers into what is seen now
-    ("1,000 times the reference's"), "" for nothing known.
+    it was counted in. checks: in the order of KINDS, those that apply. missing: the rate in the reference and now, NaN where no row
+    was counted now, or the rate is withheld; unseen: the same of unknown categories or values that are no numbers. indices:
+    `indices.indices`. mover: the category whose share changed most, its share in the reference and now. resembles: what makes
+    the reference's numbers into what is seen now ("1,000 times the reference's"), "" for nothing known.
     """
 
     name: str
@@ -54,6 +54,11 @@ class FeatureDrift:
     indices: Mapping[str, float] = field(default_factory=dict)
     mover: tuple[str, float, float] | None = None
     resembles: str = ""
+
+    @property
+    def tested(self) -> bool:
+        """Whether there was enough to test its distribution; where only presence is counted, its missing rows."""
+        return any(check.kind == (MISSING if self.kind == "presence" else DISTRIBUTION) for check in self.checks)
 
     @property
     def missing_delta(self) -> float:

@@ -7,6 +7,8 @@ from datetime import UTC, datetime
 
 from mlpack_edge.profiles.drift.facts import MISSING, UNSEEN, Check, FeatureDrift, Slow
 
+#: Said of a feature whose distribution was not tested.
+TOO_FEW = "too few values to judge its distribution"
 #: From this share of rows on, unknown values look like a changed coding.
 _RECODED = 0.5
 
@@ -26,16 +28,16 @@ def reason(feature: FeatureDrift, cause: Check, limit: float) -> str:
     return f"distribution moved by {share(cause.effect)} (Kolmogorov-Smirnov){_mean(cause)}{usual}"
 
 
-def calm_reason(cause: Check | None, threshold: float, level: float) -> str:
-    """Why a feature is not said to have drifted."""
-    if cause is None:
-        return "too few rows to say anything"
-    if cause.effect <= threshold:
-        source = "the reference's own windows differ as much" if _learned(cause, threshold) else "too small to matter"
-        if cause.p_adjusted <= level:
-            return f"changed by {share(cause.effect)}, {source} (limit {share(threshold)})"
-        return ""
-    return f"changed by {share(cause.effect)}, which chance explains (p {cause.p_adjusted:.2g})"
+def calm_reason(feature: FeatureDrift, nearest: Check | None, threshold: float, level: float) -> str:
+    """Why a feature is not said to have drifted. nearest: to an alarm; threshold: what its effect would have to exceed."""
+    if nearest is None:
+        return TOO_FEW
+    if nearest.effect <= threshold:
+        source = "the reference's own windows differ as much" if _learned(nearest, threshold) else "too small to matter"
+        if nearest.p_adjusted <= level:
+            return f"changed by {share(nearest.effect)}, {source} (limit {share(threshold)})"
+        return "" if feature.tested else TOO_FEW
+    return f"changed by {share(nearest.effect)}, which chance explains (p {nearest.p_adjusted:.2g})"
 
 
 def slow_reason(slow: Slow) -> str:

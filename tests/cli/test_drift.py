@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import json
 import re
 from dataclasses import replace
@@ -10,8 +11,9 @@ from pathlib import Path
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
+from mlpack_edge.profiles.layout import groups
 from mlpack_edge.profiles.profile import Profile, Window
-from mlpack_edge.profiles.spec import Spec
+from mlpack_edge.profiles.spec import Numeric, Spec
 from mlpack_edge.profiles.spec_file import digest, spec_text
 from mlpack_edge.profiles.wire.report import ReportFormat
 from tests.cli.drift_made import june, plain_days, plain_spec
@@ -180,6 +182,65 @@ def test_devices_are_the_unit_where_rows_come_from_devices(tmp_path: Path) -> No
     assert "12 devices" in mlpack("drift", "s.json", "p", cwd=tmp_path).stdout
 
 
+def test_too_few_rows_are_not_called_calm(made: Path, tmp_path: Path) -> None:
+    """Nine rows say nothing of how values lie: neither the text, nor the page, nor the metrics say that nothing drifted."""
+    write(tmp_path / "nine.profile", plain_spec(), plain_days(plain_spec(), 1, rows=9))
+    page, metrics = tmp_path / "nine.html", tmp_path / "nine.prom"
+    words: list[str | Path] = ["drift", made / "late.spec.json", tmp_path / "nine.profile"]
+    done = mlpack(*words, "--html", page, "--prometheus", metrics)
+    assert "nothing could be judged: too few values of 5 features" in done.stdout and "no drift" not in done.stdout
+    assert done.stdout.count("not judged") == 5
+    assert "Nothing could be judged</bdi></h1>" in page.read_text() and 'flag good"' not in page.read_text()
+    assert 'mlpack_drift_features{name="late"} 0' in metrics.read_text()
+    _, said = mlpack_json(*words)
+    assert len(said["not_judged"]) == 5
+    assert {feature["reason"] for feature in said["features"]} == {"too few values to judge its distribution"}
+
+
+def test_answers_that_no_model_gave_are_not_judged_and_have_no_rates(made: Path, tmp_path: Path) -> None:
+    """A profile of rows alone: shares of nothing are no 0 %, and the inputs are judged all the same."""
+    spec = plain_spec()
+    days = [outputless(spec, day) for day in plain_days(spec, 10)]
+    write(tmp_path / "p", spec, days)
+    words: list[str | Path] = ["drift", made / "late.spec.json", tmp_path / "p"]
+    done = mlpack(*words, "--html", tmp_path / "p.html", "--prometheus", tmp_path / "p.prom")
+    assert "no drift in 4 of 5 features; 1 could not be judged" in done.stdout
+    assert re.search(r"^label +- +- +- +- +- .* not judged$", done.stdout, re.MULTILINE)
+    page = html.unescape((tmp_path / "p.html").read_text())
+    assert "Nothing drifted in the 4 of 5 features that could be judged" in page and "→ 0 %" not in page
+    assert "Confidence of the answers" not in page and "Too few values to judge: <bdi>label</bdi>." in page
+    assert 'missing_ratio{name="late",feature="label"' not in (tmp_path / "p.prom").read_text()
+    _, said = mlpack_json(*words)
+    [label] = [feature for feature in said["features"] if feature["name"] == "label"]
+    assert (label["missing_delta"], label["unseen_rate"], said["not_judged"]) == (None, None, ["label"])
+
+
+def outputless(spec: Spec, profile: Profile) -> Profile:
+    """As counted without the model."""
+    counts = list(profile.counts)
+    for group in groups(spec):
+        if group.total == "predictions":
+            counts[group.start : group.stop] = [0] * group.size
+        if group.name == "outcome":
+            counts[group.start : group.stop] = [0, profile.rows, 0, 0]
+    sums = [0 if role == "output" else total for role, total in zip(numeric_roles(spec), profile.sums, strict=True)]
+    return replace(profile, predictions=0, counts=tuple(counts), sums=tuple(sums))
+
+
+def numeric_roles(spec: Spec) -> list[str]:
+    return [feature.source.role for feature in spec.features if isinstance(feature, Numeric)]
+
+
+def test_devices_stand_beside_the_rows_that_they_sent(tmp_path: Path) -> None:
+    """The rows of all windows are not those of the latest, of which the devices are told."""
+    spec = plain_spec(40)
+    (tmp_path / "s.json").write_text(spec_text(spec))
+    write(tmp_path / "p", spec, plain_days(spec, 3, rows=30, devices=12))
+    lines = mlpack("drift", "s.json", "p", cwd=tmp_path).stdout.splitlines()
+    assert "current    1,080 rows, 2026-01-01 to 2026-01-03" in lines
+    assert "devices    2026-01-03: 360 rows of 12 devices, judged between them" in lines
+
+
 def test_profiles_without_a_date_are_one_window(tmp_path: Path) -> None:
     spec = plain_spec()
     (tmp_path / "s.json").write_text(spec_text(spec))
@@ -237,7 +298,14 @@ def test_a_name_of_a_spec_that_is_no_text_still_names_metrics_and_alerts(made: P
     """A file's name is bytes: what is no text cannot be written as UTF-8, and a line feed would break the metrics' first line."""
     spec = tmp_path / "late\udcff\n.spec.json"
     spec.write_bytes((made / "late.spec.json").read_bytes())
-    words = ["--alertmanager", tmp_path / "a.json", "--prometheus", tmp_path / "a.prom", "--html", tmp_path / "a.html"]
+    words: list[str | Path] = [
+        "--alertmanager",
+        tmp_path / "a.json",
+        "--prometheus",
+        tmp_path / "a.prom",
+        "--html",
+        tmp_path / "a.html",
+    ]
     done = mlpack("drift", spec, made / "changed.profile", *words)
     assert done.returncode == 3, done.stderr
     assert {alert["labels"]["name"] for alert in json.loads((tmp_path / "a.json").read_text())} == {"late??"}

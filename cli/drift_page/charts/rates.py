@@ -33,7 +33,7 @@ def draw(feature: str, series: Series, missing: float, unseen: float) -> Markup:
             continue
         level(drawing, [up(rate)], "usual")
         if not shown:
-            told.append(f"{side} {share_text(rate)} in the reference, withheld since")
+            told.append(f"{side} {share_text(rate)} in the reference, not shown since")
             continue
         points = [(across((each.first + each.last + 1) / 2), up(getattr(each, side))) for each in shown]
         drawn = points if len(points) > 1 else [(LEFT, points[0][1]), (RIGHT, points[0][1])]
@@ -41,7 +41,7 @@ def draw(feature: str, series: Series, missing: float, unseen: float) -> Markup:
         triangles(drawing, [at for at, each in zip(points, shown, strict=True) if side in each.alarms])
         told.append(
             f"{side} {share_text(rate)} in the reference, at most {share_text(most)} since, "
-            f"{rate_text(getattr(series.moments[-1], side))} at last"
+            f"{_last(series, side)} at last"
         )
     dates(drawing, series, across, HEIGHT)
     text = "; ".join(told) + "."
@@ -51,6 +51,11 @@ def draw(feature: str, series: Series, missing: float, unseen: float) -> Markup:
 def _shown(series: Series, side: str) -> list[Moment]:
     """A rate of few devices is withheld (NaN): the line goes past it."""
     return [moment for moment in series.moments if not math.isnan(getattr(moment, side))]
+
+
+def _last(series: Series, side: str) -> str:
+    rate = float(getattr(series.moments[-1], side))
+    return "not shown" if math.isnan(rate) else rate_text(rate)
 
 
 def _most(series: Series, side: str) -> float:

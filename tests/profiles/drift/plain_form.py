@@ -39,8 +39,8 @@ def feature_drift(
     one, other = parts(feature, reference), parts(feature, current)
     effect = effects(feature, reference, current)
     rates = {
-        MISSING: (_rate(one.missing, one.rows), _rate(other.missing, other.rows)),
-        UNSEEN: (_rate(one.unseen, one.rows), _rate(other.unseen, other.rows)),
+        MISSING: (_rate(one.missing, one.rows, 0.0), _rate(other.missing, other.rows, math.nan)),
+        UNSEEN: (_rate(one.unseen, one.rows, 0.0), _rate(other.unseen, other.rows, math.nan)),
     }
     found = p if p is not None else _by_rows(feature, one, other, growth)
     checks = []
@@ -114,8 +114,8 @@ def _categories(reference: np.ndarray, current: np.ndarray) -> float:
     return min(1.0, 2 * min(whole, int(held.sum()) * two_rates(*counts)))
 
 
-def _rate(count: np.ndarray, rows: np.ndarray) -> float:
-    return float(count / rows) if rows else 0.0
+def _rate(count: np.ndarray, rows: np.ndarray, of_none: float) -> float:
+    return float(count / rows) if rows else of_none
 
 
 def _mover(feature: Categorical, reference: np.ndarray, current: np.ndarray) -> tuple[str, float, float] | None:
