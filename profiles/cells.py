@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable
 
+from mlpack_edge.core.errors import BadInput
 from mlpack_edge.profiles.spec import CONFIDENCE_CELLS
 
 #: Latency cells: two an octave from 2**10 ns (1 us) to 2**37 ns (137 s), one under, one over.
@@ -29,14 +30,18 @@ def latency_edges() -> tuple[int, ...]:
 
 
 def confidence(probabilities: Iterable[object]) -> float:
-    """The largest of the probabilities that are numbers, at least 0.0. One alone is that of the second of two classes."""
-    largest, value, size = 0.0, None, 0
+    """The largest of the probabilities that are there (NaN is not), at least 0.0. One alone is that of the second of two
+    classes. Raises BadInput for what is neither a number nor missing."""
+    largest, value, size = 0.0, 0.0, 0
     for given in probabilities:
         size += 1
-        value = given if given.__class__ is float else nearest_double(given)
-        if value is not None and value > largest:  # NaN is not
+        number = given if given.__class__ is float else nearest_double(given)
+        if number is None:
+            raise BadInput(f"a class probability of {given!r} is no number", "one number for each class of the row")
+        value = number
+        if value > largest:  # noqa: PLR1730  # a call costs a device more
             largest = value
-    return max(largest, 1.0 - value) if size == 1 and value is not None else largest
+    return max(largest, 1.0 - value) if size == 1 else largest
 
 
 def confidence_cell(probability: float) -> int:

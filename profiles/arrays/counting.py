@@ -87,7 +87,7 @@ class ColumnTally:
 
         inputs: a column of `rows` values for each input feature, by name or in order; a name that is absent is missing in
         all rows. outputs and probabilities (`[answered, classes]`): of the rows that were answered, which may be fewer.
-        latency: integer `[timed]`, ns. outcomes: how many rows ended how, by spec.OUTCOMES; by default all "ok" where
+        latency: integer `[timed]`, ns, of at most all rows. outcomes: how many rows ended how, by spec.OUTCOMES; by default all "ok" where
         outputs or probabilities were given, all "not run" where not. Raises BadInput, and has counted nothing, where
         lengths or totals contradict each other.
         """
@@ -100,10 +100,12 @@ class ColumnTally:
                 "give the probabilities of every answered row of a classifier, and of no other",
             )
         found: list[tuple[Group, Ints, int]] = []
-        for role, columns, size in ((INPUT, inputs, rows), (OUTPUT, outputs or {}, ended[0])):
+        for role, columns, size in ((INPUT, inputs, rows), (OUTPUT, outputs, ended[0])):
             mine = [part for part in self._groups if part.feature is not None and part.feature.source.role == role]
-            if role == OUTPUT and not ended[0] and not columns:
-                continue
+            if columns is None:
+                if not ended[0]:
+                    continue
+                columns = ()
             for part, column in zip(mine, _in_order(mine, columns, size), strict=True):
                 found.append((part, *self._counted(part.feature, column)))  # type: ignore[arg-type]
         sure = None if probabilities is None else confidences(np.asarray(probabilities))
@@ -112,6 +114,8 @@ class ColumnTally:
                 f"probabilities of {len(sure)} rows, and {ended[0]} were answered", "give one row of them each"
             )
         times = None if latency is None else _latency_counts(np.asarray(latency))
+        if times is not None and int(times.sum()) > rows:
+            raise BadInput(f"{int(times.sum())} calls were timed, of {rows} rows", "at most one latency a row")
         for part, counts, increment in found:
             self._counts[part.start : part.stop] += counts
             if part.sum_index >= 0:
@@ -160,8 +164,16 @@ class ColumnTally:
 
 
 def confidences(probabilities: Array) -> NDArray[np.float64]:
-    """`cells.confidence` of each row of float `[rows, classes]` or `[rows]`: float64 `[rows]`."""
-    wide = probabilities.astype(np.float64)
+    """`cells.confidence` of each row of float `[rows, classes]` or `[rows]`: float64 `[rows]`. Raises BadInput."""
+    try:
+        wide = probabilities.astype(np.float64) if probabilities.dtype.kind in "biufO" else None
+    except (TypeError, ValueError):  # of objects
+        wide = None
+    if wide is None or wide.ndim not in (1, 2):
+        raise BadInput(
+            f"class probabilities are an array of {probabilities.dtype} {list(probabilities.shape)}",
+            "numbers as [rows, classes], or [rows] where there are two classes",
+        )
     if wide.ndim == 1:
         wide = wide[:, None]
     if wide.shape[1] == 1:

@@ -24,7 +24,7 @@ NUMBER = Numeric(Source("x", INPUT), (-1.0, 0.0, 1.0, 2.0**53 + 4), -1.0, 1.0, 0
 TEXT = Categorical(Source("t", INPUT), ("a", "true", "1", "0.1"), ("b", "10000000000000000"))
 
 
-class _Colour(str, Enum):
+class _Colour(str, Enum):  # noqa: UP042  # whose str is not its value
     A = "a"
 
 
@@ -129,6 +129,9 @@ def test_a_label_confidence_latency_and_outcome_are_counted_in_groups_that_sum_t
         ({"inputs": [1.0], "outputs": ["cat"], "probabilities": [1.0], "outcome": "failed"}, "has an answer"),
         ({"inputs": [1.0], "outcome": "lost"}, "cannot end as 'lost'"),
         ({"inputs": [1.0], "outcome": "ok"}, "no probabilities"),
+        ({"inputs": [1.0], "outputs": ["cat"], "probabilities": [[0.2, 0.8]]}, r"probability of \[0.2, 0.8\]"),
+        ({"inputs": [1.0], "outputs": ["cat"], "probabilities": np.array([[0.2, 0.8]])}, "a class probability of"),
+        ({"inputs": [1.0], "outputs": ["cat"], "probabilities": ["0.2", 0.8]}, "probability of '0.2'"),
         ({"inputs": [1.0], "latency": -1}, "-1 ns"),
         ({"inputs": [1.0], "latency": 1.5}, "1.5 ns"),
     ],
