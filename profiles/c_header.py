@@ -72,6 +72,8 @@ def _check(spec: Spec, features: list[Group]) -> None:
         feature = part.feature
         if part.size >= _MOST_CELLS or len(features) >= _MOST_CELLS:
             raise Unsupported(f"{part.name} has {part.size} counters, beyond 16 bits", "count it in fewer cells")
+        if isinstance(feature, Categorical) and len(feature.categories) + len(feature.known) >= _MOST_CELLS:
+            raise Unsupported(f"{part.name} knows {len(feature.known)} values, beyond 16 bits", "count fewer of them")
         if isinstance(feature, Numeric):
             ends = (feature.edges[0] - feature.centre, feature.edges[-1] - feature.centre)
             if not max(map(abs, ends)) / feature.step < MOST_STEPS:

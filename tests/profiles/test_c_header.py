@@ -6,7 +6,7 @@ import pytest
 
 from mlpack_edge.core.errors import BadInput, Unsupported
 from mlpack_edge.profiles.c_header import c_header
-from mlpack_edge.profiles.spec import INPUT, OUTPUT, Numeric, Presence, Source
+from mlpack_edge.profiles.spec import INPUT, OUTPUT, Categorical, Numeric, Presence, Source
 from tests.profiles.strategies import DIGEST, spec_of
 
 NUMBER = Numeric(Source("x", INPUT), (0.0, 1.0), 0.0, 1.0, 0.0, 2.0**-10)
@@ -34,3 +34,6 @@ def test_a_spec_that_c_would_count_otherwise_is_refused() -> None:
     many = Numeric(Source("z", INPUT), tuple(float(edge) for edge in range(1 << 16)), 0.0, 1.0, 0.0, 1.0)
     with pytest.raises(Unsupported, match="16 bits"):
         c_header(spec_of([many], confidence=False), DIGEST)
+    wordy = Categorical(Source("w", INPUT), ("a",), tuple(f"b{number}" for number in range(1 << 16)))
+    with pytest.raises(Unsupported, match="w knows 65536 values, beyond 16 bits"):
+        c_header(spec_of([wordy], confidence=False), DIGEST)
