@@ -32,7 +32,7 @@ def byte_string(content: bytes) -> bytes:
 
 
 def text(content: str) -> bytes:
-    encoded = content.encode()
+    encoded = content.encode("utf-8", "surrogatepass")  # what is no text is for the reader to refuse
     return head(TEXT, len(encoded)) + encoded
 
 

@@ -34,6 +34,8 @@ class ReportFormat:
 
     def encode(self, profile: Profile) -> bytes:
         """The report. Raises ReportRefused, for the same reasons as a reader, where the profile is not sound."""
+        self._expect_size(profile)
+        self._expect_sound(profile)
         made = Frame(
             profile.spec,
             profile.model,
@@ -48,7 +50,6 @@ class ReportFormat:
             *self._streams(profile),
         )
         self._expect_spec(made)
-        self._expect_sound(profile)
         return write_frame(made)
 
     def decode(self, data: bytes) -> Profile:
@@ -95,13 +96,15 @@ class ReportFormat:
     def _expected(self, start: int, stop: int, total: int) -> list[int]:
         return rice.expectations(total, self.shares[start:stop])
 
-    def _streams(self, profile: Profile) -> tuple[bytes, bytes, bytes]:
+    def _expect_size(self, profile: Profile) -> None:
         if len(profile.counts) != self.groups[-1].stop or len(profile.sums) != len(self.spec.numeric):
             raise ReportRefused(
                 WRONG_SPEC, f"{len(profile.counts)} counters and {len(profile.sums)} sums, the spec has others"
             )
         if profile.carried and len(profile.carried) != len(self.groups):
             raise ReportRefused(MALFORMED, f"noise on {len(profile.carried)} groups, the spec has {len(self.groups)}")
+
+    def _streams(self, profile: Profile) -> tuple[bytes, bytes, bytes]:
         parameters, codes, widths = bytearray(), list[int](), list[int]()
         for group in self._written(profile.carried):
             counts = profile.counts[group.start : group.stop]

@@ -74,3 +74,5 @@ def test_a_device_is_named_by_a_hash_that_only_its_fleet_can_try() -> None:
     names = {device_digest(name, salt) for name in ("", "N1", "N2") for salt in ("", "s", "N")}
     assert len(names) == 9 and all(len(name) == 16 for name in names)
     assert device_digest("N1", "s") == device_digest("N1", "s")
+    assert device_digest("N1", "s").hex() == "f07a7ab3daa50e942c73f09076f55919"
+    assert device_digest("\udcff") != device_digest("\udcfe")

@@ -233,6 +233,8 @@ def test_a_writer_refuses_what_a_reader_would() -> None:
         ({"model": bytes(16)}, refusal.WRONG_MODEL),
         ({"device": b"short"}, refusal.MALFORMED),
         ({"cohort": "Blue"}, refusal.MALFORMED),
+        ({"cohort": "\udcff"}, refusal.MALFORMED),
+        ({"counts": (1 << 200, *sample().counts[1:])}, refusal.OVERFLOW),
         ({"window": Window(-1, 0, 0)}, refusal.OVERFLOW),
         ({"window": Window(1, 2, 1)}, refusal.MALFORMED),
     ):
