@@ -48,11 +48,15 @@ def spec_from_bytes(raw: bytes, where: str = "the spec") -> Spec:
     """What `spec_text` gave, as UTF-8. Raises BadInput, naming `where`."""
     record = _document(raw, where)
     said = record.pop("digest", None)
-    if not isinstance(said, str) or said != _digest(record).hex():
+    try:
+        found = _digest(record).hex()
+    except RecursionError:  # deeper than a spec, though not too deep to be read
+        raise BadInput(f"{where} is no profile spec", HINT) from None
+    if not isinstance(said, str) or said != found:
         raise BadInput(
             f"{where} was changed after it was written: its digest does not match",
             "take the file as mlpack profile spec wrote it: profiles name their spec by this digest",
-            why=f"it says {said}, its content gives {_digest(record).hex()}",
+            why=f"it says {said}, its content gives {found}",
         )
     spec = spec_from_json(record, where)
     if digest(spec).hex() != said:

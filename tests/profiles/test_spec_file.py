@@ -72,6 +72,13 @@ def test_what_is_no_spec_is_refused(raw: bytes) -> None:
         spec_from_bytes(raw)
 
 
+def test_a_document_of_any_depth_is_refused() -> None:
+    """Some can be read and not written again, by as little as where the stack stands."""
+    for depth in range(600, 1010):
+        with pytest.raises(BadInput):
+            spec_from_bytes(b'{"kind":"mlpack-profile-spec","schema":1,"lineage":' + b"[" * depth + b"]" * depth + b"}")
+
+
 def test_a_later_schema_is_refused_by_name(spec: Spec) -> None:
     with pytest.raises(BadInput, match="written by a later mlpack"):
         spec_from_bytes(_changed(spec, lambda record: record.update(schema=2)))
