@@ -42,7 +42,7 @@ def spec_from_columns(
     """
     given = [(role, dict(columns)) for role, columns in ((INPUT, inputs), (OUTPUT, outputs or {}))]
     rows = len(blocks)
-    _expect_sound(given, rows, devices)
+    _expect_sound(given, rows, devices, probabilities)
     features = tuple(
         _feature(Slot(Source(name, role), isinstance(column, Coded)), column)
         for role, columns in given
@@ -67,7 +67,9 @@ def spec_from_columns(
     return tallies.filled(growth, count, right, lineage or {})
 
 
-def _expect_sound(given: list[tuple[str, dict[str, Array | Coded]]], rows: int, devices: Coded | None) -> None:
+def _expect_sound(
+    given: list[tuple[str, dict[str, Array | Coded]]], rows: int, devices: Coded | None, probabilities: Array | None
+) -> None:
     if not rows:
         raise BadInput("the reference holds no rows", "give at least one row")
     seen = set(RESERVED)
@@ -85,6 +87,8 @@ def _expect_sound(given: list[tuple[str, dict[str, Array | Coded]]], rows: int, 
                 )
     if devices is not None and len(devices) != rows:
         raise BadInput(f"devices of {len(devices)} rows, blocks are of {rows}", "give one device each")
+    if probabilities is not None and len(probabilities) != rows:
+        raise BadInput(f"probabilities of {len(probabilities)} rows, blocks are of {rows}", "give one row of them each")
 
 
 def _feature(slot: Slot, column: Array | Coded) -> Feature:

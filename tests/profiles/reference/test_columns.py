@@ -78,7 +78,7 @@ def test_what_is_no_table_is_refused(change: dict[str, np.ndarray], said: str) -
         )
 
 
-def test_no_rows_and_devices_of_other_rows_are_refused() -> None:
+def test_no_rows_and_devices_or_probabilities_of_other_rows_are_refused() -> None:
     with pytest.raises(BadInput, match="no rows"):
         spec_from_columns({"x": np.zeros(0)}, np.zeros(0, int), Cutting("rows", ""), model_sha256=MODEL)
     with pytest.raises(BadInput, match="devices of 2 rows"):
@@ -86,3 +86,12 @@ def test_no_rows_and_devices_of_other_rows_are_refused() -> None:
             {"x": np.zeros(3)}, np.zeros(3, int), Cutting("rows", ""), model_sha256=MODEL,
             devices=Coded(np.zeros(2, int), ("d",)),
         )  # fmt: skip
+    for wrong in (2, 4):
+        with pytest.raises(BadInput, match=f"probabilities of {wrong} rows"):
+            spec_from_columns(
+                {"x": np.zeros(3)},
+                np.zeros(3, int),
+                Cutting("rows", ""),
+                model_sha256=MODEL,
+                probabilities=np.ones((wrong, 2)),
+            )
