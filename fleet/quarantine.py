@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
 
+from mlpack_edge.core.errors import BadInput
 from mlpack_edge.fleet.layout import QUARANTINE
 from mlpack_edge.fleet.store import Store
 
@@ -44,11 +46,11 @@ class Quarantine:
         self._kept: set[str] | None = None
 
     def add(self, rejected: Sequence[Rejected]) -> int:
-        """Keep those that are not kept yet, durably; how many they were. Raises OSError."""
+        """Keep those that are not kept yet, durably; how many they were. Raises OSError, BadInput."""
         if not rejected:
             return 0
         if self._kept is None:
-            self._kept = set(_digests(self._store.root / QUARANTINE))
+            self._kept = set(_told(self._store.root / QUARANTINE, "sha256"))
         reasons: dict[str, list[tuple[str, Rejected]]] = {}
         for piece in rejected:
             digest = sha256(piece.raw).hexdigest()
@@ -81,19 +83,17 @@ class Quarantine:
 
 
 def counts(root: Path) -> dict[str, int]:
-    """How many pieces a store's quarantine holds, by reason. Raises OSError."""
-    found: dict[str, int] = {}
-    for path in sorted((root / QUARANTINE).glob("*/*.jsonl")):
-        with path.open(encoding="utf-8") as lines:
-            for line in lines:
-                reason = str(json.loads(line)["reason"])
-                found[reason] = found.get(reason, 0) + 1
-    return found
+    """How many pieces a store's quarantine holds, by reason. Raises OSError, and BadInput where a file of it is damaged."""
+    return dict(Counter(_told(root / QUARANTINE, "reason")))
 
 
-def _digests(folder: Path) -> list[str]:
-    found = []
+def _told(folder: Path, key: str) -> Iterator[str]:
+    """Of every piece."""
     for path in sorted(folder.glob("*/*.jsonl")):
-        with path.open(encoding="utf-8") as lines:
-            found += [str(json.loads(line)["sha256"]) for line in lines]
-    return found
+        try:
+            with path.open(encoding="utf-8") as lines:
+                yield from (str(json.loads(line)[key]) for line in lines)
+        except (ValueError, KeyError, TypeError) as fault:
+            raise BadInput(
+                f"{path} is damaged", "remove it: the bytes lie beside it, and what is delivered again is judged again"
+            ) from fault

@@ -33,8 +33,9 @@ USUAL = Least()
 
 
 def enough(rows: int, devices: int | None, least: Least) -> bool:
-    """Whether a figure of so many rows and devices may be shown; devices is None for batches, which are of none."""
-    return rows >= least.rows and (devices is None or devices >= least.devices)
+    """Whether a figure of so many rows and devices may be shown; devices is None for batches, which are of none. Reports with noise do not tell
+    their rows: then it is devices alone that count."""
+    return (rows >= least.rows or not rows) and (devices is None or devices >= least.devices)
 
 
 def withhold(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import glob
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -52,9 +53,11 @@ class Status:
 _QUERY = """
 select coalesce(cohort, ''), coalesce(day, ''), count(*), sum(rows), count(distinct device), count(*) filter (late), count(*) filter (stray),
        grouping(cohort) = 0, grouping(day) = 0
-from (select cohort, cast(day as varchar) as day, rows, device, contains(filename, ?) as late, contains(filename, ?) as stray
-      from read_parquet(?, hive_partitioning = true, filename = true)
-      where cast(day as varchar) >= ?)
+from (select cohort, place[3] as day, rows, device, place[1] = ? as late, place[4] = ? as stray
+      from (select cohort, rows, device, string_split(filename, '/')[-4:] as named,
+                   [named[1], named[2], replace(named[3], 'day=', ''), string_split(named[4], '-')[1]] as place
+            from read_parquet(?, hive_partitioning = false, filename = true))
+      where day >= ?)
 group by grouping sets ((), (cohort), (day))
 order by grouping(cohort), grouping(day), 1, 2
 """
@@ -85,10 +88,11 @@ def _of_spec(store: Store, known: KnownSpec, first: int | None, least: Least) ->
 
 
 def _rows(root: Path, files: list[str], first: str) -> list[tuple]:  # type: ignore[type-arg]
-    marks = [f"/{CORRECTIONS}/spec=", f"/{STRAY}-"]
+    # Where a store lies may look like a folder of a day, or like a pattern.
+    given = [CORRECTIONS, STRAY, [glob.escape(file) for file in files], first]
     with duckdb.connect() as connection:
         try:
-            rows: list[tuple] = connection.execute(_QUERY, [*marks, files, first]).fetchall()  # type: ignore[type-arg]
+            rows: list[tuple] = connection.execute(_QUERY, given).fetchall()  # type: ignore[type-arg]
         except duckdb.Error as fault:
             raise BadInput(
                 f"the table of {root} could not be read", "restore the file that is named from a backup", why=str(fault)
