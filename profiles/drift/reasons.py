@@ -21,7 +21,7 @@ def reason(feature: FeatureDrift, cause: Check, limit: float) -> str:
     if cause.kind == UNSEEN:
         return _unseen(feature, cause)
     if feature.resembles:
-        return f"values are {feature.resembles}: another unit?"
+        return f"values look like {feature.resembles}: another unit?"
     usual = f"; the reference's own windows set the limit at {share(limit)}" if _learned(cause, limit) else ""
     if feature.kind == "categorical":
         return f"{percent(cause.effect)} % of rows moved to other categories{_moved(feature)}{usual}"

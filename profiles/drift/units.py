@@ -9,52 +9,47 @@ import numpy as np
 from mlpack_edge.profiles.drift.effects import Floats, ks_distance, shares
 from mlpack_edge.profiles.spec import Numeric
 
-#: Factors between units in use, and what they are, nearest to 1 first among their like.
+#: Factors between units in use; each is tried the other way round too.
 _FACTORS = (
-    2.0,
-    10.0,
-    100.0,
-    1_000.0,
-    1e6,
-    12.0,
-    24.0,
-    60.0,
-    3_600.0,
-    86_400.0,
-    1.609344,
-    3.28084,
-    2.54,
-    2.204623,
-    0.4535924,
-    3.6,
-)
+    2.0, 10.0, 100.0, 1_000.0, 1e6, 12.0, 24.0, 60.0, 3_600.0, 86_400.0, 1.609344, 3.28084, 2.54, 2.204623, 3.6,
+)  # fmt: skip
 #: Numbers that are added: Celsius and Kelvin.
 _OFFSETS = (273.15, -273.15)
 #: A distance below which two distributions are taken as one, and the share of the distance as it was.
 _NEAR, _BETTER = 0.02, 1 / 4
+#: Changes whose distances differ by less cannot be told apart.
+_ALIKE = 0.003
 
 
 def resemblance(feature: Numeric, reference: Floats, current: Floats) -> str:
     """In words what turns the reference's values into the current ones, cells float64 `[cells]`; "" where nothing does.
 
     Each change is applied to the reference's distribution (rows lie evenly in their cells) and held against the current one at
-    the edges. Where all rows lie beyond the cells larger factors fit as well, and the words say "or more".
+    the edges; the nearest counts. Where all rows lie beyond the cells many are as near: then the smallest factor is told with
+    "or more" ("or less"), and what is no factor beside it.
     """
     n = float(current.sum())
     if not n or not reference.sum():
         return ""
     before = float(ks_distance(reference, current))
     limit = min(_NEAR + 1.36 / math.sqrt(n), before * _BETTER)
-    fits = [
-        (abs(math.log(scale)) if scale > 0 and not offset else 0.0, words)
+    tried = [
+        (_distance(feature, reference, current, scale, offset), scale, offset, words)
         for scale, offset, words in _changes()
-        if _distance(feature, reference, current, scale, offset) <= limit
     ]
-    if not fits:
+    nearest = min(distance for distance, *_ in tried)
+    if nearest > limit:
         return ""
-    fits.sort()
-    more = " or more" if fits[-1][0] > fits[0][0] * 1.2 and fits[0][0] > 0 else ""
-    return fits[0][1].replace(" the reference's", f"{more} the reference's") if more else fits[0][1]
+    fits = [each for each in tried if each[0] <= nearest + _ALIKE]
+    factors = sorted(
+        (abs(math.log(scale)), scale, words) for _, scale, offset, words in fits if scale > 0 and not offset
+    )
+    told = [words for _, scale, offset, words in fits if scale < 0 or offset]
+    if factors:
+        size, scale, words = factors[0]
+        several = factors[-1][0] > size * 1.2
+        told.insert(0, words + ((" or more" if scale > 1 else " or less") if several else ""))
+    return ", or ".join(told)
 
 
 def _changes() -> list[tuple[float, float, str]]:

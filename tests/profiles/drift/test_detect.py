@@ -89,8 +89,8 @@ def test_numbers_that_became_texts_are_said_to_be_none(spec: Spec) -> None:
     ("factor", "said"),
     [
         (2.54, "2.54 times the reference's"),
-        (60.0, "60 times"),
-        (1000.0, "times"),
+        (60.0, "60 times the reference's"),
+        (1000.0, "1,000 times the reference's"),
         (1 / 1.609344, "1/1.609344 of the reference's"),
         (-1.0, "the reference's with the other sign"),
     ],
@@ -100,6 +100,7 @@ def test_another_unit_is_recognised(spec: Spec, factor: float, said: str) -> Non
     table["amount"] = table["amount"] * factor
     _, why = _judged(spec, _profile(spec, table))
     assert set(why) == {"amount"} and said in why["amount"] and why["amount"].endswith(": another unit?")
+    assert why["amount"].startswith("values look like ")
 
 
 def test_a_category_that_grew_is_named_with_its_shares(spec: Spec) -> None:
