@@ -9,7 +9,7 @@ import numpy as np
 from drift_data import Array, Table, columns, flights, lost, mixed, shifted, spec_of
 
 from mlpack_edge.profiles.arrays.counting import ColumnTally
-from mlpack_edge.profiles.drift.detect import features_of
+from mlpack_edge.profiles.drift.detect import Sample, features_of_all
 from mlpack_edge.profiles.drift.gates import Gates
 from mlpack_edge.profiles.layout import groups
 from mlpack_edge.profiles.reference.learned import learned
@@ -66,7 +66,7 @@ def block_counts(spec: Spec, table: Table, blocks: Array) -> tuple[Array, Array]
 def judged(spec: Spec, counts: Array, sums: Array, days: int = 1) -> list[str]:
     """Names of the features that alarm."""
     rows = int(counts[groups(spec)[-1].start :].sum())
-    features = features_of(spec, counts, sums, days, rows, None)
+    [features] = features_of_all(spec, [Sample(counts, sums, days, rows)])
     return [feature.name for feature in features if Gates().cause(feature, True)]
 
 

@@ -9,7 +9,7 @@ from drift_data import Array, Table, columns, profile_of, rows_in_blocks, spec_o
 
 from mlpack_edge.profiles.arrays.counting import ColumnTally
 from mlpack_edge.profiles.drift.clusters import SHARDS, Shards, shard_of, shards
-from mlpack_edge.profiles.drift.detect import features_of
+from mlpack_edge.profiles.drift.detect import Sample, features_of_all
 from mlpack_edge.profiles.drift.gates import Gates
 from mlpack_edge.profiles.layout import groups
 from mlpack_edge.profiles.profile import merge
@@ -92,6 +92,6 @@ def _alarms(rng: np.random.Generator, spec: Spec, count: int, shift: float) -> d
     rows = int(counts[groups(spec)[-1].start :].sum())
     made = {}
     for unit, given in (("shards", found), ("rows", None)):
-        features = features_of(spec, counts, sums, None, rows, given, unit)
+        [features] = features_of_all(spec, [Sample(counts, sums, None, rows, given, unit)])
         made[unit] = [feature.name for feature in features if Gates().cause(feature, True)]
     return made

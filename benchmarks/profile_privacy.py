@@ -26,7 +26,7 @@ from drift_devices import ROWS, population, sharded
 
 from mlpack_edge.profiles.arrays.counting import ColumnTally
 from mlpack_edge.profiles.drift.clusters import SHARDS
-from mlpack_edge.profiles.drift.detect import adjusted, features_of
+from mlpack_edge.profiles.drift.detect import Sample, adjusted, features_of_all
 from mlpack_edge.profiles.drift.gates import Gates
 from mlpack_edge.profiles.drift.noisy import Told, feature_of
 from mlpack_edge.profiles.drift.thresholds import learned
@@ -87,7 +87,7 @@ def measure(rng: np.random.Generator, spec: Spec, devices: int, windows: int) ->
             seen: dict[str, set[str]] = {}
             whole = sharded(spec, table, of, [rng.bytes(16) for _ in range(devices)])
             counts, sums = whole.counts.sum(axis=0), whole.sums.sum(axis=0)
-            features = features_of(spec, counts, sums, None, len(of), whole, "shards")
+            [features] = features_of_all(spec, [Sample(counts, sums, None, len(of), whole, "shards")])
             seen["none"] = {feature.name for feature in features if Gates().cause(feature, True)}
             for among in LOTS:
                 exact = lots(rng, spec, table, of, devices, among)
