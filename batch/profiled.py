@@ -23,7 +23,8 @@ from mlpack_edge.core.errors import BadInput, MlpackError
 from mlpack_edge.core.files import io_fault, publish, refuse_existing
 from mlpack_edge.profiles.spec import Spec
 from mlpack_edge.profiles.spec_file import digest, read_spec, spec_text
-from mlpack_edge.profiles.wire.frame import split
+from mlpack_edge.profiles.wire.frame import read_frame, split
+from mlpack_edge.profiles.wire.refusal import ReportRefused
 from mlpack_edge.profiles.wire.report import ReportFormat
 
 Json = dict[str, Any]
@@ -90,6 +91,8 @@ def profile_order(job: Job, day: date | None) -> ProfileOrder:
             "nothing says of which day the rows of the profile are", "name it with --date, or use {{ ds }} in the job",
             why="queries, tables and URLs do not tell when their rows were written",
         )  # fmt: skip
+    if day is not None:
+        window_of_day(day)  # one that cannot be, before any work
     return ProfileOrder(path, read_spec(Path(job.profile_spec)), day)
 
 
@@ -100,6 +103,10 @@ def _refuse_foreign(path: Path) -> None:
         content = path.read_bytes() if path.exists() else b""
     except OSError as fault:
         raise io_fault(fault, f"the profile {path} could not be read") from fault
-    reports, refused = split(content)
-    if content and (refused is not None or not reports):
-        raise BadInput(f"{path} is there and is no profile", "name another file with --profile")
+    try:
+        for report in split(content):
+            read_frame(report)
+    except ReportRefused as refused:
+        raise BadInput(
+            f"{path} is there and is no profile", "name another file with --profile", why=refused.message
+        ) from refused

@@ -45,7 +45,7 @@ def _column(slot: Slot, array: pa.Array) -> Column:
 
 def _matrix(array: pa.Array) -> Array:
     if pa.types.is_fixed_size_list(array.type):
-        return np.asarray(array.flatten().to_numpy(zero_copy_only=False)).reshape(len(array), -1)
+        return np.asarray(array.flatten().to_numpy(zero_copy_only=False)).reshape(len(array), array.type.list_size)
     return np.asarray(array.to_numpy(zero_copy_only=False)).reshape(len(array), 1)
 
 
@@ -56,6 +56,8 @@ class Predicted:
         self._label = next((spec.name for spec in signature.outputs if spec.role == "label"), "")
         self._sure = next((spec.name for spec in signature.outputs if spec.role == "probabilities"), "")
         self._classes = [category_text(value) for value in signature.classes]
+        #: Whether a label was ever a class: one that the signature names, or that the model said.
+        self.met = False
 
     @property
     def known(self) -> bool:
@@ -69,6 +71,7 @@ class Predicted:
         matrix = _matrix(answered[self._sure])
         said = self._said(answered, matrix)
         true = _texts(truth.values)[truth.codes[rows]]
+        self.met = self.met or not {*self._classes, *said.tolist()}.isdisjoint(true.tolist())
         return confidences(matrix), np.asarray(said == true)
 
     def _said(self, answered: Mapping[str, pa.Array], matrix: Array) -> Array:

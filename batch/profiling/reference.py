@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from mlpack_edge.batch.counted import counted
 from mlpack_edge.batch.models import deciding_versions, kinds_of_columns, model_file
 from mlpack_edge.batch.pandas_left_out import leave_pandas_out
 from mlpack_edge.batch.plan import ModelFile
@@ -76,6 +77,10 @@ def make_spec(payload: Json, stage: Stage) -> Json:
     slots = slots_of(signature)
     staging = Path(payload["staging"])
     data = open_data(payload["data"], staging / "data", stage, kinds_of_columns([model]), columns_of_inputs(signature))
+    if not data.rows:
+        raise BadInput(
+            f"the reference {', '.join(payload['data'])} holds no rows", "name data that the model was made for"
+        )
     for option in ("device", "label"):
         if payload[option] and payload[option] not in data.schema.names:
             raise BadInput(
@@ -91,6 +96,11 @@ def make_spec(payload: Json, stage: Stage) -> Json:
     spec = unfilled(model.sha256, features, bool(slots.probabilities))
     rows = unscored(data, {*job.columns, *scorer.reads}, _said(stage, "counting"), scorer.block_rows)
     made = _second_pass(job, spec, kept.again(rows, [field.name for field in scorer.output_fields]))
+    if not made.reference.predictions:
+        raise BadInput(
+            f"the model answers none of the {counted(data.rows, 'row')} of the reference",
+            f"mlpack score {payload['model']} --input {payload['data'][0]} says why each row is rejected",
+        )
     notes = [*data.found.notes, *scorer.notes, *slots.notes, *_notes(made)]
     return {"spec": spec_text(made), "notes": notes}
 
@@ -137,19 +147,24 @@ def _second_pass(job: _Job, spec: Spec, rows: Iterator[Scored]) -> Spec:
     right = np.zeros((CONFIDENCE_CELLS, 2), np.int64)
     for item in rows:
         assert item.outputs is not None and item.accepted is not None
-        counted = rows_from(spec, job.places, item.batch, job.slots, item.outputs, item.accepted, item.failed)
+        rows_there = rows_from(spec, job.places, item.batch, job.slots, item.outputs, item.accepted, item.failed)
         for key, label, chosen in job.rule.of(item.batch, item.first):
-            counted.part(chosen).count(tallies.tally(key, label))
+            rows_there.part(chosen).count(tallies.tally(key, label))
         if job.device:
             devices = as_category(item.batch.column(job.device))
-            inputs.update(counted.inputs, devices)
-            outputs.update(counted.outputs or {}, Coded(devices.codes[item.accepted], devices.values))
+            inputs.update(rows_there.inputs, devices)
+            outputs.update(rows_there.outputs or {}, Coded(devices.codes[item.accepted], devices.values))
         if job.label:
             truth = as_category(item.batch.column(job.label))
             sure, true = predicted.right(item.outputs, item.accepted, truth)
             cells = np.minimum((sure * CONFIDENCE_CELLS).astype(np.int64), CONFIDENCE_CELLS - 1)
             for column, weights in enumerate((np.ones(len(true)), true)):
                 right[:, column] += np.bincount(cells, weights, CONFIDENCE_CELLS).astype(np.int64)
+    if job.label and right.any() and not predicted.met:
+        raise BadInput(
+            f"--label: no value of column {job.label!r} is a class of the model", "name the column of what was true",
+            why=f"its classes are {', '.join(map(str, job.signature.classes[:10])) or 'those that it gives as labels'}",
+        )  # fmt: skip
     pairs = tuple((int(labelled), int(good)) for labelled, good in right.tolist()) if job.label else ()
     return tallies.filled(inputs.growth() | outputs.growth(), inputs.devices, pairs, _lineage(job))
 
@@ -169,7 +184,7 @@ def _notes(spec: Spec) -> Iterator[str]:
     blocks = spec.reference.blocks
     if len(blocks.rows) < ENOUGH_BLOCKS:
         yield (
-            f"insufficient reference: {len(blocks.rows)} blocks; with fewer than {ENOUGH_BLOCKS} nobody knows how much "
+            f"insufficient reference: {counted(len(blocks.rows), 'block')}; with fewer than {ENOUGH_BLOCKS} nobody knows how much "
             "blocks differ by themselves"
         )
     if blocks.unit == "rows":

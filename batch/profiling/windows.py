@@ -5,14 +5,18 @@ from __future__ import annotations
 from collections.abc import Iterable
 from datetime import UTC, date, datetime
 
+from mlpack_edge.core.errors import BadInput
 from mlpack_edge.profiles.profile import Window
 
 _DAY = 86_400
 
 
 def window_of_day(day: date) -> Window:
-    """The day as UTC has it, numbered from 1970-01-01: a day that is profiled again has the same number."""
+    """The day as UTC has it, numbered from 1970-01-01: a day that is profiled again has the same number. Raises BadInput for a day
+    before."""
     number = (day - date(1970, 1, 1)).days
+    if number < 0:
+        raise BadInput(f"a profile of {day} cannot be dated", "name the day of the rows", why="days count from 1970 on")
     return Window(number, number * _DAY, (number + 1) * _DAY)
 
 

@@ -15,10 +15,12 @@ import pytest
 
 from mlpack_edge.batch.models import model_file
 from mlpack_edge.batch.profiling.build import build
+from mlpack_edge.batch.profiling.collector import ProfileCollector
 from mlpack_edge.batch.profiling.merging import merge_profile, profile_from_state
 from mlpack_edge.batch.profiling.reference import make_spec
 from mlpack_edge.batch.scoring.scorer import Scorer
 from mlpack_edge.core.errors import BadInput
+from mlpack_edge.core.signature import signature_from_text
 from mlpack_edge.profiles.counting import Tally
 from mlpack_edge.profiles.document import profile_to_json
 from mlpack_edge.profiles.profile import MANY, Profile, Window, faults, merge
@@ -174,6 +176,60 @@ def test_rows_the_model_does_not_take_are_refused_and_their_inputs_counted(
     assert document["features"]["delay"]["missing"] == 5
     assert document["features"]["delay"]["counts"][-1] == 1  # the infinite one
     assert document["features"]["label"]["rows"] == 994
+
+
+def test_a_batch_of_which_no_row_is_taken_counts_as_any_other(folder: Path, tmp_path: Path, spec: Spec) -> None:
+    """Also at the end of a file, where the outputs of the batch hold nothing at all."""
+    table = pq.read_table(folder / "flights.parquet").slice(0, 400)
+    nothing = table.set_column(0, "delay", pa.nulls(400, pa.float32()))
+    write(nothing, tmp_path / "nothing.parquet")
+    (profile,) = _profiles(spec, tmp_path / "nothing.parquet", tmp_path / "s", model=str(folder / "late.onnx"))
+    assert (profile.rows, profile.predictions, faults(spec, profile)) == (400, 0, [])
+    collector = ProfileCollector(
+        spec, signature_from_text(model_file(str(folder / "late.onnx")).signature), table.schema, ()
+    )
+    scorer = Scorer(model_file(str(folder / "late.onnx")), table.schema)
+    for part in (nothing, table):
+        batch = part.combine_chunks().to_batches()[0]
+        findings = scorer.check(batch)
+        collector.update(batch, scorer.score(batch, findings.accepted), findings)
+    state = collector.state()
+    assert (state["rows"], state["predictions"]) == (800, 400)
+
+
+@pytest.mark.parametrize(
+    ("rows", "lost", "options", "said"),
+    [
+        (0, 0, {}, "holds no rows"),
+        (300, 300, {}, "answers none of the 300 rows"),
+        (300, 0, {"label": "distance"}, "no value of column 'distance' is a class of the model"),
+        (300, 0, {"label": "tail"}, "no value of column 'tail' is a class of the model"),
+    ],
+)  # fmt: skip
+def test_a_reference_that_says_nothing_is_refused(
+    folder: Path, tmp_path: Path, rows: int, lost: int, options: Json, said: str
+) -> None:
+    table = pq.read_table(folder / "flights.parquet").slice(0, rows)
+    delay = pa.array([None] * lost + table["delay"].to_pylist()[lost:], pa.float32())
+    write(table.set_column(0, "delay", delay), tmp_path / "a.parquet")
+    classifier(tmp_path / "late.onnx")
+    with pytest.raises(BadInput, match=said):
+        _spec(tmp_path, tmp_path / "s", data="a.parquet", **options)
+
+
+def test_labels_may_be_missing_everywhere_in_a_batch(folder: Path, tmp_path: Path) -> None:
+    table = pq.read_table(folder / "flights.parquet").slice(0, 300)
+    write(table.set_column(5, "late", pa.nulls(300, pa.string())), tmp_path / "a.parquet")
+    classifier(tmp_path / "late.onnx")
+    made, _ = _spec(tmp_path, tmp_path / "s", data="a.parquet", label="late")
+    assert sum(labelled for labelled, _ in made.reference.right) == 0
+
+
+def test_a_day_before_1970_is_named(folder: Path, tmp_path: Path, spec: Spec) -> None:
+    table = pq.read_table(folder / "flights.parquet").slice(0, 10)
+    old = table.set_column(3, "day", pa.array([-2] * 10, pa.date32()))
+    with pytest.raises(BadInput, match="1969-12-30 cannot be dated"):
+        _profiles(spec, write(old, tmp_path / "a.parquet"), tmp_path / "s", by="day", day="")
 
 
 def test_new_categories_are_unseen_and_numbers_become_texts_by_name(folder: Path, tmp_path: Path, spec: Spec) -> None:
