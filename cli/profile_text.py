@@ -62,7 +62,7 @@ def _level(feature: Json) -> str:
     if feature["kind"] == "numeric":
         return "-" if feature["mean"] is None else f"{feature['mean']:.6g}"
     if feature["kind"] == "categorical" and feature["categories"] and any(feature["counts"]):
-        names = [*feature["categories"], "another known"]
+        names = [*feature["categories"], "other known"]
         largest = max(range(len(names)), key=lambda place: feature["counts"][place])
         return f"{names[largest]} ({_share(feature['counts'][largest], feature)})"
     return "-"
