@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -24,7 +24,7 @@ _MOST = 1 << 30
 _MANY = 32
 
 
-def reports_of(path: Path) -> list[bytes]:
+def _reports_of(path: Path) -> Iterator[_Read]:
     """The reports of a file. Raises BadInput where it holds none or anything else, IoFault where it cannot be read."""
     try:
         if path.stat().st_size > _MOST:
@@ -32,12 +32,13 @@ def reports_of(path: Path) -> list[bytes]:
         content = path.read_bytes()
     except OSError as fault:
         raise io_fault(fault, f"{path} could not be read") from fault
-    found, refused = split(content)
-    if refused is not None:
-        raise BadInput(f"{path}: {refused.message}", refused.hint)
-    if not found:
+    if not content:
         raise BadInput(f"{path} holds no report", "mlpack profile build makes one")
-    return found
+    try:
+        for report in split(content):
+            yield _Read(path, report, read_frame(report))
+    except ReportRefused as refused:
+        raise BadInput(f"{path}: {refused.message}", refused.hint, why=refused.why) from refused
 
 
 def read_profiles(paths: Sequence[Path], spec: Path | None) -> tuple[Spec, list[Profile]]:
@@ -46,8 +47,7 @@ def read_profiles(paths: Sequence[Path], spec: Path | None) -> tuple[Spec, list[
 
     Raises BadInput naming the file whose reports are damaged, or of another spec; IoFault.
     """
-    reports = [(path, report) for path in paths for report in reports_of(path)]
-    once = _once([_Read(path, report, _frame(path, report)) for path, report in reports])
+    once = _once([read for path in paths for read in _reports_of(path)])
     known = read_spec(spec) if spec is not None else _beside(once[0].frame, [path.absolute().parent for path in paths])
     profiles = []
     for read, found in zip(once, _profiles(ReportFormat(known, digest(known)), once), strict=True):
@@ -116,13 +116,6 @@ def _once(reports: Sequence[_Read]) -> list[_Read]:
                 )
         found.append(read)
     return found
-
-
-def _frame(path: Path, report: bytes) -> Frame:
-    try:
-        return read_frame(report)
-    except BadInput as refused:
-        raise BadInput(f"{path}: {refused.message}", refused.hint, why=refused.why) from refused
 
 
 def _beside(frame: Frame, folders: Sequence[Path]) -> Spec:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 from zlib import crc32
 
@@ -99,7 +100,9 @@ def read_frame(data: bytes) -> Frame:
     except ReportRefused as refused:
         # What cannot be read was most often damaged on its way: say that, unless the checksum says it was written so.
         if refused.reason not in (TRUNCATED, FUTURE) and not _checked(data):
-            raise ReportRefused(CHECKSUM, f"its checksum is not that of its bytes ({refused.message})") from refused
+            raise ReportRefused(
+                CHECKSUM, f"its checksum is not that of its bytes ({refused.reason}: {refused.said})"
+            ) from refused
         raise
     if not _checked(data[:end]):
         raise ReportRefused(CHECKSUM, "its checksum is not that of its bytes")
@@ -168,17 +171,16 @@ def _sound(frame: Frame) -> Frame:
     return frame
 
 
-def split(data: bytes) -> tuple[list[bytes], ReportRefused | None]:
-    """The reports of a file, one after another (a CBOR sequence, RFC 8742), each to be read with `read_frame`; and why what
-    follows the last of them cannot be told apart, None where nothing does. Reports of later versions are split as well."""
-    found: list[bytes] = []
-    at = 0
+def split(data: bytes) -> Iterator[bytes]:
+    """The reports of a file, one after another (a CBOR sequence, RFC 8742), each to be read with `read_frame` before the next is
+    asked for: a file of something else may hold a million of what is none. Reports of later versions are split as well. Raises
+    ReportRefused where what follows cannot be told apart."""
+    at = number = 0
     while at < len(data):
         try:
             end = cbor.end_of_item(data, at)
         except ReportRefused as refused:
-            reason = ReportRefused(refused.reason, f"behind {len(found)} reports, at byte {at}: {refused.message}")
-            return found, reason
-        found.append(data[at:end])
-        at = end
-    return found, None
+            reason = f"behind {number} reports, at byte {at}: {refused.said}"
+            raise ReportRefused(refused.reason, reason) from refused
+        yield data[at:end]
+        at, number = end, number + 1

@@ -32,10 +32,10 @@ _FAULTY = "mend what wrote it: docs/profile-format.md says how a report is writt
 
 
 class ReportRefused(BadInput):
-    """`reason`: one of the names of this module."""
+    """`reason`: one of the names of this module; `said`: the message without it."""
 
     kind: ClassVar[str] = "report-refused"
 
     def __init__(self, reason: str, message: str) -> None:
         super().__init__(f"report refused, {reason}: {message}", _NEXT.get(reason, _FAULTY), reason=reason)
-        self.reason = reason
+        self.reason, self.said = reason, message
