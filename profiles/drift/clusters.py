@@ -39,6 +39,23 @@ class Shards:
     devices: int
 
 
+@dataclass(frozen=True, slots=True)
+class Growth:
+    """times: as `Learned.between_devices`; degrees: of freedom that the reference's devices leave it. alike: `intraclass`; devices: in a
+    shard, about."""
+
+    times: float
+    degrees: float
+    alike: float
+    devices: float
+
+    def least(self, rows: Floats) -> float:
+        """How many times the variance of a mean grows at least by the devices of shards of so many rows, float64 `[shards]`: a third of what
+        the reference's lead one to expect. One device that has most rows may by chance lie where the others do."""
+        together = float((rows**2).sum() / rows.sum()) / self.devices
+        return max((1 + max(together - 1, 0.0) * self.alike) / 3, 1.0)
+
+
 def shard_of(device: bytes) -> int:
     """0 to SHARDS - 1, the same everywhere: what a store has summed by shard can be tested without its devices."""
     return sha256(device).digest()[0] % SHARDS
@@ -67,18 +84,24 @@ def intraclass(learned: Learned | None, reference: Reference) -> float:
 
 
 def by_shards(group: Group, found: Shards, reference: Reference, learned: Learned | None) -> dict[str, float]:
-    """p-values by kind of drift: Student's t for ratios of shard sums (Cochran, Sampling Techniques, 1977, 6.4 and 9A), the shard as
-    the unit; the smallest over the contrasts of a distribution, times their number (Bonferroni).
+    """p-values by kind of drift: Student's t for ratios of shard sums, the shard as the unit; the smallest over the contrasts of a
+    distribution, times their number (Bonferroni).
 
     Contrasts: of numbers the mean and the shares below the tenths of the reference, of categories the share of each. The
-    reference's own variance counts, grown by `learned.between_devices`; of a reference that does not tell devices apart it
+    reference's own variance counts, grown by `learned.between_devices`. Fewer than FEWEST devices do not say how devices differ: the
+    variance is then the current one's, as often as the current devices are more. Of a reference that does not tell devices apart it
     is taken to be as large as the current one's: as if as many devices had made it.
     """
     feature = group.feature
     assert feature is not None
     before = np.array(reference.counts[group.start : group.stop], np.int64)
     one, other = parts(feature, before), parts(feature, found.counts[:, group.start : group.stop])
-    growth = learned.between_devices if learned is not None and reference.devices > 1 else None
+    growth: Growth | float = 1.0
+    if learned is not None and reference.devices >= FEWEST:
+        alike, each = intraclass(learned, reference), found.devices / len(found.counts)
+        growth = Growth(learned.between_devices, reference.devices - 1.0, alike, each)
+    elif reference.devices:
+        growth = max(found.devices / reference.devices, 1.0)
     rows = other.rows
     p = {MISSING: _rates(other.missing[None], rows, one.missing[None], one.rows, growth)}
     if one.cells.shape[-1]:
@@ -94,9 +117,9 @@ def by_shards(group: Group, found: Shards, reference: Reference, learned: Learne
         of_mean = float(one.cells[inner].sum())
         if of_mean and spread:
             mean = np.array([reference.sums[group.sum_index] / of_mean])
-            variance = np.array([spread**2 / of_mean * growth]) if growth is not None else None
+            single = np.array([spread**2])
             sums = found.sums[None, :, group.sum_index].astype(np.float64)
-            least = _ratios(sums, other.cells[:, inner].sum(axis=-1), mean, variance, np.array([spread**2]))
+            least = _ratios(sums, other.cells[:, inner].sum(axis=-1), mean, single / of_mean, growth, single)
             contrasts = 1
     else:
         now, known = other.cells, one.cells
@@ -111,39 +134,55 @@ def by_shards(group: Group, found: Shards, reference: Reference, learned: Learne
     return p
 
 
-def _rates(now: Floats, rows: Floats, before: Floats, before_rows: Floats, growth: float | None) -> float:
+def _rates(now: Floats, rows: Floats, before: Floats, before_rows: Floats, growth: Growth | float) -> float:
     """The smallest p. now: float64 `[rates, shards]`, rows `[shards]`; before `[rates]` and before_rows: of the reference."""
     if not before_rows or not rows.sum():
         return 1.0
     pooled = (before + now.sum(axis=-1)) / (before_rows + rows.sum())
     single = pooled * (1 - pooled)
-    return _ratios(
-        now, rows, before / before_rows, growth * single / before_rows if growth is not None else None, single
-    )
+    return _ratios(now, rows, before / before_rows, single / before_rows, growth, single)
 
 
-def _ratios(now: Floats, rows: Floats, before: Floats, variance: Floats | None, single: Floats) -> float:
-    """The smallest p of the ratios of sums `now` / `rows` against `before` with their variance, each `[ratios]`. single: the variance of
-    one row; of few events the shards may look more alike than rows can be, so it is the least."""
+def _ratios(
+    now: Floats, rows: Floats, before: Floats, variance: Floats, growth: Growth | float, single: Floats
+) -> float:
+    """The smallest p of the ratios of sums `now` / `rows` against `before`, each `[ratios]`. variance: of `before` as if rows were
+    independent; single: of one row; growth: of `variance`, or how many times the current one's it is. Of few events the shards may look more alike than rows can be, so rows set the least.
+
+    The variance is the jackknife's over shards (Cochran, Sampling Techniques, 1977, 6.17), which holds where shards are of unequal size: a shard
+    that has most rows lies near the ratio because it makes it. Its degrees of freedom are those of so many equal shards
+    (Satterthwaite 1946, the variance of a shard's mean taken as alike; Carter, Schnepel and Steigerwald 2017).
+    """
     there = rows > 0
     now, rows = now[:, there], rows[there]
     units, total = len(rows), float(rows.sum())
     if units < 2:
         return 1.0
     ratio = now.sum(axis=-1) / total
-    between = units / (units - 1) * ((now - ratio[:, None] * rows) ** 2).sum(axis=-1) / total**2
-    between = np.maximum(between, single / total)
-    whole = between + (between if variance is None else variance)
+    residual = now - ratio[:, None] * rows
+    between = (units - 1) / units * ((residual / (total - rows)) ** 2).sum(axis=-1)
+    # Shards that agree to the row (all missing, all new) are as many witnesses, however unequal.
+    degrees = np.where(between > 0, equal_units(rows**2) * (units - 1) / units, units - 1.0)
+    between = np.maximum(between, single / total * (growth.least(rows) if isinstance(growth, Growth) else 1.0))
+    before_variance = growth.times * variance if isinstance(growth, Growth) else growth * between
+    whole = between + before_variance
     said = whole > 0
     t = np.abs(ratio - before)[said] / np.sqrt(whole[said])
-    degrees = np.full(len(t), units - 1.0)
-    if variance is not None:
-        degrees *= (whole[said] / between[said]) ** 2
+    if isinstance(growth, Growth):
+        both = between[said] ** 2 / degrees[said] + before_variance[said] ** 2 / growth.degrees
+        degrees = whole[said] ** 2 / both
+    else:
+        degrees = degrees[said]
     least = 1.0
     for place in np.argsort(-t).tolist():
         if normal(float(t[place])) < least:  # else Student's p, which is larger, is no smaller either
             least = min(least, student(float(t[place]), float(degrees[place])))
     return least
+
+
+def equal_units(weights: Floats) -> float:
+    """How many units of equal weight say as much, weights float64 `[units]` (Kish 1965): 1 where one has nearly all."""
+    return float(weights.sum() ** 2 / (weights**2).sum()) if weights.any() else 0.0
 
 
 def tenths(reference: Floats) -> list[int]:

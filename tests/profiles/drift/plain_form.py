@@ -8,7 +8,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from mlpack_edge.profiles.drift import significance
-from mlpack_edge.profiles.drift.clusters import Shards, tenths
+from mlpack_edge.profiles.drift.clusters import Shards, intraclass, tenths
 from mlpack_edge.profiles.drift.effects import (
     Parts,
     effective_rows,
@@ -23,6 +23,9 @@ from mlpack_edge.profiles.drift.indices import standard_deviation
 from mlpack_edge.profiles.drift.units import resemblance
 from mlpack_edge.profiles.layout import Group
 from mlpack_edge.profiles.spec import Categorical, Feature, Learned, Numeric, Presence, Reference
+
+#: What the reference knows of devices, and how many devices are in a shard; else how many times the current variance its own is.
+_Growth = tuple[Learned, Reference, float] | float
 
 
 def feature_drift(
@@ -231,7 +234,9 @@ def by_shards(group: Group, found: Shards, reference: Reference, learned: Learne
     assert feature is not None
     before = np.array(reference.counts[group.start : group.stop], np.int64)
     one, other = parts(feature, before), parts(feature, found.counts[:, group.start : group.stop])
-    growth = learned.between_devices if learned is not None and reference.devices > 1 else None
+    growth: _Growth = max(found.devices / reference.devices, 1.0) if reference.devices else 1.0
+    if learned is not None and reference.devices >= 8:
+        growth = (learned, reference, found.devices / len(found.counts))
     p = {MISSING: _shard_rate(other.missing, other.rows, one.missing, one.rows, growth)}
     if one.cells.shape[-1]:
         rose = float(other.unseen.sum()) * float(one.rows) > float(one.unseen) * float(other.rows.sum())
@@ -249,9 +254,8 @@ def by_shards(group: Group, found: Shards, reference: Reference, learned: Learne
         rows = float(one.cells[inner].sum())
         if rows and spread:
             mean = reference.sums[group.sum_index] / rows
-            variance = spread**2 / rows * growth if growth is not None else None
             now = found.sums[:, group.sum_index].astype(np.float64)
-            each.append(_shard_ratio(now, other.cells[:, inner].sum(axis=-1), mean, variance, spread**2))
+            each.append(_shard_ratio(now, other.cells[:, inner].sum(axis=-1), mean, rows, growth, spread**2))
     else:
         wide = np.maximum(shares(one.cells), shares(other.cells.sum(axis=0))) >= 0.005
         each = [
@@ -264,27 +268,39 @@ def by_shards(group: Group, found: Shards, reference: Reference, learned: Learne
 
 
 def _shard_rate(
-    now: np.ndarray, rows: np.ndarray, before: np.ndarray, before_rows: np.ndarray, growth: float | None
+    now: np.ndarray, rows: np.ndarray, before: np.ndarray, before_rows: np.ndarray, growth: _Growth
 ) -> float:
     if not before_rows or not rows.sum():
         return 1.0
-    rate = float(before / before_rows)
     pooled = float((before + now.sum()) / (before_rows + rows.sum()))
-    single = pooled * (1 - pooled)
-    return _shard_ratio(now, rows, rate, growth * single / float(before_rows) if growth is not None else None, single)
+    return _shard_ratio(now, rows, float(before / before_rows), float(before_rows), growth, pooled * (1 - pooled))
 
 
-def _shard_ratio(now: np.ndarray, rows: np.ndarray, before: float, variance: float | None, single: float) -> float:
+def _shard_ratio(
+    now: np.ndarray, rows: np.ndarray, before: float, before_rows: float, growth: _Growth, single: float
+) -> float:
     there = rows > 0
     now, rows = now[there], rows[there]
     units, total = len(rows), float(rows.sum())
     if units < 2:
         return 1.0
     ratio = float(now.sum() / total)
-    between = units / (units - 1) * float(((now - ratio * rows) ** 2).sum()) / total**2
-    between = max(between, single / total)
-    whole = between + (between if variance is None else variance)
-    if not whole:
-        return 1.0
-    degrees = (units - 1) * (whole / between) ** 2 if variance is not None else units - 1
-    return significance.student((ratio - before) / math.sqrt(whole), degrees)
+    # The jackknife as it is told: the ratio without each shard in turn.
+    without = (now.sum() - now) / (total - rows)
+    between = (units - 1) / units * float(((without - ratio) ** 2).sum())
+    residual = float((np.abs(now - ratio * rows)).sum())
+    weights = (rows / total) ** 2
+    degrees = (units - 1) / units * float(weights.sum() ** 2 / (weights**2).sum()) if residual else units - 1.0
+    if isinstance(growth, float):
+        between = max(between, single / total)
+        whole = between + growth * between
+    else:
+        learned, reference, devices = growth
+        together = float((rows**2).sum()) / total / devices
+        design = 1 + max(together - 1, 0.0) * intraclass(learned, reference)
+        between = max(between, single / total * max(design / 3, 1.0))
+        known = learned.between_devices * single / before_rows
+        whole = between + known
+        if whole:
+            degrees = whole**2 / (between**2 / degrees + known**2 / (reference.devices - 1))
+    return significance.student((ratio - before) / math.sqrt(whole), degrees) if whole else 1.0

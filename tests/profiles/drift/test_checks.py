@@ -52,7 +52,7 @@ def test_windows_together_are_what_each_is_alone(seed: int) -> None:
 
 
 @pytest.mark.parametrize("seed", range(3))
-@pytest.mark.parametrize("known", [0, 40])
+@pytest.mark.parametrize("known", [0, 3, 40])
 def test_contrasts_of_shards_together_are_what_each_is_alone(seed: int, known: int) -> None:
     """known: devices of the reference, 0 where it does not tell them apart. Shards of all, one and two, with empty ones."""
     rng = np.random.default_rng(seed)

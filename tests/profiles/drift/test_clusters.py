@@ -69,6 +69,54 @@ def test_one_bad_device_among_many_is_no_drift_of_all(spec: Spec) -> None:
     assert Gates().judge(_report(spec, [*profiles, profile_of(spec, bad, device=rng.bytes(16))])).passed
 
 
+@pytest.mark.parametrize("known", [True, False])
+@pytest.mark.parametrize("largest", [1, 9])
+def test_devices_of_very_unequal_size_do_not_alarm(known: bool, largest: int) -> None:
+    """One device has as many rows as all others together, or nine times as many: it lies near the mean because it makes it."""
+    spec, rng = _spec(known), np.random.default_rng(7)
+    passed = []
+    for _ in range(12):
+        devices = 20
+        rows = np.array([ROWS * (devices - 1) * largest, *[ROWS] * (devices - 1)])
+        of = np.repeat(np.arange(devices), rows)
+        x, k = (rng.normal(size=devices)[of] * APART + rng.normal(size=len(of)) for _ in range(2))
+        table = {"x": x, "kind": np.array(list("abcd"), object)[np.searchsorted([-1.0, 0.0, 1.0], k)]}
+        profiles = [
+            profile_of(spec, {name: values[of == at] for name, values in table.items()}, device=rng.bytes(16))
+            for at in range(devices)
+        ]
+        passed.append(Gates().judge(_report(spec, profiles)).passed)
+    assert all(passed)
+
+
+def test_what_every_device_lost_is_seen_however_unequal_they_are() -> None:
+    spec, rng = _spec(known=False), np.random.default_rng(8)
+    profiles = [
+        profile_of(
+            spec,
+            {"x": np.full(rows, np.nan), "kind": np.array(list("abcd"), object)[rng.integers(0, 4, rows)]},
+            device=rng.bytes(16),
+        )
+        for rows in [4_000, *[20] * 11]
+    ]
+    reasons = Gates().judge(_report(spec, profiles)).reasons
+    assert any(reason == "x: missing rose from 0 to 100 % of rows" for reason in reasons)
+
+
+def test_a_reference_of_three_devices_says_little_of_others() -> None:
+    """Their mean is as uncertain as three draws leave it."""
+    rng = np.random.default_rng(9)
+    passed = []
+    for _ in range(8):
+        of = np.repeat(np.arange(3), 1_500)
+        x = rng.normal(size=3)[of] * APART + rng.normal(size=len(of))
+        order = rng.permutation(len(of))
+        kinds = np.array(list("abcd"), object)[rng.integers(0, 4, len(of))]
+        spec = spec_of({"x": x[order], "kind": kinds}, np.arange(len(of)) // 42, unit="rows", devices=of[order])
+        passed.append(Gates().judge(_report(spec, _profiles(spec, rng, 60))).passed)
+    assert np.mean(passed) >= 0.85
+
+
 def test_how_alike_the_rows_of_a_device_are_is_known_from_the_reference(spec: Spec) -> None:
     """.36 of 1.36 of the variance lies between devices."""
     assert intraclass(spec.reference.learned["x"], spec.reference) == pytest.approx(0.36 / 1.36, abs=0.05)
