@@ -79,12 +79,14 @@ def wasserstein(feature: Numeric, reference: Floats, current: Floats) -> Floats:
 
 def standard_deviation(feature: Numeric, cells: Floats) -> float:
     """Of rows that lie evenly in their cells `[cells]`; those in the two outermost cells lie at the last edge."""
-    edges = np.array(feature.edges)
+    # Squares of numbers such as 1e200 are beyond float64, those of 1e-200 are 0; a power of two changes no digit.
+    unit = math.ldexp(1.0, math.frexp(max(abs(feature.edges[0]), abs(feature.edges[-1])))[1] - 1)
+    edges = np.array(feature.edges) / unit
     middles = np.concatenate([edges[:1], (edges[:-1] + edges[1:]) / 2, edges[-1:]])
     within = np.concatenate([[0.0], np.diff(edges) ** 2 / 12, [0.0]])
     weights = shares(cells)
     mean = float(weights @ middles)
-    return math.sqrt(max(float(weights @ ((middles - mean) ** 2 + within)), 0.0))
+    return unit * math.sqrt(max(float(weights @ ((middles - mean) ** 2 + within)), 0.0))
 
 
 def _tenths(reference: Floats, cells: Floats) -> Floats:

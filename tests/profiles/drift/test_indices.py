@@ -28,6 +28,18 @@ LAWS = {
 }
 
 
+@pytest.mark.parametrize("size", [1e200, 1e-200])
+def test_numbers_whose_squares_are_beyond_float64_have_their_spread(size: float) -> None:
+    rng = np.random.default_rng(3)
+    plain, current = rng.normal(size=4_000), rng.normal(size=1_000) + 0.5
+    wanted = indices(_feature(plain), _counts(_feature(plain), plain), _counts(_feature(plain), current))
+    feature = _feature(plain * size)
+    counts = _counts(feature, plain * size)
+    assert standard_deviation(feature, counts[:-2] * 1.0) == pytest.approx(size, rel=0.05)
+    found = indices(feature, counts, _counts(feature, current * size))
+    assert found["wasserstein_sd"] == pytest.approx(wanted["wasserstein_sd"], rel=1e-3)
+
+
 @pytest.mark.parametrize("law", LAWS)
 @pytest.mark.parametrize(("shift", "scale"), [(0.0, 1.0), (0.3, 1.0), (0.0, 1.5), (1.0, 0.5)])
 def test_numbers(law: str, shift: float, scale: float) -> None:
