@@ -1,7 +1,7 @@
 """What may be shown of a fleet: a cell only where enough rows and enough devices lie in it. numpy.
 
 A rate of missing or unknown values, or the share of a category, is a cell: with few rows behind it, it speaks of somebody. What
-describes a whole distribution (its distance from the reference) is none.
+describes a whole distribution (its distance from the reference) is none, unless few rows make it: of one row it tells the cell.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mlpack_edge.profiles.drift.effects import parts
-from mlpack_edge.profiles.drift.facts import MISSING, UNSEEN, FeatureDrift
+from mlpack_edge.profiles.drift.facts import DISTRIBUTION, MISSING, UNSEEN, FeatureDrift, Slow
 from mlpack_edge.profiles.layout import Group, groups
 from mlpack_edge.profiles.spec import Categorical, Spec
 
@@ -95,12 +95,39 @@ def _one(
     if whole.cells.shape[-1] and not _may(whole.unseen, each.unseen if each else None, least):
         kept = tuple(check for check in feature.checks if check.kind != UNSEEN)
         feature, gone = replace(feature, checks=kept, unseen=(feature.unseen[0], math.nan)), gone + 1
+    if 0 < float(whole.cells.sum()) < least.rows:
+        kept = tuple(check for check in feature.checks if check.kind != DISTRIBUTION)
+        feature, gone = replace(feature, checks=kept, indices={}, mover=None, resembles=""), gone + 1
     if feature.mover is not None and isinstance(group.feature, Categorical):
-        names = [*group.feature.categories, "other known values"]
-        cell = names.index(feature.mover[0])
+        cell = _cell(group.feature, feature.mover[0])
         if not _may(whole.cells[cell], each.cells[:, cell] if each else None, least):
             feature, gone = replace(feature, mover=None), gone + 1
     return feature, gone
+
+
+def withhold_slow(
+    spec: Spec, slow: Sequence[Slow], counts: Ints, units: Ints | None, least: Least
+) -> tuple[tuple[Slow, ...], str]:
+    """As `withhold`, of slow shifts: those of the share of a category that may not be shown are gone. counts, units: of all days of the
+    series together."""
+    by_name = {group.name: group for group in groups(spec) if group.feature is not None}
+    found = []
+    for each in slow:
+        group = by_name[each.name]
+        if isinstance(group.feature, Categorical):
+            whole = parts(group.feature, counts[group.start : group.stop])
+            by_unit = parts(group.feature, units[:, group.start : group.stop]) if units is not None else None
+            cell = _cell(group.feature, each.level)
+            if not _may(whole.cells[cell], by_unit.cells[:, cell] if by_unit else None, least):
+                continue
+        found.append(each)
+    gone = len(slow) - len(found)
+    shifts = f"{gone} slow shift{'s' * (gone != 1)} of fewer than {least.rows} rows or {least.devices} devices"
+    return tuple(found), f"{shifts} {'are' if gone != 1 else 'is'} not shown" if gone else ""
+
+
+def _cell(feature: Categorical, name: str) -> int:
+    return [*feature.categories, "other known values"].index(name)
 
 
 def _may(total: object, by_unit: object, least: Least) -> bool:

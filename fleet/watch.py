@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from mlpack_edge.core.errors import BadInput
 from mlpack_edge.fleet.noise import NoisyDay, told
 from mlpack_edge.fleet.reading import DAY, Day
-from mlpack_edge.fleet.shown import USUAL, Least, withhold, withhold_told
+from mlpack_edge.fleet.shown import USUAL, Least, withhold, withhold_slow, withhold_told
 from mlpack_edge.fleet.store import KnownSpec
 from mlpack_edge.profiles.drift.clusters import SHARDS, Shards, shard_of
 from mlpack_edge.profiles.drift.detect import Sample, accuracy_of, features_of_all, noisy_window_of, unit_of
@@ -48,9 +48,13 @@ def watch(known: KnownSpec, days: Iterable[Day], lengths: Sequence[int] = LENGTH
     for at in range(0, len(found), TOGETHER):
         windows += _windows(known, found[at : at + TOGETHER], least)
     latest = sum((day.counts.sum(axis=0, dtype=np.int64) for day in found[-1][1]), np.int64(0))
-    return DriftReport(
-        known.spec.reference.blocks, tuple(windows), _slow(known, given), accuracy_of(known.spec, np.asarray(latest))
-    )
+    slow, withheld = _slow(known, given, least)
+    if withheld:
+        windows[-1] = replace(windows[-1], note="; ".join(filter(None, [windows[-1].note, withheld])))
+    accuracy = accuracy_of(known.spec, np.asarray(latest))
+    if accuracy is not None and accuracy.rows < least.rows:  # of one row it tells its confidence
+        accuracy = None
+    return DriftReport(known.spec.reference.blocks, tuple(windows), slow, accuracy)
 
 
 def watch_noisy(
@@ -160,11 +164,14 @@ def _sharded(days: Sequence[Day], names: frozenset[bytes]) -> Shards:
     )  # fmt: skip
 
 
-def _slow(known: KnownSpec, days: Sequence[Day]) -> tuple[Slow, ...]:
+def _slow(known: KnownSpec, days: Sequence[Day], least: Least) -> tuple[tuple[Slow, ...], str]:
+    """What may be shown, and a note of what may not."""
     single = sorted((day for day in days if day.first == day.last), key=lambda day: day.first)
     if not single:
-        return ()
+        return (), ""
     names = frozenset[bytes]().union(*(day.devices for day in single))
     counts = np.array([day.counts.sum(axis=0, dtype=np.int64) for day in single])
     sums = np.array([day.sums.sum(axis=0) for day in single])
-    return slow_drift_of_days(known.spec, [day.first for day in single], counts, sums, len(names))
+    found = slow_drift_of_days(known.spec, [day.first for day in single], counts, sums, len(names))
+    units = _sharded(single, names).counts if names and found else None
+    return withhold_slow(known.spec, found, counts.sum(axis=0), units, least)

@@ -16,7 +16,7 @@ from mlpack_edge.fleet.store import open_store, writing
 from mlpack_edge.profiles.device import device_digest
 from mlpack_edge.profiles.layout import groups
 from mlpack_edge.profiles.profile import Profile, Window
-from mlpack_edge.profiles.spec import INPUT, Blocks, Categorical, Numeric, Reference, Source, Spec
+from mlpack_edge.profiles.spec import INPUT, Blocks, Categorical, Learned, Numeric, Reference, Source, Spec, Threshold
 from mlpack_edge.profiles.spec_file import digest
 from mlpack_edge.profiles.wire.report import ReportFormat
 
@@ -30,14 +30,16 @@ def make_spec(name: str = "x", devices: int = 500) -> Spec:
     """A number with ten cells, a category; the reference is 120 days of 1,000 rows, of so many devices."""
     number = Numeric(Source(name, INPUT), tuple(float(edge) for edge in range(-4, 5)), -3.0, 3.0, 0.0, 2.0**-8)
     text = Categorical(Source("colour", INPUT), ("red", "green", "blue"), ("violet",))
-    bare = Spec("ab" * 32, (number, text), False, _reference(devices, (), (0,)), {})
+    bare = Spec("ab" * 32, (number, text), False, _reference(name, devices, (), (0,)), {})
     counts = _drawn(bare, 120_000, 0.0, 0.0, np.random.default_rng(1))
-    return replace(bare, reference=_reference(devices, counts, (64 * 120_000,)))
+    return replace(bare, reference=_reference(name, devices, counts, (64 * 120_000,)))
 
 
-def _reference(devices: int, counts: tuple[int, ...], sums: tuple[int, ...]) -> Reference:
+def _reference(name: str, devices: int, counts: tuple[int, ...], sums: tuple[int, ...]) -> Reference:
     blocks = Blocks("day", "date", "2026-01-01", "2026-04-30", (1000,) * 120)
-    return Reference(120_000, 120_000, 120_000, counts, sums, blocks, {}, devices=devices)
+    thresholds = {days: Threshold(120 // days, 0.05, 0.001, 0.001) for days in (1, 7, 28)}
+    learned = {name: Learned(thresholds, spread, 1.4, bytes(120)) for name, spread in ((name, 0.02), ("colour", 0.004))}
+    return Reference(120_000, 120_000, 120_000, counts, sums, blocks, learned, devices=devices)
 
 
 def _drawn(spec: Spec, rows: int, shift: float, missing: float, random: np.random.Generator) -> tuple[int, ...]:

@@ -18,11 +18,12 @@ from mlpack_edge.fleet.shown import Least
 from mlpack_edge.fleet.store import open_store
 from mlpack_edge.fleet.watch import watch, watch_noisy
 from mlpack_edge.profiles.drift.detect import drift
-from mlpack_edge.profiles.drift.facts import MISSING, UNSEEN, DriftReport
+from mlpack_edge.profiles.drift.facts import DISTRIBUTION, MISSING, UNSEEN, DriftReport
 from mlpack_edge.profiles.drift.gates import Gates
 from mlpack_edge.profiles.profile import Profile, merge
 from mlpack_edge.profiles.spec_file import digest
-from tests.fleet.made import FIRST, FORM, SPEC, noised, profile, put, take
+from mlpack_edge.profiles.wire.report import ReportFormat
+from tests.fleet.made import FIRST, FORM, SPEC, make_spec, noised, profile, put, take
 
 EVERYTHING = Least(0, 0)
 
@@ -50,6 +51,7 @@ MADE = {
     "a nightly batch": [profile(None, day, 3000, shift=day / 50) for day in range(-20, 11)],
     "some are of no device": [profile(device, 10) for device in range(20)] + [profile(None, 10, 400)],
     "weeks beside days": [profile(device, 3, days=7) for device in range(40)] + [profile(device, 10) for device in range(40)],
+    "three weeks of many devices": [profile(device, day, shift=0.1) for device in range(40) for day in range(-10, 11)],
     "several reports a day": [profile(device, 10, sequence=turn) for device in range(50) for turn in range(3)],
 }  # fmt: skip
 
@@ -73,6 +75,7 @@ def test_the_report_is_the_one_of_the_profiles_themselves(
                 assert math.isclose(check.p, expected.p, rel_tol=1e-9, abs_tol=1e-300)
                 assert math.isclose(check.p_adjusted, expected.p_adjusted, rel_tol=1e-9, abs_tol=1e-300)
     assert mine.slow == theirs.slow and mine.accuracy == theirs.accuracy
+    assert bool(mine.slow) is (name in ("a nightly batch", "three weeks of many devices"))
 
 
 def test_all_counters_of_a_day_are_added_by_device_or_by_shard(tmp_path: Path) -> None:
@@ -136,6 +139,52 @@ def test_a_rate_of_few_rows_or_few_devices_is_not_shown(tmp_path: Path) -> None:
             "nobody is in that cell, which says nothing of anybody"
         )
         assert ("not shown" in window.note) is not shown
+
+
+def test_a_distribution_of_few_rows_is_a_cell(tmp_path: Path) -> None:
+    """Of one row the distance from the reference tells which value it has; of ten devices with a row each it is a distribution."""
+    for devices, shown in ((1, False), (9, False), (10, True)):
+        profiles = [profile(device, 10, 1) for device in range(devices)]
+        [window] = watched(tmp_path / str(devices), profiles, least=Least()).windows
+        for feature in window.features:
+            assert any(check.kind == DISTRIBUTION for check in feature.checks) is shown, (devices, feature)
+            assert bool(feature.indices) is shown
+
+
+def test_the_accuracy_is_not_estimated_from_few_rows(tmp_path: Path) -> None:
+    """Of one row the estimate tells its confidence."""
+    bare = make_spec("x")
+    sure = replace(bare, confidence=True)
+    reference = replace(bare.reference, counts=(*bare.reference.counts[:-60], 120_000, *[0] * 19, *bare.reference.counts[-60:]), right=((50, 40),) * 20)  # fmt: skip
+    spec = replace(sure, reference=reference)
+    for devices, shown in ((9, False), (10, True)):
+        given = [profile(device, 10, 1, spec=spec) for device in range(devices)]
+        form = ReportFormat(spec, digest(spec))
+        put(tmp_path / str(devices), "a.cbor", *(form.encode(one) for one in given))
+        store = tmp_path / f"store {devices}"
+        assert take(store, tmp_path / str(devices), specs=(spec,)).reports == devices
+        opened = open_store(store)
+        found = list(days(opened, opened.specs[0], Selection()))
+        assert (watch(opened.specs[0], found).accuracy is not None) is shown
+        assert watch(opened.specs[0], found, least=EVERYTHING).accuracy == drift(spec, digest(spec), given).accuracy
+
+
+def _bluer(device: int, day: int, share: float) -> Profile:
+    """So large a share of the rows of green is of blue instead."""
+    whole = profile(device, day, 100)
+    counts = list(whole.counts)
+    moved = round(counts[13] * share)
+    counts[13], counts[14] = counts[13] - moved, counts[14] + moved
+    return replace(whole, counts=tuple(counts))
+
+
+def test_a_slow_shift_of_a_category_of_few_devices_is_not_shown(tmp_path: Path) -> None:
+    for devices, shown in ((9, False), (12, True)):
+        profiles = [_bluer(device, day, 0.9) for device in range(devices) for day in range(-10, 11)]
+        report = watched(tmp_path / str(devices), profiles, least=Least())
+        assert ("colour" in {slow.name for slow in report.slow}) is shown
+        assert "x" in {slow.name for slow in report.slow}, "a mean is no cell"
+        assert ("1 slow shift of fewer than 10 rows or 10 devices is not shown" in report.windows[-1].note) is not shown
 
 
 def test_reports_with_noise_are_no_days_and_counted(tmp_path: Path) -> None:
