@@ -143,7 +143,7 @@ def drift_command(
     from mlpack_edge.cli.drift import drift_outcome
     from mlpack_edge.cli.drift_request import day_of, gates_of
     from mlpack_edge.fleet.noise import noisy, noisy_days
-    from mlpack_edge.fleet.reading import Selection, days
+    from mlpack_edge.fleet.reading import Selection, across, days
     from mlpack_edge.fleet.shown import Least
     from mlpack_edge.fleet.store import open_store
     from mlpack_edge.fleet.watch import latest_cells, watch, watch_noisy
@@ -166,6 +166,8 @@ def drift_command(
     if left_out:
         other = "other " if millionths else ""
         note(f"{left_out:,} reports with {other}noise (differential privacy) are left out: {_why(noise, millionths)}")
+    if partly := across(store, known, selection):
+        note(f"{partly:,} reports left out that begin before or end after the days asked for")
     least = Least(devices=least_devices)
     if millionths:
         if wanted.html:

@@ -89,6 +89,23 @@ def chosen_days(store: Store, known: KnownSpec, selection: Selection) -> list[in
     )
 
 
+def across(store: Store, known: KnownSpec, selection: Selection) -> int:
+    """How many reports of the cohort lie partly within the selected days: they are left out, for their rows cannot be told apart. Raises as
+    `days`."""
+    if selection.first is None and selection.last is None:
+        return 0
+    found = 0
+    for day in day_folders(store, known):
+        if selection.last is None or day <= selection.last:
+            for light in lights_of_day(store, known, selection, day):
+                ends = day + light.span
+                early = day < selection.first if selection.first is not None else False
+                late = ends > selection.last if selection.last is not None else np.zeros(len(ends), bool)
+                touches = ends >= selection.first if selection.first is not None else np.ones(len(ends), bool)
+                found += int((light.chosen & touches & (late | early)).sum())
+    return found
+
+
 def day_folders(store: Store, known: KnownSpec) -> set[int]:
     """Days under which the store keeps reports of a spec."""
     found = set()

@@ -13,7 +13,7 @@ from mlpack_edge.core.errors import BadInput
 from mlpack_edge.fleet import parts
 from mlpack_edge.fleet import watch as watching
 from mlpack_edge.fleet.noise import noisy, noisy_days
-from mlpack_edge.fleet.reading import Day, Selection, days
+from mlpack_edge.fleet.reading import Day, Selection, across, days
 from mlpack_edge.fleet.shown import Least
 from mlpack_edge.fleet.store import open_store
 from mlpack_edge.fleet.watch import watch, watch_noisy
@@ -96,6 +96,17 @@ def test_a_cohort_and_days_are_chosen(tmp_path: Path) -> None:
     assert not list(days(store, store.specs[0], Selection("green")))
     with pytest.raises(BadInput, match="holds no report that was asked for"):
         watch(store.specs[0], [])
+
+
+def test_reports_that_lie_partly_within_the_days_are_counted(tmp_path: Path) -> None:
+    profiles = [profile(device, 3, days=3, cohort="red" if device else "blue") for device in range(4)]
+    stored(tmp_path, [*profiles, *(profile(9, day) for day in range(2, 8))])
+    store = open_store(tmp_path / "store")
+    found = {
+        (first, last): across(store, store.specs[0], Selection(cohort, first and FIRST + first, last and FIRST + last))
+        for first, last, cohort in ((None, None, None), (4, None, None), (None, 4, None), (5, 5, "red"), (3, 5, None), (6, 9, None), (1, 2, None))
+    }  # fmt: skip
+    assert found == {(None, None): 0, (4, None): 4, (None, 4): 4, (5, 5): 3, (3, 5): 0, (6, 9): 0, (1, 2): 0}
 
 
 def test_corrections_and_strays_count(tmp_path: Path) -> None:
