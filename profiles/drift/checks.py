@@ -70,6 +70,7 @@ def feature_drifts(
     shifts = mean_shifts(feature, reference, current, *sums) if isinstance(feature, Numeric) else [0.0] * len(current)
     statistic = STATISTIC["numeric" if numeric else "categorical"]
     named = {name: values.tolist() for name, values in indices(feature, reference, current).items()}
+    valued = other.cells.sum(axis=-1) + (0 if numeric else other.unseen)  # of no value there is no distance
     movers = _movers(feature, one.cells, other.cells) if isinstance(feature, Categorical) else [None] * len(current)
     made = []
     for place, (found, limit, rows) in enumerate(zip(probabilities, learned, other.rows.tolist(), strict=True)):
@@ -96,7 +97,7 @@ def feature_drifts(
                 checks=tuple(checks),
                 missing=(missing, missing_now[place]),
                 unseen=(unseen, unseen_now[place]),
-                indices={name: values[place] for name, values in named.items()},
+                indices={name: values[place] for name, values in named.items()} if valued[place] else {},
                 mover=movers[place],
                 resembles=resemblance(feature, one.cells, other.cells[place])
                 if isinstance(feature, Numeric) and size > _FAR

@@ -40,7 +40,7 @@ class FeatureDrift:
     kind: "numeric", "categorical" or "presence"; role: "input" or "output" (of which drift is prediction drift). rows: that
     it was counted in. checks: in the order of KINDS, those that apply. missing: the rate in the reference and now, NaN where no row
     was counted now, or the rate is withheld; unseen: the same of unknown categories or values that are no numbers. indices:
-    `indices.indices`. mover: the category whose share changed most, its share in the reference and now. resembles: what makes
+    `indices.indices`, none where no value came. mover: the category whose share changed most, its share in the reference and now. resembles: what makes
     the reference's numbers into what is seen now ("1,000 times the reference's"), "" for nothing known.
     """
 
