@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 
 from mlpack_edge.cli.drift_findings import SLOW, Finding, Onset, alarming, findings
 from mlpack_edge.cli.outcome import table
 from mlpack_edge.profiles.drift.facts import SUFFICIENT, Accuracy, DriftReport, Window
 from mlpack_edge.profiles.drift.gates import Gates
-from mlpack_edge.profiles.drift.reasons import day_text, rate_text
+from mlpack_edge.profiles.drift.reasons import day_text, rate_text, time_reason
 from mlpack_edge.profiles.spec import Blocks
 
 #: Features that did not drift and are shown all the same, the nearest to it first.
@@ -82,6 +83,12 @@ def notes(report: DriftReport) -> list[str]:
     return [f"{note} ({', '.join(where)})" for note, where in found.items()]
 
 
+def times(report: DriftReport) -> list[tuple[str, str]]:
+    """Numbers that are the time, of the longest latest window, and why their distribution is not judged."""
+    longest = report.latest_longest.features
+    return [(feature.name, time_reason(feature.ahead)) for feature in longest if feature.ahead is not None]
+
+
 def onset_text(onset: Onset) -> str:
     """ "since 2013-06-01", "since about 2013-06-01", "since the 7 days to 2013-06-07", "from the start on (2013-06-01)"."""
     when = day_text(onset.last) if onset.days == 1 else f"{onset.days} days to {day_text(onset.last)}"
@@ -93,8 +100,14 @@ def onset_text(onset: Onset) -> str:
 
 
 def number_text(number: float) -> str:
-    """Two digits that count; what is next to nothing is 0."""
+    """Two digits that count; what is next to nothing is 0, and no limit "-"."""
+    if math.isinf(number):
+        return "-"
     return "0" if abs(number) < 5e-5 else f"{number:.2g}" if abs(number) < 0.1 else f"{number:.2f}"
+
+
+def rows_text(rows: int) -> str:
+    return f"{rows:,} row{'s' * (rows != 1)}"
 
 
 def unit_text(window: Window) -> str:
@@ -118,12 +131,13 @@ def _facts(report: DriftReport, gates: Gates) -> str:
     facts = [
         ("drift", summary(report, gates)),
         ("reference", reference_text(report.blocks, report.sufficient, gates)),
-        ("current", f"{_rows(report):,} rows{span}"),
+        ("current", f"{rows_text(_rows(report))}{span}"),
     ]
     if longest.devices is not None:
-        facts.append(("devices", f"{window_text(longest)}: {longest.rows:,} rows{unit_text(longest)}"))
+        facts.append(("devices", f"{window_text(longest)}: {rows_text(longest.rows)}{unit_text(longest)}"))
     if lengths:
         facts.append(("windows", f"of {_listed([str(length) for length in lengths])} day{'s' * (lengths != [1])}"))
+    facts += [("time", f"{name}: {why}") for name, why in times(report)]
     facts += [("note", note) for note in notes(report)]
     if report.accuracy:
         facts.append(("accuracy", accuracy_text(report.accuracy)))
@@ -151,7 +165,7 @@ def _first(found: Sequence[Finding]) -> str:
 def _features(found: Sequence[Finding]) -> str:
     calm = [finding for finding in found if not finding.drifted]
     shown = [finding for finding in found if finding.drifted] + calm[:CALM]
-    rows = [
+    told = [
         (
             finding.name,
             (finding.check.kind if finding.check else "-") if finding.cause != SLOW else "slow shift",
@@ -164,7 +178,11 @@ def _features(found: Sequence[Finding]) -> str:
         )
         for finding in shown
     ]
-    text = table(rows, ("feature", "what", "effect", "limit", "missing", "unseen", "window", "drifted"))
+    head = ("feature", "what", "effect", "limit", "missing", "unseen", "window", "drifted")
+    # To the right, also where a figure is not there.
+    widths = [max(len(row[place]) for row in (head, *told)) if 2 <= place <= 5 else 0 for place in range(len(head))]
+    rows = [tuple(cell.rjust(width) for cell, width in zip(row, widths, strict=True)) for row in (head, *told)]
+    text = table(rows[1:], rows[0])
     rest = len(calm) - CALM
     return text + (f"\n{rest} more did not drift: --json has them all" if rest > 0 else "")
 

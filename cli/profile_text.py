@@ -34,7 +34,7 @@ def profile_text(document: Json) -> str:
     head = table([
         *([("noise", f"epsilon {document['epsilon']:g}, for a row")] if document["epsilon"] else []),
         ("rows", "-" if document["epsilon"] else f"{document['rows']:,}" + (f", {document['predictions']:,} with a prediction" if document["predictions"] else "")),
-        ("window", f"{_time(window['start'])} to {_time(window['end'])}"),
+        ("window", f"{_time(window['start'])} to {_time(window['end'])}" if window["end"] else "without a date"),
         ("spec", document["spec"]),
         ("outcome", ", ".join(f"{count:,} {name}" for name, count in document["outcome"].items() if count) or "-"),
     ])  # fmt: skip

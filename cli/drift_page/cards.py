@@ -138,7 +138,7 @@ def _check_row(finding: Finding, report: DriftReport, gates: Gates, kind: str) -
         (rate_text(sides[0]), rate_text(sides[1])) if sides else ("", f"{check.statistic} {number_text(check.value)}")
     )
     chance = "< 0.0001" if check.p_adjusted < 1e-4 else f"{check.p_adjusted:.2g}"
-    verdict = "drifted" if gates.alarms(check, report.sufficient) else "no"
+    verdict = "drifted" if gates.alarms(check, report.sufficient) else "no" if check.judged else "not judged"
     limit = number_text(gates.threshold(check, report.sufficient))
     return (_SIDES[kind], before, now, number_text(check.effect), limit, chance, verdict)
 
@@ -147,4 +147,4 @@ def what(finding: Finding) -> str:
     """The kind of drift that is nearest, or that alarms."""
     if finding.cause == SLOW:
         return "slow shift"
-    return finding.check.kind if finding.check and finding.judged else "-"
+    return finding.check.kind if finding.check else "-"

@@ -81,7 +81,7 @@ def _moments(
     for window in windows:
         feature = next(each for each in window.features if each.name == name)
         check = next((each for each in feature.checks if each.kind == DISTRIBUTION), None)
-        if check is not None:
+        if check is not None and check.judged:
             limit = gates.threshold(check, report.sufficient)
         alarms = frozenset(each.kind for each in feature.checks if gates.alarms(each, report.sufficient))
         effect = check.effect if check is not None and math.isfinite(check.effect) else None

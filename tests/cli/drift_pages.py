@@ -67,6 +67,7 @@ MADE: dict[str, Callable[[], str]] = {
     "day": lambda: page_of(plain_spec(), plain_days(plain_spec(), 1, _always)),
     "timeless": _timeless,
     "few": lambda: page_of(plain_spec(12), plain_days(plain_spec(12), 9, _always, rows=9)),
+    "unjudged": lambda: page_of(plain_spec(), plain_days(plain_spec(), 2, rows=12)),
     "devices": lambda: page_of(plain_spec(40), plain_days(plain_spec(40), 3, _always, rows=30, devices=14)),
     "hostile": _hostile,
 }

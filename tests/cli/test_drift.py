@@ -138,7 +138,14 @@ def test_the_same_input_gives_the_same_files(made: Path, tmp_path: Path) -> None
     for place in ("one", "two"):
         folder = tmp_path / place
         folder.mkdir()
-        words = ["--html", folder / "d.html", "--prometheus", folder / "d.prom", "--alertmanager", folder / "d.json"]
+        words: list[str | Path] = [
+            "--html",
+            folder / "d.html",
+            "--prometheus",
+            folder / "d.prom",
+            "--alertmanager",
+            folder / "d.json",
+        ]
         code, said = mlpack_json("drift", "late.spec.json", "changed.profile", *words, cwd=made)
         assert code == 3, "the files are written when something drifted"
         assert {name: file["bytes"] for name, file in said["written"].items()} == {
@@ -212,6 +219,7 @@ def test_answers_that_no_model_gave_are_not_judged_and_have_no_rates(made: Path,
     assert 'missing_ratio{name="late",feature="label"' not in (tmp_path / "p.prom").read_text()
     _, said = mlpack_json(*words)
     [label] = [feature for feature in said["features"] if feature["name"] == "label"]
+    assert label["indices"] == {}
     assert (label["missing_delta"], label["unseen_rate"], said["not_judged"]) == (None, None, ["label"])
 
 

@@ -102,7 +102,7 @@ return found"""
 
 @browsing
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("name", ["june", "calm"])
+@pytest.mark.parametrize("name", ["june", "calm", "unjudged"])
 def test_text_and_marks_stand_out_in_both_colour_schemes(browser: Browser, name: str, scheme: str) -> None:
     """WCAG 2.2 AA: 4.5 for text (1.4.3), 3 for what a picture is read by (1.4.11)."""
     browser.open(name, scheme=scheme)

@@ -5,8 +5,17 @@ from __future__ import annotations
 import html
 import re
 
+from mlpack_edge.cli.bench_page.labels import text_width
+from mlpack_edge.cli.bench_page.svg import SMALL
+from mlpack_edge.cli.drift_findings import Onset
+from mlpack_edge.cli.drift_page.cards import index_text
+from mlpack_edge.cli.drift_page.charts import bars as bar_chart
+from mlpack_edge.cli.drift_page.frame import WIDTH
+from mlpack_edge.cli.drift_page.page import sentence
 from mlpack_edge.cli.drift_page.series import windows_of
-from tests.cli.drift_made import plain_days, plain_spec, report_of, seventy_days
+from mlpack_edge.cli.drift_page.shown import Bar
+from mlpack_edge.cli.drift_text import onset_text
+from tests.cli.drift_made import FIRST, plain_days, plain_spec, report_of, seventy_days
 from tests.cli.drift_pages import MADE, page_of
 
 
@@ -50,3 +59,22 @@ def test_an_insufficient_reference_is_called_so_and_the_estimate_a_proxy() -> No
     page = html.unescape(MADE["few"]())
     assert "insufficient reference" in page and "times 3, because the reference is insufficient" in page
     assert "This is a proxy" in html.unescape(MADE["june"]())
+
+
+def test_words_of_the_page_are_as_sure_as_what_they_tell() -> None:
+    """The day of a slow shift is about right; a question needs no full stop; an index has no exponent."""
+    assert onset_text(Onset(FIRST, FIRST, 1, start=False, about=True)) == "since about 2026-01-01"
+    assert onset_text(Onset(FIRST, FIRST, 1, start=False)) == "since 2026-01-01"
+    assert sentence("another unit?") == "another unit?" and sentence("moved by .1") == "moved by .1."
+    assert [index_text(value) for value in (0.00123456, 12.3456, 999.6, 163_000.4)] == [
+        "0.00123",
+        "12.3",
+        "1,000",
+        "163,000",
+    ]
+
+
+def test_the_longest_shares_stay_beside_their_bar() -> None:
+    [chart] = re.findall(r"<svg.*</svg>", bar_chart.draw("kind", [Bar("only", 500, 400)]))
+    bar = max(int(place) + int(wide) for place, wide in re.findall(r"M(\d+) [\d.]+h(\d+)v7", chart))
+    assert "100 % → 100 %" in chart and bar < WIDTH - 2 - text_width("100 % → 100 %", SMALL)

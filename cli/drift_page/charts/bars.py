@@ -11,7 +11,7 @@ from mlpack_edge.cli.bench_page.svg import SMALL, Drawing
 from mlpack_edge.cli.drift_page.frame import WIDTH, chart, share_text
 from mlpack_edge.cli.drift_page.shown import Bar
 
-_ROW, _LEFT, _RIGHT = 22.0, 96.0, 204.0
+_ROW, _LEFT, _RIGHT = 22.0, 96.0, 196.0
 
 
 def draw(feature: str, bars: Sequence[Bar]) -> Markup:

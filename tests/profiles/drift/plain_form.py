@@ -66,7 +66,9 @@ def feature_drift(
         checks=tuple(checks),
         missing=rates[MISSING],
         unseen=rates[UNSEEN],
-        indices=indices(feature, reference, current),
+        indices=indices(feature, reference, current)
+        if other.cells.sum() + (0 if isinstance(feature, Numeric) else other.unseen)
+        else {},
         mover=_mover(feature, one.cells, other.cells) if isinstance(feature, Categorical) else None,
         resembles=resemblance(feature, one.cells, other.cells)
         if isinstance(feature, Numeric) and effect.distribution > 0.2
