@@ -31,6 +31,10 @@ def text_feature(slot: Slot, seen: TextCounts) -> Feature:
     if counts is None:
         return Presence(slot.source, "an identifier or free text: tens of thousands of values differ")
     vocabulary = dict.fromkeys((*slot.known, *counts))
+    if len(vocabulary) > VOCABULARY and slot.declared:
+        return Presence(
+            slot.source, f"a category of {len(vocabulary):,} values, more than the {VOCABULARY} that a spec holds"
+        )
     if len(vocabulary) > VOCABULARY:
         return Presence(slot.source, f"an identifier or free text: {len(vocabulary):,} values differ")
     if not slot.declared and len(counts) > FREQUENT and 2 * len(counts) > seen.present:

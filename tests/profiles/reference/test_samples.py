@@ -97,6 +97,12 @@ def test_numbers_as_categories_are_looked_up_as_texts() -> None:
     assert isinstance(made, Categorical) and set(made.categories) == {"1", "2.5"}
 
 
+def test_a_declared_category_of_too_many_values_is_not_called_an_identifier() -> None:
+    slot = Slot(Source("c", "output"), True, tuple(str(number) for number in range(1000)), True)
+    made = text_feature(slot, _texts(["1", "2"]))
+    assert isinstance(made, Presence) and made.note == "a category of 1,000 values, more than the 500 that a spec holds"
+
+
 @pytest.mark.parametrize(
     ("values", "said"),
     [
