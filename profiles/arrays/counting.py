@@ -217,6 +217,8 @@ def _in_order(parts: Sequence[Group], columns: Columns, size: int) -> list[Colum
         shape = column.shape if isinstance(column, np.ndarray) else (len(column),)
         if shape != (size,):
             raise BadInput(f"column {part.name!r} has the shape {shape}", f"{size} values are expected")
+        if isinstance(column, np.ma.MaskedArray):
+            raise BadInput(f"column {part.name!r} is a masked array", "fill it, with NaN or None where it is masked")
     return found
 
 

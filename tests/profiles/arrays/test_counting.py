@@ -130,6 +130,7 @@ def test_rows_that_were_not_answered_have_no_outputs_and_absent_columns_are_miss
         ({"inputs": [["a"]], "rows": 1, "latency": np.array([-1])}, "latency"),
         ({"inputs": [["a"]], "rows": 1, "latency": np.array([1.5])}, "latency"),
         ({"inputs": [Coded(np.array([1]), ["a"])], "rows": 1}, "code 1"),
+        ({"inputs": [np.ma.masked_array([1.0], [True])], "rows": 1}, "'t' is a masked array"),
         ({"inputs": [["a"]], "rows": 1, "latency": np.array([1, 2])}, "2 calls were timed, of 1 rows"),
         ({"inputs": [["a"]], "rows": 1, "probabilities": np.ones((1, 2))}, "0 columns"),
         ({"inputs": [["a"]], "outputs": [], "rows": 1, "probabilities": np.ones((1, 2))}, "0 columns"),
