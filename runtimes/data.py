@@ -142,7 +142,7 @@ def feeds_from_table(table: Table, signature: Signature) -> dict[str, Array]:
     """
     if table.columns:
         columns_wanted(table.path, tuple(table.columns), signature)
-        if _takes_unnamed(signature):
+        if _takes_unnamed(signature, table.columns):
             return _feeds_without_columns(table, signature)
         if not signature.columns:
             return {spec.name: _one_column(table, spec) for spec in signature.inputs}
@@ -160,7 +160,7 @@ def feeds_from_table(table: Table, signature: Signature) -> dict[str, Array]:
 def columns_wanted(path: Path, names: Sequence[str], signature: Signature) -> list[str]:
     """Which of the columns `names` of the file the inputs are made of, each once; of an input that names none: all, or
     the one that is called as the input. Raises BadInput naming the first that is missing."""
-    if _takes_unnamed(signature):
+    if _takes_unnamed(signature, names):
         spec = signature.inputs[0]
         return [spec.name] if _is_named_alone(spec, names) else list(names)
     inputs = {spec.name for spec in signature.inputs}
@@ -176,8 +176,12 @@ def columns_wanted(path: Path, names: Sequence[str], signature: Signature) -> li
     return list(dict.fromkeys(wanted or [spec.name for spec in signature.inputs]))
 
 
-def _takes_unnamed(signature: Signature) -> bool:
-    return len(signature.inputs) == 1 and not _names_columns(signature)
+def _takes_unnamed(signature: Signature, names: Container[str]) -> bool:
+    """Whether columns go by their order: one input that names none, and none of them is called x0, x1, ... as we would: where some
+    are, another among them is no column of the model."""
+    return len(signature.inputs) == 1 and not (
+        _names_columns(signature) or any(column.name in names for column in signature.columns)
+    )
 
 
 def _is_named_alone(spec: TensorSpec, names: Container[str]) -> bool:

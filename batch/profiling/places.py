@@ -34,8 +34,8 @@ class Place:
 
 def places_of(sources: Sequence[Source], schema: pa.Schema, aside: Collection[str] = ()) -> dict[str, Place]:
     """By feature name; as scoring matches columns and inputs: by the feature's own name, in a column of lists named as the
-    input, else all columns but those `aside` in their order, where they are exactly as many. Raises BadInput naming a
-    column that is missing."""
+    input, else all columns but those `aside` in their order, where they are exactly as many and none is called as a feature.
+    Raises BadInput naming a column that is missing."""
     found: dict[str, Place] = {}
     by_tensor: dict[str, list[Source]] = {}
     for source in sources:
@@ -88,7 +88,7 @@ def _refuse_type(name: str, place: Place, kind: Any) -> None:
 def _in_order(sources: Sequence[Source], schema: pa.Schema, aside: Collection[str], alone: bool) -> dict[str, Place]:
     rest = [name for name in schema.names if name not in aside]
     unnamed = all(source.name in (f"x{source.index}", f"Column_{source.index}", f"{source.tensor}[{source.index}]") for source in sources)  # fmt: skip
-    if alone and unnamed and len(rest) == len(sources):
+    if alone and unnamed and len(rest) == len(sources) and set(rest).isdisjoint(source.name for source in sources):
         return {source.name: Place(rest[source.index]) for source in sources}
     absent = [name for name in (_column_of(source, schema.names) for source in sources) if name not in schema.names]
     shown = ", ".join(schema.names[:20]) + (" ..." if len(schema.names) > 20 else "")

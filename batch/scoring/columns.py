@@ -47,8 +47,9 @@ def match(signature: Signature, schema: pa.Schema, aside: Collection[str] = ()) 
 
     aside: columns (the key, kept ones) that are the model's only where it names them. Columns go by the signature's
     names; a model without names takes inputs of width one by their own names, a column of vectors under the input's
-    name, else all other columns in their order if they are exactly as many as it takes. Raises BadInput naming every
-    column that is missing, or the first whose type does not fit.
+    name, else all other columns in their order if they are exactly as many as it takes and none of them is called as we
+    call columns without names (then all must be). Raises BadInput naming every column that is missing, or the first whose type does
+    not fit.
     """
     twice = sorted({name for name in schema.names if schema.names.count(name) > 1}) if _has_doubles(schema) else []
     if twice:
@@ -78,7 +79,8 @@ def _fed(spec: TensorSpec, signature: Signature, schema: pa.Schema, aside: Colle
     given = any(all(item.name == f"{word}{place}" for place, item in enumerate(named)) for word in PLACEHOLDERS)
     names = set(schema.names)
     cells = tuple(_cell(item.name, spec, item) for item in named)
-    if named and (not given or all(cell.column in names for cell in cells)):
+    own = {cell.column for cell in cells}
+    if named and (not given or own <= names or own & names.difference(aside)):
         return Fed(spec, width, cells)
     if spec.name in names and (width == 1 or _is_list(schema.field(spec.name).type)):
         vector = _is_list(schema.field(spec.name).type)

@@ -38,6 +38,21 @@ def test_columns_are_found_by_name_whatever_their_order(tmp_path: Path) -> None:
     assert feeds["b"].shape == (3, 1)
 
 
+def test_columns_called_as_ours_go_by_name_and_none_may_lack(tmp_path: Path) -> None:
+    """x0, x1 are names that we gave. Where the data has them, another column beside them is none of the model's."""
+    columns = tuple(Column(f"x{place}", "numeric", "X", place) for place in range(2))
+    one = Signature((TensorSpec("X", "float32", ("batch", 2)),), (), columns)
+    rows = polars.DataFrame({"x1": [1.0], "x0": [0.0], "y": [9.0]})
+    for names, want in ((("x1", "x0"), [0, 1]), (("y", "x0"), None)):
+        rows.select(names).write_parquet(tmp_path / "rows.parquet")
+        table = read_table(tmp_path / "rows.parquet")
+        if want is None:
+            with pytest.raises(BadInput, match="no column 'x1'"):
+                feeds_from_table(table, one)
+        else:
+            assert feeds_from_table(table, one)["X"].tolist() == [want]
+
+
 def test_what_does_not_fit_is_named(tmp_path: Path) -> None:
     FRAME.drop("b").write_parquet(tmp_path / "rows.parquet")
     with pytest.raises(BadInput, match="no column 'b'"):

@@ -108,6 +108,16 @@ def test_names_that_nobody_gave_count_only_where_the_table_has_them_all(word: st
     assert [(cell.column, cell.missing) for cell in item.cells] == [("p", False), ("q", True), ("r", False)]
 
 
+@pytest.mark.parametrize("word", ["x", "Column_"])
+def test_one_column_of_another_name_among_them_is_none_of_the_models(word: str) -> None:
+    """As many columns as the model takes, and the last is the answer: by order it would be taken for an input."""
+    signature = matrix(3, *unnamed(3, word))
+    with pytest.raises(BadInput, match=f"lacks 1 column of the model: '{word}2'"):
+        match(signature, pa.schema({f"{word}0": pa.int8(), f"{word}1": pa.int8(), "y": pa.int8()}))
+    kept = pa.schema({f"{word}0": pa.int8(), "p": pa.int8(), "q": pa.int8(), "r": pa.int8()})
+    assert names(signature, kept, (f"{word}0",)) == [["p", "q", "r"]]
+
+
 @pytest.mark.parametrize(
     "kind", [pa.list_(pa.float32(), 6), pa.list_(pa.int8()), pa.list_(pa.list_(pa.float64(), 3), 2), pa.large_list(pa.int8())],
     ids=str,
