@@ -22,8 +22,9 @@ from mlpack_edge.core.signature import signature_from_text
 from mlpack_edge.profiles.arrays.counting import ColumnTally
 from mlpack_edge.profiles.cells import category_text
 from mlpack_edge.profiles.device import device_digest
+from mlpack_edge.profiles.document import profile_to_json
 from mlpack_edge.profiles.noise import with_noise
-from mlpack_edge.profiles.profile import MANY, Profile, Window
+from mlpack_edge.profiles.profile import MANY, Profile, Window, merge
 from mlpack_edge.profiles.reference.slots import Slots, slots_of
 from mlpack_edge.profiles.spec import INPUT, OUTPUT, Categorical, Numeric, Source, Spec
 from mlpack_edge.profiles.spec_file import digest, spec_from_bytes
@@ -54,15 +55,21 @@ def build(payload: Json, stage: Stage) -> Json:
         )  # fmt: skip
     aside = [payload["by"]] if payload["by"] else []
     tallies = _counted(spec, model, data, aside, rule, lambda text: stage(f"counting {text}"))
-    window = window_of_day(date.fromisoformat(payload["day"])) if payload["day"] else window_of_files(data.written)
+    if rule is not None and not tallies:
+        raise BadInput(
+            f"the data holds no row, so {payload['by']!r} names no day",
+            "--day makes the report of a night without rows",
+        )
     device = device_digest(payload["device"], payload["salt"]) if payload["device"] else MANY
     made = digest(spec)
+    windows = {key: _window(int(key)) for key in sorted(tallies)} if rule else {0: _only_window(payload["day"], data)}
     profiles = [
-        tally.profile(made, window if rule is None else _window(int(key)), device=device, cohort=payload["cohort"])
-        for key, tally in sorted(tallies.items())
+        tallies[key].profile(made, window, device=device, cohort=payload["cohort"]) for key, window in windows.items()
     ]
     notes = [*data.found.notes, *_notes(spec, model, profiles)]
-    if payload.get("epsilon"):
+    if not payload.get("epsilon"):  # nothing of the rows is said that the report does not say
+        notes += _losses(spec, profiles)
+    else:
         [profile] = profiles  # there is one where no column of days is named
         profiles = [with_noise(spec, profile, payload["epsilon"])]
         notes.append("the noise was drawn now: keep and send this file, for a window that is built again is told twice")
@@ -115,6 +122,10 @@ def _counted(
     return tallies
 
 
+def _only_window(day: str, data: Data) -> Window:
+    return window_of_day(date.fromisoformat(day)) if day else window_of_files(data.written)
+
+
 def _window(key: int) -> Window:
     return window_of_day(date.fromordinal(date(1970, 1, 1).toordinal() + key))
 
@@ -161,3 +172,16 @@ def _notes(spec: Spec, model: ModelFile | None, profiles: list[Profile]) -> Iter
         yield "the model's outputs are not counted: --model runs it over the rows"
     if not any(profile.rows for profile in profiles):
         yield "the data holds no rows"
+
+
+def _losses(spec: Spec, profiles: list[Profile]) -> Iterator[str]:
+    """Rows that the model did not answer, and values that are nothing that the spec counts."""
+    shown = profile_to_json(spec, merge(profiles))
+    rows, ended = shown["rows"], shown["outcome"]
+    if ended["refused"]:
+        yield f"the model takes {ended['refused']:,} of {rows:,} rows not at all: mlpack score names the reason of each"
+    if ended["failed"]:
+        yield f"the model failed on {ended['failed']:,} of {rows:,} rows"
+    strange = [(feature["invalid"], name) for name, feature in shown["features"].items() if feature["invalid"]]
+    for count, name in sorted(strange, reverse=True)[:5]:
+        yield f"{name}: {count:,} of {rows:,} values are no numbers"

@@ -6,6 +6,7 @@ import base64
 from pathlib import Path
 from typing import Any
 
+import duckdb
 import numpy as np
 import pyarrow as pa
 import pyarrow.csv
@@ -253,6 +254,35 @@ def test_a_missing_column_is_named(folder: Path, tmp_path: Path, spec: Spec) -> 
     table = pq.read_table(folder / "flights.parquet").drop(["carrier"])
     with pytest.raises(BadInput, match="lacks 1 column of the spec: carrier"):
         _profiles(spec, write(table, tmp_path / "a.parquet"), tmp_path / "s")
+
+
+def test_rows_that_are_lost_are_said(folder: Path, tmp_path: Path, spec: Spec) -> None:
+    table = pq.read_table(folder / "flights.parquet").slice(0, 100)
+    table = table.set_column(0, "delay", pa.array(["much"] * 99 + [None]))
+    payload = {"by": "", "day": "2013-02-03", "device": "", "cohort": "", "salt": "", "staging": str(tmp_path)}
+    data = write(table, tmp_path / "a.parquet")
+    made = build({"spec": spec_text(spec), "data": [str(data)], "model": "", **payload}, _silent)
+    assert "delay: 99 of 100 values are no numbers" in made["notes"]
+    noisy = build({"spec": spec_text(spec), "data": [str(data)], "model": "", "epsilon": 10**6, **payload}, _silent)
+    assert not any("99" in note for note in noisy["notes"]), "what the noise hides is not told beside it"
+
+
+def test_a_night_without_rows_needs_its_day(folder: Path, tmp_path: Path, spec: Spec) -> None:
+    """A file without a report would be refused by every command of the next morning."""
+    data = write(pq.read_table(folder / "flights.parquet").slice(0, 0), tmp_path / "a.parquet")
+    with pytest.raises(BadInput, match="holds no row, so 'day' names no day"):
+        _profiles(spec, data, tmp_path / "s", by="day", day="")
+    (profile,) = _profiles(spec, data, tmp_path / "t")
+    assert profile.rows == 0
+
+
+def test_a_table_of_a_database_says_its_days(folder: Path, tmp_path: Path, spec: Spec) -> None:
+    """A table has no time at which it was written, and needs none where a column names the days."""
+    base = tmp_path / "nights.duckdb"
+    with duckdb.connect(str(base)) as connection:
+        connection.execute(f"create table t as select * from '{folder / 'flights.parquet'}'")
+    from_table = _profiles(spec, Path(f"{base}::t"), tmp_path / "s", by="day", day="")
+    assert from_table == _profiles(spec, folder / "flights.parquet", tmp_path / "t", by="day", day="")
 
 
 def test_a_row_without_a_day_is_refused(folder: Path, tmp_path: Path, spec: Spec) -> None:
