@@ -60,7 +60,8 @@ def reference_text(blocks: Blocks, sufficient: bool, gates: Gates) -> str:
 def accuracy_text(accuracy: Accuracy) -> str:
     """The estimate, with what it is worth."""
     return (
-        f"{100 * accuracy.estimate:.1f} % right by the model's own confidence (reference {100 * accuracy.reference:.1f} %): "
+        f"{100 * accuracy.estimate:.1f} % of the latest {accuracy.rows:,} answers right by the model's own confidence "
+        f"(reference {100 * accuracy.reference:.1f} %): "
         "a proxy, made without labels, never an alarm"
     )
 
