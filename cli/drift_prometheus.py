@@ -99,7 +99,8 @@ def _families(report: DriftReport, gates: Gates) -> Mapping[str, list[Sample]]:
             for check in feature.checks:
                 kind = {"feature": feature.name, "kind": check.kind, **of}
                 found["effect"].append((kind, check.effect))
-                found["threshold"].append((kind, gates.threshold(check, report.sufficient)))
+                limit = gates.threshold(check, report.sufficient) if check.judged else None
+                found["threshold"].append((kind, limit))
                 found["p_adjusted"].append((kind, check.p_adjusted))
             for name, (_, rate) in (("missing_ratio", feature.missing), ("unseen_ratio", feature.unseen)):
                 found[name].append((mine, None if math.isnan(rate) else rate))  # withheld: of few rows or devices

@@ -84,10 +84,13 @@ def notes(report: DriftReport) -> list[str]:
     return [f"{note} ({', '.join(where)})" for note, where in found.items()]
 
 
-def times(report: DriftReport) -> list[tuple[str, str]]:
-    """Numbers that are the time, of the longest latest window, and why their distribution is not judged."""
-    longest = report.latest_longest.features
-    return [(feature.name, time_reason(feature.ahead)) for feature in longest if feature.ahead is not None]
+def calendars(report: DriftReport) -> dict[str, list[str]]:
+    """Why the distribution of numbers that are the time is not judged, in the longest latest window, and their names."""
+    found: dict[str, list[str]] = {}
+    for feature in report.latest_longest.features:
+        if feature.ahead is not None:
+            found.setdefault(time_reason(feature.ahead), []).append(feature.name)
+    return found
 
 
 def onset_text(onset: Onset) -> str:
@@ -138,7 +141,7 @@ def _facts(report: DriftReport, gates: Gates) -> str:
         facts.append(("devices", f"{window_text(longest)}: {rows_text(longest.rows)}{unit_text(longest)}"))
     if lengths:
         facts.append(("windows", f"of {_listed([str(length) for length in lengths])} day{'s' * (lengths != [1])}"))
-    facts += [("time", f"{name}: {why}") for name, why in times(report)]
+    facts += [("calendar", f"{_listed(names)}: {why}") for why, names in calendars(report).items()]
     facts += [("note", note) for note in notes(report)]
     if report.accuracy:
         facts.append(("accuracy", accuracy_text(report.accuracy)))

@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from mlpack_edge.profiles.drift.calendar import Clock, clock
 from mlpack_edge.profiles.drift.effects import parts
 from mlpack_edge.profiles.drift.facts import DISTRIBUTION, MISSING, UNSEEN, FeatureDrift, Slow
 from mlpack_edge.profiles.layout import Group, groups
@@ -39,18 +40,29 @@ def enough(rows: int, devices: int | None, least: Least) -> bool:
 
 
 def withhold(
-    spec: Spec, features: Sequence[FeatureDrift], counts: Ints, units: Ints | None, least: Least
+    spec: Spec,
+    features: Sequence[FeatureDrift],
+    counts: Ints,
+    units: Ints | None,
+    least: Least,
+    last: int | None = None,
 ) -> tuple[tuple[FeatureDrift, ...], str]:
     """The features without what may not be shown, and a note that says so, "" where all is shown.
 
     counts int `[vector]`; units int `[units, vector]`, the same by device or by shard of devices, None where no devices are
     told apart. Of shards it is known that as many devices as shards are in a cell, or more: so a cell may be withheld that
-    eleven devices are in, and none is shown that nine are in. A rate that is withheld is NaN, and its check is gone.
+    eleven devices are in, and none is shown that nine are in. A rate that is withheld is NaN, and its check is gone. last: the window's last day, since
+    1970: what is unseen of a number that is the time depends on it.
     """
     by_name = {group.name: group for group in groups(spec) if group.feature is not None}
     found, gone = [], 0
     for feature in features:
-        kept, fewer = _one(by_name[feature.name], feature, counts, units, least)
+        group = by_name[feature.name]
+        time = clock(spec, group) if feature.ahead is not None else None
+        kept, fewer = _one(group, feature, counts, units, least)
+        if time is not None:
+            kept, more = _of_time(time, group, kept, counts, units, least, last)
+            fewer += more
         found.append(kept)
         gone += fewer
     if not gone:
@@ -128,6 +140,31 @@ def withhold_slow(
 
 def _cell(feature: Categorical, name: str) -> int:
     return [*feature.categories, "other known values"].index(name)
+
+
+def _of_time(
+    time: Clock,
+    group: Group,
+    feature: FeatureDrift,
+    counts: Ints,
+    units: Ints | None,
+    least: Least,
+    last: int | None,
+) -> tuple[FeatureDrift, int]:
+    """Without the rates of rows beyond the reference's range of too few rows or devices."""
+    beyond, gone = time.unexplained(last), 0
+    mine = counts[group.start : group.stop]
+    each = units[:, group.start : group.stop] if units is not None else None
+
+    def may(cells: NDArray[np.bool_]) -> bool:
+        return _may(mine[cells].sum(), None if each is None else each[:, cells].sum(axis=1), least)
+
+    if not may(beyond) and not math.isnan(feature.unseen[1]):
+        kept = tuple(check for check in feature.checks if check.kind != UNSEEN)
+        feature, gone = replace(feature, checks=kept, unseen=(feature.unseen[0], math.nan)), 1
+    if not may(time.never & ~beyond):
+        feature, gone = replace(feature, ahead=0.0), gone + 1
+    return feature, gone
 
 
 def _may(total: object, by_unit: object, least: Least) -> bool:

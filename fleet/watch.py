@@ -18,10 +18,10 @@ from mlpack_edge.fleet.reading import DAY, Day
 from mlpack_edge.fleet.shown import USUAL, Least, withhold, withhold_slow, withhold_told
 from mlpack_edge.fleet.store import KnownSpec
 from mlpack_edge.profiles.drift.clusters import SHARDS, Shards, shard_of
-from mlpack_edge.profiles.drift.detect import Sample, accuracy_of, features_of_all, noisy_window_of, unit_of
+from mlpack_edge.profiles.drift.detect import Sample, accuracy_of, features_of_all, gap_note, noisy_window_of, unit_of
 from mlpack_edge.profiles.drift.facts import DriftReport, Slow, Window
 from mlpack_edge.profiles.drift.series import slow_drift_of_days
-from mlpack_edge.profiles.drift.windows import LENGTHS, Stretch, stretches
+from mlpack_edge.profiles.drift.windows import LENGTHS, Stretch, held_days, stretches
 from mlpack_edge.profiles.layout import groups
 from mlpack_edge.profiles.profile import MANY, Profile
 from mlpack_edge.profiles.profile import Window as Stated
@@ -74,7 +74,8 @@ def watch_noisy(
         tell = [told(group, place, mine, epsilon) for place, group in enumerate(parts)]
         devices = len(frozenset[bytes]().union(*(day.devices for day in mine)))
         reports = sum(day.reports for day in mine)
-        window = noisy_window_of(known.spec, stretch, tell, reports, devices, epsilon)
+        held = held_days((day.first, day.last, day.reports) for day in mine)
+        window = noisy_window_of(known.spec, stretch, tell, reports, devices, epsilon, held)
         features, withheld = withhold_told(window.features, [len(one.reports) for one in tell], least)
         windows.append(replace(window, features=features, note="; ".join(filter(None, [window.note, withheld]))))
     return DriftReport(known.spec.reference.blocks, tuple(windows), (), None)
@@ -117,15 +118,16 @@ def _windows(known: KnownSpec, found: Sequence[tuple[Stretch, list[Day]]], least
         every = _sharded(days, names) if names else None
         sharded = None if any(day.nameless for day in days) else every
         unit, note = unit_of(known.spec, sharded, len(names))
-        samples.append(Sample(counts, sums, stretch.days, sum(day.rows for day in days), sharded, unit))
-        notes.append(note)
+        last, held = stretch.last, held_days((day.first, day.last, day.rows) for day in days)
+        samples.append(Sample(counts, sums, stretch.days, sum(day.rows for day in days), sharded, unit, last, held))
+        notes.append("; ".join(filter(None, [note, gap_note(known.spec, samples[-1])])))
         units.append(every)
     made = []
     for (stretch, days), one, note, every, judged in zip(
         found, samples, notes, units, features_of_all(known.spec, samples), strict=True
     ):
         cells = every.counts if every else None
-        features, withheld = withhold(known.spec, judged, one.counts, cells, least)
+        features, withheld = withhold(known.spec, judged, one.counts, cells, least, stretch.last)
         made.append(
             Window(
                 days=stretch.days,

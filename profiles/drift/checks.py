@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,6 +18,7 @@ from mlpack_edge.profiles.drift.effects import (
     effects,
     ks_distance,
     parts,
+    rate_difference,
     shares,
     total_variation,
 )
@@ -44,17 +46,23 @@ def feature_drifts(
     learned: Sequence[Mapping[str, float]],
     growth: Floats,
     p: Sequence[Mapping[str, float] | None],
+    time: tuple[Floats, Floats] | None = None,
 ) -> list[FeatureDrift]:
     """All checks of a feature in each window, p not yet adjusted. reference: int `[group.size]`, current `[windows, group.size]`;
     sums: of the reference and of each window, 0 where the feature is not a number.
 
     growth: float64 `[windows]`, how many times the variance of a rate grows because rows hang together (the design effect); counts
-    are divided by it. p: by kind, probabilities that were had otherwise (`clusters`) and take the place of the rows'.
+    are divided by it. p: by kind, probabilities that were had otherwise (`clusters`) and take the place of the rows'. time: of a number that
+    is the time (`calendar`), rows of each window beyond the reference's range that the days since do not explain, and that they do.
     """
     feature = group.feature
     assert feature is not None
     one, other = parts(feature, reference), parts(feature, current)
     effect = effects(feature, reference, current)
+    if time is not None:
+        other = replace(other, unseen=other.unseen + time[0])
+        rose = np.maximum(rate_difference(one.unseen, one.rows, other.unseen, other.rows), 0.0)
+        effect = replace(effect, unseen=rose)
     rates = [
         (kind, _rate(before, one.rows, 0.0).item(), _rate(now, other.rows, math.nan).tolist(), size.tolist())
         for kind, before, now, size in (
@@ -84,7 +92,7 @@ def feature_drifts(
             checks.append(
                 Check(
                     DISTRIBUTION, statistic, distances[place], shifts[place], size,
-                    limit.get(DISTRIBUTION), found[DISTRIBUTION],
+                    limit.get(DISTRIBUTION), found[DISTRIBUTION], judged=time is None,
                 )
             )  # fmt: skip
         (_, missing, missing_now, _), (_, unseen, unseen_now, _) = rates
@@ -102,6 +110,7 @@ def feature_drifts(
                 resembles=resemblance(feature, one.cells, other.cells[place])
                 if isinstance(feature, Numeric) and size > _FAR
                 else "",
+                ahead=float(time[1][place] / rows) if time is not None and rows else None if time is None else 0.0,
             )
         )
     return made

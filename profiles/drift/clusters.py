@@ -7,7 +7,7 @@ A test that takes rows as independent alarms in 20 to 26 % of windows in which n
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from hashlib import sha256
 
 import numpy as np
@@ -19,7 +19,7 @@ from mlpack_edge.profiles.drift.indices import standard_deviation
 from mlpack_edge.profiles.drift.significance import normal, student
 from mlpack_edge.profiles.layout import Group
 from mlpack_edge.profiles.profile import Profile
-from mlpack_edge.profiles.spec import Learned, Numeric, Reference
+from mlpack_edge.profiles.spec import OUTCOMES, Learned, Numeric, Reference
 
 Ints = NDArray[np.int64]
 
@@ -83,19 +83,42 @@ def intraclass(learned: Learned | None, reference: Reference) -> float:
     return min(max((learned.between_devices - 1) / (rows - 1), 0.0), 1.0)
 
 
-def by_shards(group: Group, found: Shards, reference: Reference, learned: Learned | None) -> dict[str, float]:
+def few_have_most(found: Shards) -> bool:
+    """Whether the rows say no more of how devices differ than half of FEWEST equal ones would."""
+    return equal_units(_rows(found) ** 2) < FEWEST / 2
+
+
+def together(found: Shards) -> float:
+    """Rows of the device that a row comes from, on average over rows: as many as all have where they are equal, more where few devices
+    have most. Of shards of several devices they are shared out evenly."""
+    rows = _rows(found)
+    return float((rows**2).sum() / max(rows.sum(), 1.0)) * len(rows) / max(found.devices, 1)
+
+
+def _rows(found: Shards) -> Floats:
+    """float64 `[shards]`: the outcomes come last, and each row has one."""
+    return np.asarray(found.counts[:, -len(OUTCOMES) :].sum(axis=1), np.float64)
+
+
+def by_shards(
+    group: Group, found: Shards, reference: Reference, learned: Learned | None, never: NDArray[np.bool_] | None = None
+) -> dict[str, float]:
     """p-values by kind of drift: Student's t for ratios of shard sums, the shard as the unit; the smallest over the contrasts of a
     distribution, times their number (Bonferroni).
 
     Contrasts: of numbers the mean and the shares below the tenths of the reference, of categories the share of each. The
     reference's own variance counts, grown by `learned.between_devices`. Fewer than FEWEST devices do not say how devices differ: the
     variance is then the current one's, as often as the current devices are more. Of a reference that does not tell devices apart it
-    is taken to be as large as the current one's: as if as many devices had made it.
+    is taken to be as large as the current one's: as if as many devices had made it. never: bool `[group.size]`, cells that count as
+    unseen too (`calendar`).
     """
     feature = group.feature
     assert feature is not None
     before = np.array(reference.counts[group.start : group.stop], np.int64)
     one, other = parts(feature, before), parts(feature, found.counts[:, group.start : group.stop])
+    if never is not None:
+        beyond = found.counts[:, group.start : group.stop][:, never].sum(axis=1)
+        other = replace(other, unseen=other.unseen + beyond)
     growth: Growth | float = 1.0
     if learned is not None and reference.devices >= FEWEST:
         alike, each = intraclass(learned, reference), found.devices / len(found.counts)

@@ -10,13 +10,24 @@ from numpy.typing import NDArray
 
 from mlpack_edge.core.errors import BadInput
 from mlpack_edge.profiles.drift import accuracy, noisy
+from mlpack_edge.profiles.drift.calendar import Clock, clock
 from mlpack_edge.profiles.drift.checks import feature_drifts
-from mlpack_edge.profiles.drift.clusters import FEWEST, SHARDS, Shards, by_shards, intraclass, shards
+from mlpack_edge.profiles.drift.clusters import (
+    FEWEST,
+    SHARDS,
+    Shards,
+    by_shards,
+    few_have_most,
+    intraclass,
+    shards,
+    together,
+)
+from mlpack_edge.profiles.drift.effects import Floats
 from mlpack_edge.profiles.drift.facts import DISTRIBUTION, Accuracy, Check, DriftReport, FeatureDrift, Window
 from mlpack_edge.profiles.drift.series import slow_drift
 from mlpack_edge.profiles.drift.significance import benjamini_hochberg
-from mlpack_edge.profiles.drift.thresholds import blocks_in, learned, limits
-from mlpack_edge.profiles.drift.windows import LENGTHS, Stretch, stretches
+from mlpack_edge.profiles.drift.thresholds import blocks_in, days_told, learned, limits
+from mlpack_edge.profiles.drift.windows import LENGTHS, Stretch, days_of, held_days, stretches
 from mlpack_edge.profiles.layout import groups
 from mlpack_edge.profiles.profile import Profile
 from mlpack_edge.profiles.spec import Spec
@@ -67,8 +78,10 @@ def windows_of(spec: Spec, found: Sequence[Stretch]) -> tuple[Window, ...]:
         else:
             counts, sums = totals(stretch.profiles)
         unit, note = unit_of(spec, sharded, len(names))
-        samples.append(Sample(counts, sums, stretch.days, rows, sharded, unit))
-        said.append((predictions, len(names) or None, note))
+        held = held_days((*days_of(part), part.rows) for part in stretch.profiles) if stretch.days is not None else None
+        last = stretch.last if stretch.days is not None else None
+        samples.append(Sample(counts, sums, stretch.days, rows, sharded, unit, last, held))
+        said.append((predictions, len(names) or None, "; ".join(filter(None, [note, gap_note(spec, samples[-1])]))))
     judged = features_of_all(spec, samples)
     return tuple(
         Window(stretch.days, stretch.first, stretch.last, one.rows, predictions, devices, one.unit, note, features)
@@ -81,17 +94,25 @@ def noisy_window(spec: Spec, stretch: Stretch) -> Window:
     parts = [group for group in groups(spec) if group.feature is not None]
     tell = [noisy.told(group, place, stretch.profiles) for place, group in enumerate(parts)]
     devices = len({part.device for part in stretch.profiles})
-    return noisy_window_of(spec, stretch, tell, len(stretch.profiles), devices, stretch.profiles[0].epsilon)
+    held = held_days((*days_of(part), 1.0) for part in stretch.profiles) if stretch.days is not None else None
+    return noisy_window_of(spec, stretch, tell, len(stretch.profiles), devices, stretch.profiles[0].epsilon, held)
 
 
 def noisy_window_of(
-    spec: Spec, stretch: Stretch, tell: Sequence[noisy.Told], reports: int, devices: int, epsilon: int
+    spec: Spec,
+    stretch: Stretch,
+    tell: Sequence[noisy.Told],
+    reports: int,
+    devices: int,
+    epsilon: int,
+    held: float | None = None,
 ) -> Window:
     """Of what is told of each feature, in their order, by so many reports of so many devices. stretch: of its profiles nothing is taken.
-    epsilon: in millionths. Rows and predictions are estimates."""
+    epsilon: in millionths; held: `windows.held_days`, by reports. Rows and predictions are estimates."""
     parts = [group for group in groups(spec) if group.feature is not None]
     rows, predictions = noisy.rows_of(spec, tell, reports)
-    length = blocks_in(spec, stretch.days, rows)
+    length = blocks_in(spec, stretch.days, rows, held)
+    last = stretch.last if stretch.days is not None else None
     known = spec.reference
     found = [
         noisy.feature_of(
@@ -100,6 +121,7 @@ def noisy_window_of(
             known,
             known.learned.get(group.name),
             learned(spec, group, length, max(round(one.counts.sum()), 1)),
+            (time.unexplained(last), time.never & ~time.unexplained(last)) if (time := clock(spec, group)) else None,
         )
         for group, one in zip(parts, tell, strict=True)
     ]
@@ -130,7 +152,8 @@ def _expect_alike(profiles: Sequence[Profile]) -> None:
 @dataclass(frozen=True, slots=True)
 class Sample:
     """Counters int `[vector]` and sums `[numeric features]` of `rows` rows, of a window of so many days. sharded: the same by shard of
-    devices, for the units "devices" and "shards", and for how rows of few devices hang together."""
+    devices, for the units "devices" and "shards", and for how rows of few devices hang together. last: the window's last day, since 1970,
+    None for rows without a date; held: `windows.held_days`, None for all of `days`."""
 
     counts: Ints
     sums: Ints
@@ -138,39 +161,56 @@ class Sample:
     rows: int
     sharded: Shards | None = None
     unit: str = "rows"
+    last: int | None = None
+    held: float | None = None
 
 
 def features_of_all(spec: Spec, samples: Sequence[Sample]) -> list[tuple[FeatureDrift, ...]]:
     """Of each sample all features, p-values adjusted over them: arrays over the samples, a feature at a time."""
     known = spec.reference
     counts, sums = (np.array([getattr(one, name) for one in samples], np.int64) for name in ("counts", "sums"))
-    lengths = [blocks_in(spec, one.days, one.rows) for one in samples]
+    lengths = [blocks_in(spec, one.days, one.rows, one.held) for one in samples]
     found = []
     for group in groups(spec):
         if group.feature is None:
             continue
         taught, limit = known.learned.get(group.name), limits(spec, group)
-        alike = intraclass(taught, known)
+        alike, time = intraclass(taught, known), clock(spec, group)
+        mine = counts[:, group.start : group.stop]
+        never = [time.unexplained(one.last) if time else None for one in samples]
         growth, p = np.ones(len(samples)), list[dict[str, float] | None]()
         for place, one in enumerate(samples):
             p.append(
-                by_shards(group, one.sharded, known, taught) if one.sharded is not None and one.unit != "rows" else None
+                by_shards(group, one.sharded, known, taught, never[place])
+                if one.sharded is not None and one.unit != "rows"
+                else None
             )
             if one.sharded is not None and one.unit == "rows":
-                growth[place] = 1 + (one.rows / one.sharded.devices - 1) * alike
+                growth[place] = 1 + max(together(one.sharded) - 1, 0.0) * alike
         numeric = group.sum_index >= 0
         found.append(
             feature_drifts(
                 group,
                 np.array(known.counts[group.start : group.stop], np.int64),
-                counts[:, group.start : group.stop],
+                mine,
                 (known.sums[group.sum_index] if numeric else 0, sums[:, group.sum_index].tolist() if numeric else []),
                 [limit.of(length, one.rows) for length, one in zip(lengths, samples, strict=True)],
                 growth,
                 p,
+                _of_time(time, never, mine),
             )
         )
     return [adjusted([each[place] for each in found]) for place in range(len(samples))]
+
+
+def _of_time(
+    time: Clock | None, never: Sequence[NDArray[np.bool_] | None], counts: Ints
+) -> tuple[Floats, Floats] | None:
+    """Rows of each window, counts int `[windows, size]`, beyond the range of a number that is the time: not explained, and explained."""
+    if time is None:
+        return None
+    beyond = np.array([each[mask].sum() for each, mask in zip(counts, never, strict=True)], np.float64)
+    return beyond, counts[:, time.never].sum(axis=1) - beyond
 
 
 def adjusted(features: Sequence[FeatureDrift]) -> tuple[FeatureDrift, ...]:
@@ -187,13 +227,20 @@ def adjusted(features: Sequence[FeatureDrift]) -> tuple[FeatureDrift, ...]:
 
 
 def _could_alarm(check: Check) -> bool:
-    return check.kind == DISTRIBUTION or check.value != 0 or check.delta != 0
+    return check.judged and (check.kind == DISTRIBUTION or check.value != 0 or check.delta != 0)
 
 
 def totals(profiles: Sequence[Profile]) -> tuple[Ints, Ints]:
     """Counters int `[vector]` and sums `[numeric features]` of all together."""
     counts: Ints = np.array([part.counts for part in profiles], np.int64).sum(axis=0)
     return counts, np.array([part.sums for part in profiles], np.int64).sum(axis=0)
+
+
+def gap_note(spec: Spec, sample: Sample) -> str:
+    """That a window has rows of some of its days only, "" where it has not."""
+    if sample.days is None or (told := days_told(spec, sample.days, sample.held)) >= sample.days:
+        return ""
+    return f"most rows are of about {told:.0f} of {sample.days} days: the limits of as many days hold"
 
 
 def unit_of(spec: Spec, sharded: Shards | None, devices: int) -> tuple[str, str]:
@@ -208,10 +255,15 @@ def unit_of(spec: Spec, sharded: Shards | None, devices: int) -> tuple[str, str]
         note = "" if known else (
             "the reference does not tell devices apart: it is taken to come from as many devices as these profiles"
         )  # fmt: skip
+        if few_have_most(sharded):
+            unequal = "few devices have most of the rows: they say little of how devices differ, and only what is plain alarms"
+            note = "; ".join(filter(None, [note, unequal]))
         return ("devices" if sharded.devices <= SHARDS else "shards"), note
     few = f"{sharded.devices} device{'s are' if sharded.devices > 1 else ' is'} too few to show how devices differ"
     how = (
         "the reference's devices say it"
+        if spec.reference.devices >= FEWEST
+        else "the reference's, as few, say it as well as they can, and an alarm may be a device's own way"
         if known
         else "rows are taken as independent, and an alarm may be a device's own way"
     )

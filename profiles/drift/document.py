@@ -70,7 +70,7 @@ def feature_to_json(feature: FeatureDrift, gates: Gates, sufficient: bool) -> Js
         "cause": leading.kind if leading else None,
         "statistic": leading.value if leading else None,
         "effect": leading.effect if leading else None,
-        "threshold": limit if leading else None,
+        "threshold": _finite(limit) if leading else None,
         "p_adjusted": leading.p_adjusted if leading else None,
         "missing_delta": _told(feature.missing_delta),
         "unseen_rate": _told(feature.unseen[1]),
@@ -78,6 +78,7 @@ def feature_to_json(feature: FeatureDrift, gates: Gates, sufficient: bool) -> Js
         "reason": reason(feature, cause, limit) if cause else calm_reason(feature, leading, limit, gates.level),
         "checks": [_check(check, gates, sufficient) for check in feature.checks],
         "indices": dict(feature.indices),
+        "follows_calendar": feature.ahead is not None,
     }
 
 
@@ -86,10 +87,15 @@ def _told(rate: float) -> float | None:
     return None if math.isnan(rate) else rate
 
 
+def _finite(limit: float) -> float | None:
+    """None where there is no limit, for the check is not judged."""
+    return limit if math.isfinite(limit) else None
+
+
 def _check(check: Check, gates: Gates, sufficient: bool) -> Json:
     return {
         **asdict(check),
-        "threshold": gates.threshold(check, sufficient),
+        "threshold": _finite(gates.threshold(check, sufficient)),
         "drifted": gates.alarms(check, sufficient),
     }
 

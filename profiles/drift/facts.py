@@ -20,7 +20,8 @@ class Check:
     `value` as counted. delta: the signed change of a rate; of a distribution the change of the mean in standard deviations of
     the reference (0.0 for categories). effect: freed of what chance adds (`effects`). learned: what the effect
     must exceed by the reference's own windows of this length (`thresholds`); None where the reference has no two such windows.
-    p: the probability of the value if nothing had moved; p_adjusted: Benjamini-Hochberg over the checks of the window.
+    p: the probability of the value if nothing had moved; p_adjusted: Benjamini-Hochberg over the checks of the window. judged:
+    whether it may alarm; the distribution of a number that is the time may not (`calendar`).
     """
 
     kind: str
@@ -31,6 +32,7 @@ class Check:
     learned: float | None
     p: float
     p_adjusted: float = 1.0
+    judged: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +43,9 @@ class FeatureDrift:
     it was counted in. checks: in the order of KINDS, those that apply. missing: the rate in the reference and now, NaN where no row
     was counted now, or the rate is withheld; unseen: the same of unknown categories or values that are no numbers. indices:
     `indices.indices`, none where no value came. mover: the category whose share changed most, its share in the reference and now. resembles: what makes
-    the reference's numbers into what is seen now ("1,000 times the reference's"), "" for nothing known.
+    the reference's numbers into what is seen now ("1,000 times the reference's"), "" for nothing known. ahead: of a number that
+    is the time (`calendar`), the share of rows beyond the reference's range that the days since explain; what they do not explain
+    is `unseen`; None for all other features.
     """
 
     name: str
@@ -54,6 +58,7 @@ class FeatureDrift:
     indices: Mapping[str, float] = field(default_factory=dict)
     mover: tuple[str, float, float] | None = None
     resembles: str = ""
+    ahead: float | None = None
 
     @property
     def tested(self) -> bool:

@@ -37,7 +37,9 @@ class Gates:
     coarse: float = 3.0
 
     def threshold(self, check: Check, sufficient: bool) -> float:
-        """What the effect must exceed: the floor, and the largest of the reference's own windows."""
+        """What the effect must exceed: the floor, and the largest of the reference's own windows; inf where it is not judged."""
+        if not check.judged:
+            return math.inf
         floor = {DISTRIBUTION: self.distribution, MISSING: self.missing, UNSEEN: self.unseen}[check.kind]
         return max(floor * (1 if sufficient else self.coarse), check.learned or 0.0)
 

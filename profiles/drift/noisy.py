@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,6 +23,8 @@ from mlpack_edge.profiles.layout import Group
 from mlpack_edge.profiles.noise import variance
 from mlpack_edge.profiles.profile import Profile
 from mlpack_edge.profiles.spec import INPUT, Feature, Learned, Numeric, Reference, Spec
+
+Bools = NDArray[np.bool_]
 
 #: A sum of noisy counters says how many rows there were only where it is so many standard deviations of its noise.
 _CLEAR = 5.0
@@ -90,20 +92,30 @@ def rows_of(spec: Spec, found: Sequence[Told], reports: int) -> tuple[int, int]:
 
 
 def feature_of(
-    group: Group, one: Told, reference: Reference, taught: Learned | None, learned: Mapping[str, float]
+    group: Group,
+    one: Told,
+    reference: Reference,
+    taught: Learned | None,
+    learned: Mapping[str, float],
+    time: tuple[Bools, Bools] | None = None,
 ) -> FeatureDrift:
     """All checks of a feature, p not yet adjusted; none where what was told is not `clear`. Indices, the means and what the values
-    look like are not given: noise makes them wrong."""
+    look like are not given: noise makes them wrong. time: of a number that is the time (`calendar`), bool `[group.size]`, cells beyond
+    the reference's range that the days since do not explain, and that they do."""
     feature = group.feature
     assert feature is not None
     before = split(feature, np.array(reference.counts[group.start : group.stop], np.float64))
     units, now = split(feature, one.counts), split(feature, one.total)
+    unseen = 1
+    if time is not None:
+        units = replace(units, unseen=units.unseen + one.counts[:, time[0]].sum(axis=1))
+        unseen += int(time[0].sum())
     growth = taught.between_devices if taught is not None and reference.devices > 1 else None
     checks, rates = [], {MISSING: (0.0, 0.0), UNSEEN: (0.0, 0.0)}
     for kind, old, new in ((MISSING, before.missing, units.missing), (UNSEEN, before.unseen, units.unseen)):
         if not one.clear or not before.rows or (kind == UNSEEN and not before.cells.shape[-1]):
             continue
-        rate = _Ratio(one, new, units.rows, 1, group.size)
+        rate = _Ratio(one, new, units.rows, unseen if kind == UNSEEN else 1, group.size)
         was = float(old / before.rows)
         is_now = min(max(rate.value, 0.0), 1.0)
         rates[kind] = (was, is_now)
@@ -116,7 +128,9 @@ def feature_of(
         checks.append(Check(kind, "rate", is_now, is_now - was, size, learned.get(kind), p))
     cells = before.cells.shape[-1]
     if cells and before.cells.sum() and one.clear and float(now.cells.sum()) > _CLEAR * math.sqrt(one.noise(cells)):
-        checks.append(_distribution(feature, one, before, units, now, growth, learned.get(DISTRIBUTION)))
+        found = _distribution(feature, one, before, units, now, growth, learned.get(DISTRIBUTION))
+        checks.append(replace(found, judged=time is None))
+    ahead = None if time is None else float(one.total[time[1]].sum() / max(now.rows, 1.0))
     return FeatureDrift(
         name=group.name,
         role=feature.source.role,
@@ -125,6 +139,7 @@ def feature_of(
         checks=tuple(checks),
         missing=rates[MISSING],
         unseen=rates[UNSEEN],
+        ahead=None if ahead is None else min(max(ahead, 0.0), 1.0),
     )
 
 

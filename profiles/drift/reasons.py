@@ -30,6 +30,19 @@ def reason(feature: FeatureDrift, cause: Check, limit: float) -> str:
 
 def calm_reason(feature: FeatureDrift, nearest: Check | None, threshold: float, level: float) -> str:
     """Why a feature is not said to have drifted. nearest: to an alarm; threshold: what its effect would have to exceed."""
+    if feature.ahead is not None:
+        rest = _calm(feature, nearest, threshold, level) if nearest is not None and nearest.judged else ""
+        return time_reason(feature.ahead) + (f"; {nearest.kind} {rest}" if nearest is not None and rest else "")
+    return _calm(feature, nearest, threshold, level)
+
+
+def time_reason(ahead: float) -> str:
+    """Why a number that is the time (`calendar`) is not judged by its distribution."""
+    gone = f"; {percent(ahead)} % of rows lie beyond the reference's range, as the days since explain" if ahead else ""
+    return f"follows the calendar through the whole reference: not judged by its distribution{gone}"
+
+
+def _calm(feature: FeatureDrift, nearest: Check | None, threshold: float, level: float) -> str:
     if nearest is None:
         return TOO_FEW
     if nearest.effect <= threshold:
@@ -83,6 +96,8 @@ def _learned(check: Check, limit: float) -> bool:
 
 def _unseen(feature: FeatureDrift, cause: Check) -> str:
     now = percent(cause.value)
+    if feature.ahead is not None:
+        return f"{now} % of rows hold no number, or one beyond the reference's range that the days since do not explain"
     if feature.kind == "numeric":
         what = "hold no number"
         return f"{now} % of rows {what} where the reference has numbers{': another type or coding?' if cause.value >= _RECODED else ''}"

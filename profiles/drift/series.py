@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from mlpack_edge.profiles.drift.calendar import clock
 from mlpack_edge.profiles.drift.clusters import FEWEST, intraclass
 from mlpack_edge.profiles.drift.effects import Floats, shares
 from mlpack_edge.profiles.drift.facts import Slow
@@ -31,7 +32,7 @@ _FREQUENT = 0.005
 def slow_drift(spec: Spec, profiles: Sequence[Profile]) -> tuple[Slow, ...]:
     """Of every numeric and categorical feature, from the profiles of single days; empty where there are fewer than FEWEST_DAYS of them,
     fewer than FEWEST_BLOCKS blocks in the reference, or devices and a reference that does not tell them apart: their lasting
-    difference from the reference's devices cannot then be told from drift."""
+    difference from the reference's devices cannot then be told from drift. None of a number that is the time (`calendar`)."""
     daily: dict[int, list[Profile]] = {}
     for part in profiles:
         first, last = days_of(part)
@@ -57,7 +58,12 @@ def slow_drift_of_days(spec: Spec, days: list[int], counts: Ints, sums: Ints, de
     found = []
     for group in groups(spec):
         taught = reference.learned.get(group.name) if group.feature is not None else None
-        if taught is not None and taught.level_sd and not isinstance(group.feature, Presence):
+        if (
+            taught is not None
+            and taught.level_sd
+            and not isinstance(group.feature, Presence)
+            and not clock(spec, group)
+        ):
             alike = intraclass(taught, reference)
             common = alike * (1 / devices + 1 / reference.devices) if devices else 0.0
             slow = _feature(spec, group, taught, days, counts, sums, common)

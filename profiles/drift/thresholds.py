@@ -7,12 +7,16 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from mlpack_edge.profiles.drift.calendar import span_of
 from mlpack_edge.profiles.drift.effects import chance, parts
 from mlpack_edge.profiles.drift.facts import DISTRIBUTION, MISSING, SUFFICIENT, UNSEEN
+from mlpack_edge.profiles.drift.windows import held_days
 from mlpack_edge.profiles.layout import Group
 from mlpack_edge.profiles.spec import Learned, Numeric, Spec
 
 _DAYS = {"day": 1.0, "hour": 24.0}
+#: From this share of its days on a window tells of all of them.
+_WHOLE = 0.85
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,12 +41,26 @@ _FEW = 3
 _RATE = 4.41
 
 
-def blocks_in(spec: Spec, days: int | None, rows: float) -> float:
-    """How many blocks of the reference a window is as long as: by its days where blocks are days or hours, else by its rows."""
+def blocks_in(spec: Spec, days: int | None, rows: float, held: float | None = None) -> float:
+    """How many blocks of the reference a window is as long as: by its days where blocks are days or hours, else by its rows. held:
+    `windows.held_days`, None for all of `days`."""
     blocks = spec.reference.blocks
     if days is not None and blocks.unit in _DAYS:
-        return days * _DAYS[blocks.unit]
+        return days_told(spec, days, held) * _DAYS[blocks.unit]
     return rows * len(blocks.rows) / max(sum(blocks.rows), 1)
+
+
+def days_told(spec: Spec, days: int, held: float | None) -> float:
+    """How many days a window of `days` tells of, by `windows.held_days`: all of them where it has hardly more gaps than the reference
+    itself, whose days may leave out weekends; else fewer, for which limits of shorter windows hold."""
+    if not held:  # not known, or there are no rows
+        return days
+    blocks, span = spec.reference.blocks, span_of(spec.reference.blocks)
+    usual = 1.0
+    if blocks.unit == "day" and span is not None and span[1] > span[0]:
+        usual = min(held_days((at, at, rows) for at, rows in enumerate(blocks.rows)) / (span[1] - span[0] + 1), 1.0)
+    told = held / max(usual, 1 / days)
+    return days if told >= _WHOLE * days else max(told, 1.0)
 
 
 @dataclass(frozen=True, slots=True)

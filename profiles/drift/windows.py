@@ -53,6 +53,17 @@ def days_of(profile: Profile) -> tuple[int, int]:
     return first, max(first, (profile.window.end - 1) // _DAY)
 
 
+def held_days(parts: Iterable[tuple[int, int, float]]) -> float:
+    """How many days with equally many rows say as much (Kish 1965): about 1 for a week whose rows are nearly all of one day. parts: first
+    day, last day and rows, which are taken to lie evenly in their days. 0.0 without rows."""
+    rows: dict[int, float] = {}
+    for first, last, mine in parts:
+        for day in range(first, last + 1):
+            rows[day] = rows.get(day, 0.0) + mine / (last - first + 1)
+    squares = sum(each * each for each in rows.values())
+    return sum(rows.values()) ** 2 / squares if squares else 0.0
+
+
 def _dated(dated: list[tuple[int, int, Profile]], lengths: Sequence[int]) -> list[Stretch]:
     begin, end = min(first for first, _, _ in dated), max(last for _, last, _ in dated)
     found = []

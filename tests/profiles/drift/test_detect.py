@@ -176,3 +176,22 @@ def test_profiles_of_another_spec_are_refused(spec: Spec) -> None:
     other = replace(_profile(spec, plain(np.random.default_rng(1), 100)), spec=bytes(16))
     with pytest.raises(BadInput, match="counted by the spec 0000"):
         drift(spec, digest(spec), [other])
+
+
+def test_a_window_of_a_few_of_its_days_is_judged_as_so_many_and_says_so() -> None:
+    """Weekends differ. The Saturdays of four weeks are no four weeks."""
+    rng = np.random.default_rng(6)
+    day = np.repeat(np.arange(140), 100)
+
+    def table(days: np.ndarray) -> dict[str, np.ndarray]:
+        return {"x": rng.normal(size=len(days)) + np.where(days % 7 >= 5, 0.8, 0.0)}
+
+    spec = spec_of(table(day), day)
+    saturdays = [profile_of(spec, table(np.full(100, 5)), TODAY + 7 * week) for week in range(5)]
+    report = drift(spec, digest(spec), saturdays)
+    assert Gates().judge(report).passed
+    notes = {window.days: window.note for window in report.latest}
+    assert notes[7] == "most rows are of about 1 of 7 days: the limits of as many days hold"
+    assert notes[28] == "most rows are of about 4 of 28 days: the limits of as many days hold" and notes[1] == ""
+    whole = [profile_of(spec, table(np.full(100, at % 7)), TODAY + at) for at in range(28)]
+    assert {window.note for window in drift(spec, digest(spec), whole).latest} == {""}

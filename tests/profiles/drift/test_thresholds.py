@@ -1,6 +1,7 @@
 """Limits that come from the reference's own windows."""
 
 from dataclasses import replace
+from datetime import date, timedelta
 
 import numpy as np
 import pytest
@@ -109,3 +110,27 @@ def test_a_window_is_as_long_as_its_days_or_its_rows() -> None:
     assert thresholds.blocks_in(_spec(rng, 0, unit="hour"), 7, 10) == 7 * 24
     assert thresholds.blocks_in(_spec(rng, 0, unit="rows"), 7, 1_200) == 3
     assert thresholds.blocks_in(_spec(rng, 0, unit="day"), None, 1_200) == 3
+
+
+def _dated(spec: Spec, rows: tuple[int, ...] | None = None, span: int | None = None) -> Spec:
+    blocks = spec.reference.blocks
+    last = str(date(2026, 1, 1) + timedelta((span or len(blocks.rows)) - 1))
+    blocks = replace(blocks, first="2026-01-01", last=last, rows=rows or blocks.rows)
+    return replace(spec, reference=replace(spec.reference, blocks=blocks))
+
+
+def test_a_week_of_which_two_days_have_rows_is_as_long_as_two_days() -> None:
+    """Judged by the limit of a week, which whole weeks set, two days that are as they were would alarm."""
+    spec = _dated(_spec(np.random.default_rng(5), 0.3))
+    assert [thresholds.blocks_in(spec, 7, 10, held) for held in (None, 7.0, 6.1, 5.0, 2.0)] == [7, 7, 7, 5, 2]
+    assert thresholds.blocks_in(spec, 28, 10, 20.0) == 20 and thresholds.blocks_in(spec, 28, 10, 25.0) == 28
+    day, week = (_limits(spec, length, 400)[0] for length in (2, 7))
+    assert day > 1.5 * week
+
+
+def test_weekends_that_the_reference_leaves_out_are_no_gap() -> None:
+    spec = _spec(np.random.default_rng(5), 0.3, blocks=100)
+    assert thresholds.blocks_in(_dated(spec, span=140), 7, 10, 5.0) == 7
+    quiet_weekends = _dated(spec, tuple([400] * 5 + [30] * 2)[:7] * 14 + (400, 400))
+    assert thresholds.blocks_in(quiet_weekends, 7, 10, 5.2) == 7
+    assert thresholds.blocks_in(quiet_weekends, 7, 10, 2.0) < 3

@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from mlpack_edge.core.errors import BadInput
-from mlpack_edge.profiles.drift.windows import stretches
+from mlpack_edge.profiles.drift.windows import held_days, stretches
 from mlpack_edge.profiles.profile import Profile, Window
 
 DAY = 86_400
@@ -47,3 +47,12 @@ def test_nothing_and_a_window_of_no_days_are_refused() -> None:
         stretches([])
     with pytest.raises(BadInput, match="0 days"):
         stretches([_on(1)], (0,))
+
+
+def test_days_are_as_many_as_their_rows_are_alike() -> None:
+    """Seven even days are seven, a day among crumbs is one, and a week's profile lies in seven days."""
+    assert held_days((day, day, 100.0) for day in range(7)) == pytest.approx(7)
+    assert held_days([(0, 0, 10_000.0), *((day, day, 5.0) for day in range(1, 7))]) == pytest.approx(1, abs=0.01)
+    assert held_days([(0, 6, 700.0)]) == pytest.approx(7)
+    assert held_days([(0, 0, 60.0), (0, 0, 40.0), (3, 3, 100.0)]) == pytest.approx(2)
+    assert held_days([(0, 6, 0.0)]) == 0
