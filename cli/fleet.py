@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,7 +15,6 @@ from mlpack_edge.core.errors import BadInput
 if TYPE_CHECKING:
     from mlpack_edge.cli.drift_outputs import Outputs
     from mlpack_edge.cli.drift_page import Counted
-    from mlpack_edge.fleet.noise import Noisy
     from mlpack_edge.fleet.store import KnownSpec, Store
 
 Json = dict[str, Any]
@@ -142,6 +140,7 @@ def drift_command(
     """
     from mlpack_edge.cli.drift import drift_outcome
     from mlpack_edge.cli.drift_request import day_of, gates_of
+    from mlpack_edge.cli.fleet_noise import left_out_text, noise_of, saying
     from mlpack_edge.fleet.noise import noisy, noisy_days
     from mlpack_edge.fleet.reading import Selection, across, days
     from mlpack_edge.fleet.shown import Least
@@ -161,11 +160,7 @@ def drift_command(
     selection = Selection(cohort, first, last)
     noise = noisy(store, known, selection)
     found = [] if epsilon else list(days(store, known, selection))
-    millionths = _noise_of(epsilon, bool(found), noise)
-    left_out = noise.total - noise.reports.get(millionths, 0)
-    if left_out:
-        other = "other " if millionths else ""
-        note(f"{left_out:,} reports with {other}noise (differential privacy) are left out: {_why(noise, millionths)}")
+    millionths = noise_of(epsilon, bool(found), noise)
     if partly := across(store, known, selection):
         note(f"{partly:,} reports left out that begin before or end after the days asked for")
     least = Least(devices=least_devices)
@@ -180,6 +175,9 @@ def drift_command(
     else:
         report = watch(known, found, windows or LENGTHS, least)
         reports, strays = sum(day.reports for day in found), sum(day.strays for day in found)
+    left_out = noise.total - noise.reports.get(millionths, 0)
+    if left_out:
+        report = saying(report, left_out_text(left_out, noise, millionths))
     if strays:
         note(f"{strays:,} reports with a clock that cannot be right count on the day on which they were received")
 
@@ -227,36 +225,6 @@ def status_command(root: Path, since: str, least_devices: int) -> Outcome:
     first = day_of(since, "--since")
     found = status(open_store(root), first, Least(devices=least_devices))
     return Outcome({"store": str(root), **status_json(found)}, status_text(found))
-
-
-def _noise_of(asked: float | None, plain: bool, noise: Noisy) -> int:
-    """The epsilon in millionths of the reports that are judged, 0 for those without noise. plain: there are such."""
-    there = ", ".join(f"{count:,} of epsilon {each / 1e6:g}" for each, count in sorted(noise.reports.items()))
-    if asked:
-        fitting = [each for each in noise.reports if math.isclose(each / 1e6, asked)]
-        if not fitting:
-            raise BadInput(
-                f"the store holds no reports with noise of epsilon {asked:g} that were asked for",
-                f"it holds {there or 'none with noise'}",
-            )
-        return fitting[0]
-    if asked is not None or plain or not noise.reports:
-        return 0
-    if len(noise.reports) > 1:
-        raise BadInput(
-            "reports with different noise (differential privacy) are not judged together", "choose one with --epsilon",
-            why=f"the store holds {there}",
-        )  # fmt: skip
-    return next(iter(noise.reports))
-
-
-def _why(noise: Noisy, millionths: int) -> str:
-    """The option that judges them, where there is one."""
-    others = [f"{each / 1e6:g}" for each in sorted(noise.reports) if each != millionths]
-    parts = [f"--epsilon {' or '.join(others)} judges those"] if others else []
-    if noise.nameless:
-        parts.append(f"{noise.nameless:,} of them name no device and are never judged")
-    return "; ".join(parts)
 
 
 def _name(root: Path, cohort: str | None, known: KnownSpec | None) -> str:

@@ -12,6 +12,7 @@ import numpy as np
 import polars
 import pytest
 
+from mlpack_edge.profiles.profile import merge
 from mlpack_edge.profiles.spec_file import write_spec
 from tests.cli.mlpack import mlpack, mlpack_json
 from tests.fleet.made import FIRST, FORM, SPEC, make_spec, noised, put, report
@@ -259,8 +260,20 @@ def test_a_fleet_that_sends_noise_is_judged_and_never_beside_one_that_does_not(t
     mlpack_json("fleet", "ingest", "up", "--store", "store", cwd=tmp_path)
     done = mlpack(*words, cwd=tmp_path)
     assert done.returncode == 0 and "20 devices" in done.stdout
-    assert "307 reports with noise (differential privacy) are left out: --epsilon 0.5 or 1 judges those" in done.stderr
-    code, found = mlpack_json(*words, cwd=tmp_path)
+    said = "307 reports with noise (differential privacy) are left out: --epsilon 0.5 or 1 judges those"
+    assert said in " ".join(done.stdout.split())
+    code, found = mlpack_json(*words, "--html", "d.html", cwd=tmp_path)
+    assert said in found["windows"][-1]["note"] and said in (tmp_path / "d.html").read_text()
     assert (found["reports"], found["epsilon"], found["noisy"]) == (20, None, 307)
     code, found = mlpack_json(*words, "--epsilon", "1", cwd=tmp_path)
     assert (code, found["drifted"], found["reports"], found["noisy"]) == (3, ["x"], 300, 7)
+
+
+def test_merged_reports_with_noise_are_never_judged(tmp_path: Path) -> None:
+    write_spec(tmp_path / "s.json", SPEC, False)
+    day = TODAY - FIRST - 1
+    put(tmp_path / "up", "a.cbor", FORM.encode(merge([noised(device, day) for device in range(30)])))
+    settle(tmp_path / "up")
+    mlpack_json("fleet", "ingest", "up", "--store", "store", "--spec", "s.json", cwd=tmp_path)
+    code, refused = mlpack_json("fleet", "drift", "--store", "store", cwd=tmp_path)
+    assert code == 1 and "none names its device" in refused["error"]["message"]
