@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -75,7 +76,7 @@ def command(spec: Path, current: tuple[Path, ...], **options: Any) -> Outcome:
     show_stage("reading profiles")
     known, profiles = read_profiles(current, spec)
     names = known_features(known, options["features"])
-    profiles, notes = within(profiles, since, until)
+    profiles, notes = within(profiles, since, until, int(time.time()) // 86_400)
     if wanted.html and any(profile.epsilon for profile in profiles):
         raise BadInput(
             "--html draws counters, and these carry noise (differential privacy)", "leave it out, or take --json"

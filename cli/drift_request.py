@@ -18,6 +18,8 @@ from mlpack_edge.profiles.profile import Profile
 from mlpack_edge.profiles.spec import Spec
 
 _DAY = 86_400
+#: The last of the calendar, 9999-12-31.
+_LAST_DAY = 2_932_896
 
 
 def gates_of(significance: float | None, floors: Sequence[str]) -> Gates:
@@ -43,32 +45,36 @@ def day_of(text: str, option: str) -> int | None:
         raise click.UsageError(f"{option} {text}: write a day as YYYY-MM-DD") from None
 
 
-def within(profiles: Sequence[Profile], since: int | None, until: int | None) -> tuple[list[Profile], list[str]]:
-    """The profiles whose days all lie within, each report once, and notes of what was left out.
+def within(
+    profiles: Sequence[Profile], since: int | None, until: int | None, today: int
+) -> tuple[list[Profile], list[str]]:
+    """The profiles whose days all lie within, and notes of what was left out. Days after tomorrow (of the world) are taken only where
+    `until` asks for them: one clock that runs ahead would otherwise be the latest window, in which nothing drifts.
 
     Raises BadInput where none remains.
     """
     if since is not None and until is not None and since > until:
         raise click.UsageError("--since is later than --until")
-    once = list(dict.fromkeys(profiles))
-    notes = []
-    if len(once) < len(profiles):
-        notes.append(f"{_reports(len(profiles) - len(once))} came twice and count once")
-    if since is None and until is None:
-        return once, notes
-    kept = [profile for profile in once if not undated(profile) and _inside(profile, since, until)]
-    timeless = sum(undated(profile) for profile in once)
-    if timeless:
-        notes.append(f"{_reports(timeless)} without a date left out: --since and --until choose by days")
-    across = sum(
-        not undated(each) and not _inside(each, since, until) and _touches(each, since, until) for each in once
-    )
-    if across:
-        notes.append(f"{_reports(across)} left out that begin before or end after the days asked for")
+    notes: list[str] = []
+    kept, there = list(profiles), _reports(len(profiles))
+    if until is None:
+        kept = [profile for profile in profiles if undated(profile) or days_of(profile)[1] <= today + 1]
+        if len(kept) < len(profiles):
+            last = _day_text(max(days_of(profile)[1] for profile in profiles if not undated(profile)))
+            notes.append(
+                f"{_reports(len(profiles) - len(kept))} of days to come (up to {last}) left out: --until names later days"
+            )
+    if since is not None or until is not None:
+        timeless = sum(undated(profile) for profile in kept)
+        if timeless:
+            notes.append(f"{_reports(timeless)} without a date left out: --since and --until choose by days")
+        dated = [profile for profile in kept if not undated(profile)]
+        kept = [profile for profile in dated if _inside(profile, since, until)]
+        across = sum(not _inside(each, since, until) and _touches(each, since, until) for each in dated)
+        if across:
+            notes.append(f"{_reports(across)} left out that begin before or end after the days asked for")
     if not kept:
-        raise BadInput(
-            f"none of {_reports(len(once))} lies within the days asked for", _span_hint(once), why="; ".join(notes)
-        )
+        raise BadInput(f"none of {there} lies within the days asked for", _span_hint(profiles), why="; ".join(notes))
     return kept, notes
 
 
@@ -110,9 +116,13 @@ def _span_hint(profiles: Sequence[Profile]) -> str:
     days = [day for profile in profiles if not undated(profile) for day in days_of(profile)]
     if not days:
         return "leave --since and --until out: the profiles have no date"
-    first, last = (datetime.fromtimestamp(day * _DAY, UTC).strftime("%Y-%m-%d") for day in (min(days), max(days)))
+    first, last = _day_text(min(days)), _day_text(max(days))
     return f"they hold {first} to {last}"
 
 
 def _reports(count: int) -> str:
     return f"{count:,} report{'s' * (count != 1)}"
+
+
+def _day_text(day: int) -> str:
+    return datetime.fromtimestamp(min(day, _LAST_DAY) * _DAY, UTC).strftime("%Y-%m-%d")

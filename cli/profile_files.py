@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from mlpack_edge.cli.outcome import note
 from mlpack_edge.core.errors import BadInput
 from mlpack_edge.core.files import io_fault, publish
 from mlpack_edge.profiles.profile import Profile
@@ -99,23 +100,23 @@ def _profiles(form: ReportFormat, given: Sequence[_Read]) -> Iterable[Profile | 
 
 
 def _once(reports: Sequence[_Read]) -> list[_Read]:
-    """Without reports of a device that were delivered twice. Those of many devices have no name of their own: parts of a night
-    are counted each. Raises BadInput where a device says two things of one window."""
+    """Without reports that were given twice. Different ones that name no device are parts of a night, which add up. Raises
+    BadInput where a device says two things of one window."""
     kept: dict[bytes, _Read] = {}
-    found = []
+    found: dict[bytes, _Read] = {}
     for read in reports:
         device = read.frame.device
-        if device:
-            first = kept.setdefault(read.frame.id, read)
-            if first is not read:
-                if first.frame == read.frame:
-                    continue
-                raise BadInput(
-                    f"{first.path} and {read.path} hold two reports of one window of the device {device.hex()}, which differ",
-                    "leave one of them out: a device counts a window once",
-                )
-        found.append(read)
-    return found
+        first = kept.setdefault(read.frame.id, read) if device else read
+        if first.report != read.report:
+            raise BadInput(
+                f"{first.path} and {read.path} hold two reports of one window of the device {device.hex()}, which differ",
+                "leave one of them out: a device counts a window once",
+            )
+        found.setdefault(read.report, read)
+    if len(found) < len(reports):
+        twice = len(reports) - len(found)
+        note(f"{twice:,} report{'s' * (twice > 1)} came twice and count{'s' * (twice == 1)} once")
+    return list(found.values())
 
 
 def _beside(frame: Frame, folders: Sequence[Path]) -> Spec:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import html
 import json
 import re
+import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -318,3 +319,20 @@ def test_a_name_of_a_spec_that_is_no_text_still_names_metrics_and_alerts(made: P
     assert done.returncode == 3, done.stderr
     assert {alert["labels"]["name"] for alert in json.loads((tmp_path / "a.json").read_text())} == {"late??"}
     assert (tmp_path / "a.prom").read_text().startswith("# mlpack drift: late??\n")
+
+
+def test_a_clock_that_runs_ahead_does_not_hide_what_drifts_today(made: Path, tmp_path: Path) -> None:
+    """The latest window would be that of the wrong clock, in which nothing is unusual."""
+    day = 86_400
+    spec, ahead = plain_spec(), int(time.time()) // day + 400
+    to_come = replace(plain_days(spec, 1)[0], window=Window(ahead, ahead * day, (ahead + 1) * day))
+    write(tmp_path / "ahead.profile", spec, [to_come])
+    alone = mlpack_json("drift", "late.spec.json", "changed.profile", cwd=made)
+    words = ("drift", "late.spec.json", "changed.profile", tmp_path / "ahead.profile")
+    done = mlpack(*words, "--json", cwd=made)
+    assert (done.returncode, json.loads(done.stdout)) == alone
+    assert "1 report of days to come" in done.stderr
+    asked = mlpack_json(*words, "--until", "9000-01-01", cwd=made)[1]
+    assert asked["reports"] == alone[1]["reports"] + 1
+    done = mlpack("drift", "late.spec.json", tmp_path / "ahead.profile", cwd=made)
+    assert done.returncode == 1 and "none of 1 report lies within the days asked for" in done.stderr

@@ -292,6 +292,20 @@ def test_a_report_that_was_delivered_twice_counts_once(folder: Path, tmp_path: P
     spec = ("--spec", str(folder / "late.spec.json"))
     code, document = mlpack_json("profile", "merge", "m.profile", "a.profile", "a.profile", *spec, cwd=tmp_path)
     assert (code, document["rows"]) == (0, 100)
+    done = mlpack(
+        "profile",
+        "build",
+        str(folder / "late.spec.json"),
+        "a.parquet",
+        "--day",
+        "2013-02-03",
+        "-o",
+        "u.profile",
+        cwd=tmp_path,
+    )
+    assert done.returncode == 0, done.stderr
+    done = mlpack("profile", "merge", "v.profile", "u.profile", "u.profile", *spec, cwd=tmp_path)
+    assert "100 rows of 1 reports" in done.stdout and "1 report came twice and counts once" in done.stderr
     shown = _show(tmp_path, "m.profile", *spec)
     assert len(shown["device"]) == 32 and shown["cohort"] == "beta"
     done = mlpack("profile", "merge", "n.profile", "a.profile", "b.profile", *spec, cwd=tmp_path)
