@@ -26,7 +26,7 @@ from mlpack_edge.profiles.drift.effects import Floats
 from mlpack_edge.profiles.drift.facts import DISTRIBUTION, Accuracy, Check, DriftReport, FeatureDrift, Window
 from mlpack_edge.profiles.drift.series import slow_drift
 from mlpack_edge.profiles.drift.significance import benjamini_hochberg
-from mlpack_edge.profiles.drift.thresholds import blocks_in, days_told, learned, limits
+from mlpack_edge.profiles.drift.thresholds import blocks_in, gap, limits
 from mlpack_edge.profiles.drift.windows import LENGTHS, Stretch, days_of, held_days, stretches
 from mlpack_edge.profiles.layout import groups
 from mlpack_edge.profiles.profile import Profile
@@ -111,7 +111,7 @@ def noisy_window_of(
     epsilon: in millionths; held: `windows.held_days`, by reports. Rows and predictions are estimates."""
     parts = [group for group in groups(spec) if group.feature is not None]
     rows, predictions = noisy.rows_of(spec, tell, reports)
-    length = blocks_in(spec, stretch.days, rows, held)
+    length = blocks_in(spec, stretch.days, rows)
     last = stretch.last if stretch.days is not None else None
     known = spec.reference
     found = [
@@ -120,7 +120,9 @@ def noisy_window_of(
             one,
             known,
             known.learned.get(group.name),
-            learned(spec, group, length, max(round(one.counts.sum()), 1)),
+            limits(spec, group).of(
+                length, max(round(one.counts.sum()), 1), stretch.days, gap(spec, stretch.days, held)
+            ),
             (time.unexplained(last), time.never & ~time.unexplained(last)) if (time := clock(spec, group)) else None,
         )
         for group, one in zip(parts, tell, strict=True)
@@ -169,7 +171,8 @@ def features_of_all(spec: Spec, samples: Sequence[Sample]) -> list[tuple[Feature
     """Of each sample all features, p-values adjusted over them: arrays over the samples, a feature at a time."""
     known = spec.reference
     counts, sums = (np.array([getattr(one, name) for one in samples], np.int64) for name in ("counts", "sums"))
-    lengths = [blocks_in(spec, one.days, one.rows, one.held) for one in samples]
+    lengths = [blocks_in(spec, one.days, one.rows) for one in samples]
+    gaps = [gap(spec, one.days, one.held) for one in samples]
     found = []
     for group in groups(spec):
         if group.feature is None:
@@ -194,7 +197,10 @@ def features_of_all(spec: Spec, samples: Sequence[Sample]) -> list[tuple[Feature
                 np.array(known.counts[group.start : group.stop], np.int64),
                 mine,
                 (known.sums[group.sum_index] if numeric else 0, sums[:, group.sum_index].tolist() if numeric else []),
-                [limit.of(length, one.rows) for length, one in zip(lengths, samples, strict=True)],
+                [
+                    limit.of(length, one.rows, one.days, none)
+                    for length, one, none in zip(lengths, samples, gaps, strict=True)
+                ],
                 growth,
                 p,
                 _of_time(time, never, mine),
@@ -238,9 +244,12 @@ def totals(profiles: Sequence[Profile]) -> tuple[Ints, Ints]:
 
 def gap_note(spec: Spec, sample: Sample) -> str:
     """That a window has rows of some of its days only, "" where it has not."""
-    if sample.days is None or (told := days_told(spec, sample.days, sample.held)) >= sample.days:
+    none = gap(spec, sample.days, sample.held)
+    if sample.days is None or not none:
         return ""
-    return f"most rows are of about {told:.0f} of {sample.days} days: the limits of as many days hold"
+    return (
+        f"most rows are of about {(1 - none) * sample.days:.0f} of {sample.days} days, and the limits are wider for it"
+    )
 
 
 def unit_of(spec: Spec, sharded: Shards | None, devices: int) -> tuple[str, str]:

@@ -191,7 +191,7 @@ def test_a_window_of_a_few_of_its_days_is_judged_as_so_many_and_says_so() -> Non
     report = drift(spec, digest(spec), saturdays)
     assert Gates().judge(report).passed
     notes = {window.days: window.note for window in report.latest}
-    assert notes[7] == "most rows are of about 1 of 7 days: the limits of as many days hold"
-    assert notes[28] == "most rows are of about 4 of 28 days: the limits of as many days hold" and notes[1] == ""
+    assert notes[7] == "most rows are of about 1 of 7 days, and the limits are wider for it"
+    assert notes[28] == "most rows are of about 4 of 28 days, and the limits are wider for it" and notes[1] == ""
     whole = [profile_of(spec, table(np.full(100, at % 7)), TODAY + at) for at in range(28)]
     assert {window.note for window in drift(spec, digest(spec), whole).latest} == {""}

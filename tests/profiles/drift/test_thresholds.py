@@ -119,18 +119,42 @@ def _dated(spec: Spec, rows: tuple[int, ...] | None = None, span: int | None = N
     return replace(spec, reference=replace(spec.reference, blocks=blocks))
 
 
-def test_a_week_of_which_two_days_have_rows_is_as_long_as_two_days() -> None:
+def test_a_week_of_which_two_days_have_rows_may_lie_further_away() -> None:
     """Judged by the limit of a week, which whole weeks set, two days that are as they were would alarm."""
     spec = _dated(_spec(np.random.default_rng(5), 0.3))
-    assert [thresholds.blocks_in(spec, 7, 10, held) for held in (None, 7.0, 6.1, 5.0, 2.0)] == [7, 7, 7, 5, 2]
-    assert thresholds.blocks_in(spec, 28, 10, 20.0) == 20 and thresholds.blocks_in(spec, 28, 10, 25.0) == 28
-    day, week = (_limits(spec, length, 400)[0] for length in (2, 7))
-    assert day > 1.5 * week
+    gaps = [thresholds.gap(spec, 7, held) for held in (None, 7.0, 6.1, 3.5, 1.0)]
+    assert gaps == [0, 0, 0, 0.5, pytest.approx(6 / 7)]
+    for group in groups(spec)[:2]:
+        limits = thresholds.limits(spec, group)
+        day, week = (limits.of(length, 400)["distribution"] for length in (1, 7))
+        assert limits.of(7, 400, 7, 0.5)["distribution"] == pytest.approx(min(day, week + day / 2))
+        assert limits.of(7, 400, 7, 6 / 7)["distribution"] == pytest.approx(day) and day > 1.3 * week
 
 
 def test_weekends_that_the_reference_leaves_out_are_no_gap() -> None:
     spec = _spec(np.random.default_rng(5), 0.3, blocks=100)
-    assert thresholds.blocks_in(_dated(spec, span=140), 7, 10, 5.0) == 7
+    assert thresholds.gap(_dated(spec, span=140), 7, 5.0) == 0
     quiet_weekends = _dated(spec, tuple([400] * 5 + [30] * 2)[:7] * 14 + (400, 400))
-    assert thresholds.blocks_in(quiet_weekends, 7, 10, 5.2) == 7
-    assert thresholds.blocks_in(quiet_weekends, 7, 10, 2.0) < 3
+    assert thresholds.gap(quiet_weekends, 7, 5.2) == 0
+    assert thresholds.gap(quiet_weekends, 7, 2.0) > 0.5
+
+
+def test_a_window_of_few_rows_has_the_chance_of_few_rows() -> None:
+    """Days of 2,000 rows that differ: half an hour of one of them is no better known than its rows allow."""
+    spec = _spec(np.random.default_rng(6), 0.3, rows=1_000)
+    for group in groups(spec)[:2]:
+        limits = thresholds.limits(spec, group)
+        small, same = limits.of(1, 60)["distribution"], limits.of(1, 1_000)["distribution"]
+        assert small**2 - same**2 == pytest.approx(limits.often * limits.chance * (1 / 60 - 1 / 1_000), rel=0.01)
+
+
+def test_what_small_blocks_cannot_show_is_the_limit_of_large_windows() -> None:
+    """Days differ by .05 sd, of which blocks of 30 rows show nothing; windows of 20,000 rows see it every day."""
+    rng = np.random.default_rng(7)
+    spec = _spec(rng, 0.05, rows=30)
+    for group in groups(spec)[:2]:
+        limits = thresholds.limits(spec, group)
+        assert limits.alike and limits.of(1, 30)["distribution"] == 0
+        assert 0.05 < limits.of(1, 20_000)["distribution"] < 0.25
+    blocks = _spec(rng, 0.0, rows=500)
+    assert max(_limits(blocks, 1, 1_000)) < 0.03, "windows twice as large hardly"
