@@ -10,7 +10,7 @@ import click
 from mlpack_edge.cli.drift_outputs import outputs, plain_name, refuse, taken, write_outputs
 from mlpack_edge.cli.options import Duration
 from mlpack_edge.cli.outcome import Outcome, answers, note, show_stage
-from mlpack_edge.core.errors import BadInput
+from mlpack_edge.core.errors import BadInput, CheckFailed
 
 if TYPE_CHECKING:
     from mlpack_edge.cli.drift_outputs import Outputs
@@ -56,7 +56,8 @@ def ingest_command(
     given: tuple[Path, ...], root: Path, specs: tuple[Path, ...], late_after: int, not_before: str, settled: float, remove: bool
 ) -> Outcome:  # fmt: skip
     """Take the reports in files, and below directories, into the store: each once, however often it is delivered. Damaged and unknown
-    ones go to its quarantine with the reason. Run it again after a crash: nothing is lost or counted twice.
+    ones go to its quarantine with the reason. Run it again after a crash: nothing is lost or counted twice. Exit code 3 where no
+    report was sound, or reports are new in the quarantine that conflict with stored ones.
 
     \b
     Examples:
@@ -67,7 +68,7 @@ def ingest_command(
     import time
 
     from mlpack_edge.cli.drift_request import day_of
-    from mlpack_edge.cli.fleet_text import taken_text
+    from mlpack_edge.cli.fleet_text import refusal_of, taken_text
     from mlpack_edge.fleet.intake import Intake, Policy, Taken
     from mlpack_edge.fleet.store import writing
     from mlpack_edge.profiles.spec_file import read_spec
@@ -103,8 +104,10 @@ def ingest_command(
         "removed": taken.removed,
         "parts": [str(path) for path in taken.parts],
     }
-    stands = f"{taken.reports:,} reports are stored"
-    return Outcome(facts, taken_text(root, taken), stands)
+    text, stands = taken_text(root, taken), f"{taken.reports:,} reports are stored"
+    if refusal := refusal_of(root, taken):
+        raise CheckFailed(*refusal, why=stands, result=facts, text=text)
+    return Outcome(facts, text, stands)
 
 
 @command.command("drift")

@@ -39,6 +39,23 @@ def taken_text(root: Path, taken: Taken) -> str:
     return table(facts)
 
 
+def refusal_of(root: Path, taken: Taken) -> tuple[str, str] | None:
+    """Message and hint where what was refused is no accident of some files: rows are missing until somebody looks."""
+    from mlpack_edge.fleet.quarantine import CONFLICT, folder_of
+
+    conflicts = taken.rejected.get(CONFLICT, 0)
+    if conflicts and taken.quarantined:
+        message = f"{conflicts:,} reports differ from stored ones of the same device and window, and are not counted"
+        hint = "a batch that names no device has one report a window: merge its parts first (mlpack profile merge), or name them with "
+        return message, hint + f"--device; {root / folder_of(CONFLICT)} says which they are"
+    if taken.rejected and not (taken.reports or taken.repeated or taken.waiting):
+        return (
+            f"none of {sum(taken.rejected.values()):,} reports was sound: {', '.join(taken.rejected)}",
+            f"{root / 'quarantine'} says what is wrong with each; reports of a spec that is named later are taken out of it again",
+        )
+    return None
+
+
 def status_json(found: Status) -> Json:
     """As `fleet.status` has it; figures that are not shown are null."""
     return {

@@ -144,6 +144,28 @@ def test_what_is_refused_is_said_by_name(tmp_path: Path) -> None:
     assert all(line["file"] == "up/a.cbor" and line["message"] and line["sha256"] for line in lines)
 
 
+def test_parts_of_a_night_that_are_not_counted_end_with_a_no(tmp_path: Path) -> None:
+    """The second half of a night has the id of the first: its rows lie in the quarantine until somebody looks."""
+    write_spec(tmp_path / "s.json", SPEC, False)
+    put(tmp_path / "up", "a.cbor", dated(None, 1))
+    put(tmp_path / "up", "b.cbor", dated(None, 1, rows=50))
+    settle(tmp_path / "up")
+    words = ("fleet", "ingest", "up", "--store", "store", "--spec", "s.json")
+    code, found = mlpack_json(*words, cwd=tmp_path)
+    assert (code, found["reports"], found["quarantined"]) == (3, 1, 1)
+    assert "differ from stored ones" in found["error"]["message"] and "profile merge" in found["error"]["hint"]
+    assert mlpack_json(*words, cwd=tmp_path)[0] == 0, "said once, not by every run of cron"
+
+
+def test_files_without_one_sound_report_end_with_a_no(tmp_path: Path) -> None:
+    write_spec(tmp_path / "s.json", SPEC, False)
+    put(tmp_path / "up", "a.cbor", dated(1, 1, spec=make_spec("y")), dated(2, 1, spec=make_spec("y")))
+    settle(tmp_path / "up")
+    code, found = mlpack_json("fleet", "ingest", "up", "--store", "store", "--spec", "s.json", cwd=tmp_path)
+    assert code == 3 and "none of 2 reports was sound: wrong spec" in found["error"]["message"]
+    assert found["rejected"] == {"wrong spec": 2}
+
+
 @pytest.mark.parametrize(
     ("words", "said"),
     [
