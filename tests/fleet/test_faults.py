@@ -8,6 +8,7 @@ import random
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -103,15 +104,18 @@ def test_the_command_killed_at_random_times_and_run_again_stores_everything_once
     uploads(tmp_path)
     write_spec(tmp_path / "spec.json", SPEC, False)
     words = ["fleet", "ingest", "up", "--store", "store", "--spec", "spec.json", "--settled", "1ms", "--remove"]
-    chance = random.Random(4)
-    for _ in range(6):
+    lock, killed, chance = tmp_path / "store/lock", 0, random.Random(4)
+    for _ in range(10):
         with subprocess.Popen(
             [*LINE, *words], cwd=tmp_path, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
         ) as run:
-            try:
-                run.wait(chance.uniform(0.8, 3.5))
-            except subprocess.TimeoutExpired:
+            while run.poll() is None and f'"pid": {run.pid},' not in (lock.read_text() if lock.exists() else ""):
+                time.sleep(0.002)
+            time.sleep(chance.uniform(0, 0.2))
+            if run.poll() is None:
                 os.kill(run.pid, signal.SIGKILL)
+                killed += 1
+    assert killed, "every run was done before it could be killed"
     assert subprocess.run([*LINE, *words], cwd=tmp_path, check=False, capture_output=True).returncode == 0
     assert ids(tmp_path / "store") == ids_of(REPORTS)
     assert not any((tmp_path / "up").iterdir())
@@ -159,6 +163,7 @@ def _mounts() -> bool:
 
 _FULL = """
 import sys
+import time
 from pathlib import Path
 from mlpack_edge.core.errors import IoFault
 from tests.fleet.made import ids, ids_of, take
