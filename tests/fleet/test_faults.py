@@ -204,6 +204,39 @@ def test_on_a_full_disk_nothing_is_removed_and_the_next_run_goes_on(tmp_path: Pa
     assert done.stdout.strip() == "No space left on device | free some space on that file system, or write elsewhere"
 
 
+_READ_ONLY = """
+import sys
+from pathlib import Path
+from mlpack_edge.core.errors import IoFault
+from mlpack_edge.fleet.reading import Selection, days
+from mlpack_edge.fleet.status import status
+from mlpack_edge.fleet.store import open_store
+from tests.fleet.made import take
+store = open_store(Path(sys.argv[1]) / "store")
+assert status(store).specs[0].everything.reports == sum(day.reports for day in days(store, store.specs[0], Selection())) == 72
+try:
+    take(store.root, Path(sys.argv[1]) / "up", remove=True)
+except IoFault as fault:
+    print(fault.why, "|", fault.hint)
+assert len(list((Path(sys.argv[1]) / "up").iterdir())) == 12
+"""
+
+
+@pytest.mark.skipif(not _mounts(), reason="a file system cannot be mounted read-only here")
+def test_a_store_that_is_read_only_can_be_read_and_is_not_taken_into(tmp_path: Path) -> None:
+    uploads(tmp_path)
+    take(tmp_path / "store", tmp_path / "up")
+    script, store = tmp_path / "read.py", tmp_path / "store"
+    script.write_text(_READ_ONLY)
+    path = os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")])
+    command = f'mount --bind "{store}" "{store}" && mount -o remount,ro,bind "{store}" && PYTHONPATH="{path}" "{sys.executable}" "{script}" "{tmp_path}"'
+    done = subprocess.run(
+        ["unshare", "-rm", "sh", "-c", command], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.strip() == "Read-only file system | the file system is read-only: write elsewhere"
+
+
 def test_a_damaged_table_is_named(tmp_path: Path) -> None:
     from mlpack_edge.core.errors import BadInput
     from mlpack_edge.fleet.reading import Selection, days
