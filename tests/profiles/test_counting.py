@@ -10,7 +10,7 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from mlpack_edge.core.errors import BadInput
@@ -143,6 +143,9 @@ def test_a_row_that_contradicts_the_spec_is_refused_and_not_counted(row: dict[st
     assert (tally.rows, set(tally.profile(DIGEST, WINDOW).counts)) == (0, {0})
 
 
+@example(2**37)
+@example(2**38 - 1)
+@example(2**38)
 @given(st.integers(0, 2**70))
 def test_latency_cells_lie_between_their_edges(nanoseconds: int) -> None:
     edges = latency_edges()

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from mlpack_edge.profiles.arrays.decoding import BATCH, TOGETHER, ReportDecoder, Reports
 from mlpack_edge.profiles.layout import groups
 from mlpack_edge.profiles.profile import Profile, Window
-from mlpack_edge.profiles.wire import rice
+from mlpack_edge.profiles.wire import cbor, refusal, rice
 from mlpack_edge.profiles.wire.frame import LONGEST, read_frame, write_frame
 from mlpack_edge.profiles.wire.refusal import ReportRefused
 from mlpack_edge.profiles.wire.report import ReportFormat
@@ -106,6 +106,17 @@ def test_reports_of_seventy_features_are_read_alike_over_batches() -> None:
         data[sealed.randrange(60, len(data) - 4)] ^= 1 << sealed.randrange(8)
         reports.append(bytes(data[:-4]) + crc32(bytes(data[:-4])).to_bytes(4, "big"))
     assert_read_alike(form, reports * (BATCH // len(reports) + 2))
+
+
+def test_a_window_that_ends_before_it_starts_is_refused_among_many() -> None:
+    form = ReportFormat(large_spec(), DIGEST)
+    report = form.encode(large_profile(large_spec(), 100, 0, np.random.default_rng(1)))
+    window = read_frame(report).window
+    start, end = (cbor.head(cbor.UNSIGNED, time) for time in (window.start, window.end))
+    swapped = report.replace(start + end, end + start)[:-4]
+    reports = [report, swapped + crc32(swapped).to_bytes(4, "big"), report]
+    assert_read_alike(form, reports)
+    assert [reason.reason for _, reason in ReportDecoder(form).decode(reports).refused] == [refusal.MALFORMED]
 
 
 class _NeverAsked(ReportFormat):

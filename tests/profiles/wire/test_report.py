@@ -323,6 +323,18 @@ def test_a_file_of_reports_is_split_and_damage_ends_it_by_name() -> None:
     )
 
 
+def test_a_byte_behind_the_quotients_is_refused_wherever_the_last_of_them_ends() -> None:
+    ends = set()
+    for rows in range(1, 60):
+        tally = Tally(SPEC)
+        for row in range(rows):
+            tally.add([row / 20, "abc"[row % 3], None], [], latency=row**4)
+        frame = read_frame(FORMAT.encode(tally.profile(DIGEST, WINDOW)))
+        ends.add(rice.bit_text(frame.unary).rindex("1") % 8)
+        assert reason(write_frame(replace(frame, unary=frame.unary + b"\0"))) == refusal.NOT_CANONICAL
+    assert ends == set(range(8))
+
+
 @pytest.mark.parametrize("fill", [b"\x00", b"\xff", b"\x01"])
 @pytest.mark.parametrize("stream", ["unary", "low", "sums", "parameters"])
 def test_a_stream_of_a_megabyte_is_refused_at_once(stream: str, fill: bytes) -> None:
