@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 
@@ -9,6 +10,8 @@ from mlpack_edge.profiles.drift.facts import KINDS, Check, DriftReport, FeatureD
 from mlpack_edge.profiles.drift.gates import Gates, reach
 from mlpack_edge.profiles.drift.reasons import calm_reason, reason, slow_reason
 
+#: A window and the names that alarm in it.
+Alarms = tuple[Window, frozenset[str]]
 #: The cause of a small lasting shift, which no single window shows.
 SLOW = "slow"
 
@@ -69,7 +72,8 @@ def findings(report: DriftReport, gates: Gates) -> tuple[Finding, ...]:
     """Of every feature: what drifted first comes first, then what did not, the nearest to its threshold first."""
     slow = gates.slow_alarms(report.slow)
     names = dict.fromkeys(feature.name for window in report.latest for feature in window.features)
-    found = [_finding(report, gates, name, name in slow) for name in names]
+    alarms = [(window, frozenset(alarming(report, gates, window))) for window in report.windows]
+    found = [_finding(report, gates, name, name in slow, alarms) for name in names]
     return tuple(sorted(found, key=_order))
 
 
@@ -87,7 +91,7 @@ def alarming(report: DriftReport, gates: Gates, window: Window) -> tuple[str, ..
     return tuple(feature.name for feature in window.features if gates.cause(feature, report.sufficient))
 
 
-def _finding(report: DriftReport, gates: Gates, name: str, slow: bool) -> Finding:
+def _finding(report: DriftReport, gates: Gates, name: str, slow: bool, alarms: Sequence[Alarms]) -> Finding:
     pairs = [
         (window, feature)
         for window in sorted(report.latest, key=lambda each: each.days or 0, reverse=True)
@@ -108,7 +112,7 @@ def _finding(report: DriftReport, gates: Gates, name: str, slow: bool) -> Findin
         cause, why = SLOW, slow_reason(lasting)
     else:
         why = calm_reason(feature, check, limit, gates.level)
-    starts = [_onset(report, gates, name, each.days) for each, _ in loud if each.days is not None]
+    starts = [_onset(alarms, name, each.days) for each, _ in loud if each.days is not None]
     if slow and lasting is not None and not loud:
         starts.append(Onset(lasting.since, lasting.since, 1, start=False, about=True))
     onset = min(starts, key=lambda each: (each.last, each.days), default=None)
@@ -116,16 +120,16 @@ def _finding(report: DriftReport, gates: Gates, name: str, slow: bool) -> Findin
     return Finding(window, feature, check, limit, cause, judged, why, onset, lasting)
 
 
-def _onset(report: DriftReport, gates: Gates, name: str, days: int) -> Onset:
+def _onset(alarms: Sequence[Alarms], name: str, days: int) -> Onset:
     """Of the alarm in the last window of `days` days."""
-    windows = [each for each in report.windows if each.days == days]
+    mine = [each for each in alarms if each[0].days == days]
     found: Window | None = None
-    for window in reversed(windows):
-        if name not in alarming(report, gates, window):
+    for window, names in reversed(mine):
+        if name not in names:
             break
         found = window
     assert found is not None
-    return Onset(found.first, found.last, days, found is windows[0] and len(windows) > 1)
+    return Onset(found.first, found.last, days, found is mine[0][0] and len(mine) > 1)
 
 
 def _order(finding: Finding) -> tuple[object, ...]:
