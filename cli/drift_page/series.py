@@ -11,8 +11,8 @@ from mlpack_edge.profiles.drift.facts import DISTRIBUTION, DriftReport, Window
 from mlpack_edge.profiles.drift.gates import Gates
 from mlpack_edge.profiles.spec import Spec
 
-#: Windows that are drawn: more of them are told by longer windows, or by the latest.
-MOST = 400
+#: Windows that are drawn of a feature, and of all: more of them are told by longer windows, or by the latest.
+MOST, IN_ALL = 400, 9_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,12 +43,13 @@ class Series:
 
 
 def windows_of(report: DriftReport) -> list[Window]:
-    """Of the shortest length that needs no more than MOST, in the order of time; [] for profiles without a date."""
+    """Of the shortest length that needs no more than may be drawn, in the order of time; [] for profiles without a date."""
+    most = min(MOST, IN_ALL // max(len(report.latest_longest.features), 1))
     lengths = sorted({window.days for window in report.windows if window.days is not None})
     for length in lengths:
         found = [window for window in report.windows if window.days == length]
-        if len(found) <= MOST or length == lengths[-1]:
-            return found[-MOST:]
+        if len(found) <= most or length == lengths[-1]:
+            return found[-most:]
     return []
 
 

@@ -71,8 +71,9 @@ def report_of(spec: Spec, profiles: Sequence[Profile], lengths: Sequence[int] = 
 
 
 @functools.cache
-def seventy_days(days: int = 120, rows: int = 250) -> tuple[Spec, list[Profile]]:
-    """50 numbers and 20 categories, a reference of 100 days and a profile for each of `days`; ten features move at the end."""
+def seventy_days(days: int = 120, rows: int = 250, every: bool = False) -> tuple[Spec, list[Profile]]:
+    """50 numbers and 20 categories, a reference of 100 days and a profile for each of `days`; ten features move at the end, or every
+    number from the first day on."""
     blocks = 100
     given = columns(blocks * rows, 7)
     spec = unfilled(MODEL, features_of(given, blocks * rows), False)
@@ -84,8 +85,8 @@ def seventy_days(days: int = 120, rows: int = 250) -> tuple[Spec, list[Profile]]
     later = columns(days * rows, 8)
     for day in range(days):
         part = _part(later, day * rows, rows)
-        if day >= 2 * days // 3:
-            for place in range(0, 40, 4):
+        if every or day >= 2 * days // 3:
+            for place in range(50) if every else range(0, 40, 4):
                 name = f"measured_value_{place}"
                 part[name] = np.asarray(part[name]) + 1.5 * (1 + place)
         tally = ColumnTally(spec)

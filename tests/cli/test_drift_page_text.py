@@ -5,6 +5,8 @@ from __future__ import annotations
 import html
 import re
 
+import pytest
+
 from mlpack_edge.cli.bench_page.labels import text_width
 from mlpack_edge.cli.bench_page.svg import SMALL
 from mlpack_edge.cli.drift_findings import Onset
@@ -26,6 +28,18 @@ def test_seventy_features_and_120_days_stay_below_400_kilobytes() -> None:
     assert page.count('<svg class="chart"') > 150
     assert len(page.encode()) < 400_000
     assert "10 of 70 features." in page
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("days", [128, 400])
+def test_seventy_features_that_nearly_all_drifted_day_after_day_stay_below_400_kilobytes(days: int) -> None:
+    """As many days as are drawn, and more: marks that would lie over each other are one."""
+    spec, profiles = seventy_days(days, 100, True)
+    report = report_of(spec, profiles)
+    assert {window.days for window in windows_of(report)} == ({1} if days == 128 else {7})
+    page = page_of(spec, profiles)
+    assert "50 of 70 features." in page
+    assert len(page.encode()) < 400_000
 
 
 def test_nothing_runs_and_nothing_is_fetched() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 
 from markupsafe import Markup
 
@@ -18,6 +19,8 @@ from mlpack_edge.profiles.drift.reasons import day_text
 
 HEIGHT = 130.0
 _LEAST = 0.05
+#: Width of a mark.
+_MARK = 6
 #: The reference takes this share of the width, by how many blocks it has, between these.
 _SMALLEST, _LARGEST = 0.22, 0.4
 
@@ -67,10 +70,20 @@ def draw(feature: str, series: Series) -> Markup:
 
 
 def triangles(drawing: Drawing, points: Sequence[tuple[float, float]]) -> None:
-    """A mark above each point, as one path."""
-    marks = "".join(f"M{round(x) - 3} {max(round(y) - 5, 6)}h6l-3-5z" for x, y in points)
-    if marks:
-        drawing.add("path", d=marks, class_="alarm")
+    """A mark above each point, as one path; of points nearer to each other than a mark is wide, one above the highest."""
+    heights: dict[int, int] = {}
+    last = -_MARK
+    for x, y in points:
+        if round(x) >= last + _MARK:
+            last = round(x)
+        heights[last] = min(heights.get(last, round(y)), round(y))
+    corners = [(x - 3, max(y - 5, 6)) for x, y in heights.items()]
+    if corners:
+        moves = [f"M{corners[0][0]} {corners[0][1]}"] + [
+            f"m{x - before_x}{' ' if y >= before_y else ''}{y - before_y}"
+            for (before_x, before_y), (x, y) in pairwise(corners)
+        ]
+        drawing.add("path", d="".join(f"{move}h{_MARK}l-3-5z" for move in moves), class_="alarm")
 
 
 def _middle(moment: Moment) -> float:
