@@ -44,7 +44,7 @@ class Series:
 
 def windows_of(report: DriftReport) -> list[Window]:
     """Of the shortest length that needs no more than may be drawn, in the order of time; [] for profiles without a date."""
-    most = min(MOST, IN_ALL // max(len(report.latest_longest.features), 1))
+    most = min(MOST, max(IN_ALL // max(len(report.latest_longest.features), 1), 28))
     lengths = sorted({window.days for window in report.windows if window.days is not None})
     for length in lengths:
         found = [window for window in report.windows if window.days == length]
