@@ -100,6 +100,15 @@ def _rows(found: Shards) -> Floats:
     return np.asarray(found.counts[:, -len(OUTCOMES) :].sum(axis=1), np.float64)
 
 
+def growth_of(reference: Reference, learned: Learned | None, units: int, devices: float) -> Growth | float:
+    """Of the reference's variance: by its own devices, or how many times the current one's it is. units: shards of the current devices;
+    devices: how many they are, or fewer."""
+    if learned is not None and reference.devices >= FEWEST:
+        each = max(devices / max(units, 1), 1.0)
+        return Growth(learned.between_devices, reference.devices - 1.0, intraclass(learned, reference), each)
+    return max(devices / reference.devices, 1.0) if reference.devices else 1.0
+
+
 def by_shards(
     group: Group, found: Shards, reference: Reference, learned: Learned | None, never: NDArray[np.bool_] | None = None
 ) -> dict[str, float]:
@@ -119,12 +128,7 @@ def by_shards(
     if never is not None:
         beyond = found.counts[:, group.start : group.stop][:, never].sum(axis=1)
         other = replace(other, unseen=other.unseen + beyond)
-    growth: Growth | float = 1.0
-    if learned is not None and reference.devices >= FEWEST:
-        alike, each = intraclass(learned, reference), found.devices / len(found.counts)
-        growth = Growth(learned.between_devices, reference.devices - 1.0, alike, each)
-    elif reference.devices:
-        growth = max(found.devices / reference.devices, 1.0)
+    growth = growth_of(reference, learned, len(found.counts), found.devices)
     rows = other.rows
     p = {MISSING: _rates(other.missing[None], rows, one.missing[None], one.rows, growth)}
     if one.cells.shape[-1]:

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mlpack_edge.profiles.drift.checks import STATISTIC
-from mlpack_edge.profiles.drift.clusters import FEWEST, SHARDS, shard_of, tenths
+from mlpack_edge.profiles.drift.clusters import FEWEST, SHARDS, Growth, equal_units, growth_of, shard_of, tenths
 from mlpack_edge.profiles.drift.effects import Floats, Parts, chance, effective_rows, shares, split, variation_effect
 from mlpack_edge.profiles.drift.facts import DISTRIBUTION, MISSING, UNSEEN, Check, FeatureDrift
 from mlpack_edge.profiles.drift.significance import student
@@ -28,6 +28,8 @@ Bools = NDArray[np.bool_]
 
 #: A sum of noisy counters says how many rows there were only where it is so many standard deviations of its noise.
 _CLEAR = 5.0
+#: No unit is taken to have a larger share of all rows: what the others have is known to the noise only.
+_MOST = 0.98
 #: Draws of noise by which its largest distance is known to 5 %.
 _DRAWS = 400
 
@@ -110,7 +112,7 @@ def feature_of(
     if time is not None:
         units = replace(units, unseen=units.unseen + one.counts[:, time[0]].sum(axis=1))
         unseen += int(time[0].sum())
-    growth = taught.between_devices if taught is not None and reference.devices > 1 else None
+    growth = growth_of(reference, taught, len(one.reports), float(one.reports.sum()))
     checks, rates = [], {MISSING: (0.0, 0.0), UNSEEN: (0.0, 0.0)}
     for kind, old, new in ((MISSING, before.missing, units.missing), (UNSEEN, before.unseen, units.unseen)):
         if not one.clear or not before.rows or (kind == UNSEEN and not before.cells.shape[-1]):
@@ -174,24 +176,31 @@ class _Ratio:
         """What rows and noise alone make of the variance of the difference."""
         return self.single(before, before_rows) * (1 / before_rows + 1 / float(self.rows.sum())) + self.noise
 
-    def p(self, before: float, before_rows: float, growth: float | None) -> float:
-        """Student's t for a ratio of sums over units against `before`, the reference's of `before_rows` rows. The noise is in the
-        differences between units; they are taken to differ at least by rows and noise. growth: of the reference's variance by
-        its devices; None: not known, and taken to be as large as that of the units without their noise."""
+    def p(self, before: float, before_rows: float, growth: Growth | float) -> float:
+        """Student's t for a ratio of sums over units against `before`, the reference's of `before_rows` rows, as in `clusters`: the
+        jackknife's variance, and as many degrees of freedom as equal units would have. The noise is in the differences between units; they
+        are taken to differ at least by rows and noise."""
         units, total = len(self.now), float(self.rows.sum())
+        single = self.single(before, before_rows)
         residual = self.now - self.value * self.rows
-        least = self.single(before, before_rows) / total
-        between = max(units / (units - 1) * float((residual**2).sum()) / total**2, least + self.noise)
-        if growth is None:
-            whole, degrees = between + max(between - self.noise, least), float(units - 1)
+        share = np.clip(self.rows / total, 0.0, _MOST)
+        jackknife = (units - 1) / units * float(((residual / (1 - share)) ** 2).sum()) / total**2
+        degrees = equal_units(share**2) * (units - 1) / units
+        least = single / total
+        if isinstance(growth, Growth):
+            between = max(jackknife, least * growth.least(np.maximum(self.rows, 0.0)) + self.noise)
+            known = growth.times * single / before_rows
+            whole = between + known
+            if whole:
+                degrees = whole**2 / (between**2 / degrees + known**2 / growth.degrees)
         else:
-            whole = between + growth * self.single(before, before_rows) / before_rows
-            degrees = (units - 1) * (whole / between) ** 2 if between else 1.0
+            between = max(jackknife, least + self.noise)
+            whole = between + growth * max(between - self.noise, least)
         return student((self.value - before) / math.sqrt(whole), degrees) if whole else 1.0
 
 
 def _distribution(
-    feature: Feature, one: Told, before: Parts, units: Parts, now: Parts, growth: float | None, learned: float | None
+    feature: Feature, one: Told, before: Parts, units: Parts, now: Parts, growth: Growth | float, learned: float | None
 ) -> Check:
     """The smallest p over the contrasts, times their number: of numbers the shares below the reference's tenths, of categories all."""
     size, rows, known = before.cells.shape[-1], units.cells.sum(axis=-1), float(before.cells.sum())

@@ -55,6 +55,21 @@ def test_devices_of_the_reference_s_kind_do_not_alarm(spec: Spec) -> None:
         assert Gates().judge(_report(spec, _reports(spec, seed, 250))).passed
 
 
+def test_one_device_with_most_of_the_rows_does_not_alarm(spec: Spec) -> None:
+    """Four times as many as all others: it lies where it lies, and the mean with it."""
+    passed = []
+    for seed in range(6):
+        rng, below = np.random.default_rng(seed), random.Random(seed).randrange
+        profiles = []
+        for rows in [60 * 60 * 4] * 2 + [60] * 58:  # one of the two large ones tells each feature, mostly
+            x, k = (rng.normal() * APART + rng.normal(size=rows) for _ in range(2))
+            kind = np.array(list("abcd"), object)[np.searchsorted([-1.0, 0.0, 1.0], k)]
+            exact = profile_of(spec, {"x": x, "kind": kind}, device=rng.bytes(16))
+            profiles.append(with_noise(spec, exact, 4 * MILLION, below))
+        passed.append(Gates().judge(_report(spec, profiles)).passed)
+    assert all(passed)
+
+
 def test_noise_alone_is_no_evidence(spec: Spec) -> None:
     """1,000 windows of ever the same shares, by noise alone: p is below .05 about as often as it says, effects are small."""
     rng, group = np.random.default_rng(3), groups(spec)[1]
