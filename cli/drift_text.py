@@ -34,7 +34,7 @@ def summary(report: DriftReport, gates: Gates) -> str:
     every = f"{len(found):,} feature{'s' * (len(found) != 1)}"
     unjudged = sum(not finding.judged for finding in found)
     if unjudged == len(found):
-        return f"nothing could be judged: too few values of {every}"
+        return f"nothing could be judged: too few values or devices, of {every}"
     rest = f"; {unjudged} could not be judged" if unjudged else ""
     if not names:
         return f"no drift in {f'{len(found) - unjudged} of ' if unjudged else ''}{every}{rest}"

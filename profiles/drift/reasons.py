@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from mlpack_edge.profiles.drift.facts import MISSING, UNSEEN, Check, FeatureDrift, Slow
 
 #: Said of a feature whose distribution was not tested.
-TOO_FEW = "too few values to judge its distribution"
+TOO_FEW = "too few values or devices to judge its distribution"
 #: From this share of rows on, unknown values look like a changed coding.
 _RECODED = 0.5
 

@@ -196,13 +196,13 @@ def test_too_few_rows_are_not_called_calm(made: Path, tmp_path: Path) -> None:
     page, metrics = tmp_path / "nine.html", tmp_path / "nine.prom"
     words: list[str | Path] = ["drift", made / "late.spec.json", tmp_path / "nine.profile"]
     done = mlpack(*words, "--html", page, "--prometheus", metrics)
-    assert "nothing could be judged: too few values of 5 features" in done.stdout and "no drift" not in done.stdout
+    assert "nothing could be judged: too few values or devices, of 5 features" in done.stdout and "no drift" not in done.stdout
     assert done.stdout.count("not judged") == 5
     assert "Nothing could be judged</bdi></h1>" in page.read_text() and 'flag good"' not in page.read_text()
     assert 'mlpack_drift_features{name="late"} 0' in metrics.read_text()
     _, said = mlpack_json(*words)
     assert len(said["not_judged"]) == 5
-    assert {feature["reason"] for feature in said["features"]} == {"too few values to judge its distribution"}
+    assert {feature["reason"] for feature in said["features"]} == {"too few values or devices to judge its distribution"}
 
 
 def test_answers_that_no_model_gave_are_not_judged_and_have_no_rates(made: Path, tmp_path: Path) -> None:
@@ -216,7 +216,7 @@ def test_answers_that_no_model_gave_are_not_judged_and_have_no_rates(made: Path,
     assert re.search(r"^label +- +- +- +- +- .* not judged$", done.stdout, re.MULTILINE)
     page = html.unescape((tmp_path / "p.html").read_text())
     assert "Nothing drifted in the 4 of 5 features that could be judged" in page and "→ 0 %" not in page
-    assert "Confidence of the answers" not in page and "Too few values to judge: <bdi>label</bdi>." in page
+    assert "Confidence of the answers" not in page and "Too few values or devices to judge: <bdi>label</bdi>." in page
     assert 'missing_ratio{name="late",feature="label"' not in (tmp_path / "p.prom").read_text()
     _, said = mlpack_json(*words)
     [label] = [feature for feature in said["features"] if feature["name"] == "label"]
