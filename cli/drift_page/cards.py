@@ -123,6 +123,8 @@ def index_text(value: float) -> str:
 def _limits(lines: Series) -> str:
     limits = [(lines.days, lines.limit)] + ([(lines.longer_days, lines.longer_limit)] if lines.longer else [])
     told = [f"{number_text(limit)} for {days} day{'s' * (days != 1)}" for days, limit in limits if limit is not None]
+    if len(told) == 2:  # as they are drawn
+        told = [f"{told[0]} (dashed)", f"{told[1]} (dotted)"]
     return f"; limit {', '.join(told)}" if told else ""
 
 

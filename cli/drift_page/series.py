@@ -12,7 +12,7 @@ from mlpack_edge.profiles.drift.gates import Gates
 from mlpack_edge.profiles.spec import Spec
 
 #: Windows that are drawn of a feature, and of all: more of them are told by longer windows, or by the latest.
-MOST, IN_ALL = 400, 9_000
+MOST, IN_ALL = 400, 8_400
 
 
 @dataclass(frozen=True, slots=True)

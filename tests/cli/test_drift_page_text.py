@@ -12,11 +12,13 @@ from mlpack_edge.cli.bench_page.svg import SMALL
 from mlpack_edge.cli.drift_findings import Onset
 from mlpack_edge.cli.drift_page.cards import index_text
 from mlpack_edge.cli.drift_page.charts import bars as bar_chart
+from mlpack_edge.cli.drift_page.charts import effect
 from mlpack_edge.cli.drift_page.frame import WIDTH
 from mlpack_edge.cli.drift_page.page import sentence
-from mlpack_edge.cli.drift_page.series import windows_of
+from mlpack_edge.cli.drift_page.series import Moment, Series, windows_of
 from mlpack_edge.cli.drift_page.shown import Bar
 from mlpack_edge.cli.drift_text import onset_text
+from mlpack_edge.profiles.drift.facts import DISTRIBUTION
 from tests.cli.drift_made import FIRST, plain_days, plain_spec, report_of, seventy_days
 from tests.cli.drift_pages import MADE, page_of
 
@@ -31,12 +33,12 @@ def test_seventy_features_and_120_days_stay_below_400_kilobytes() -> None:
 
 
 @pytest.mark.long
-@pytest.mark.parametrize("days", [128, 400])
+@pytest.mark.parametrize("days", [120, 400])
 def test_seventy_features_that_nearly_all_drifted_day_after_day_stay_below_400_kilobytes(days: int) -> None:
     """As many days as are drawn, and more: marks that would lie over each other are one."""
     spec, profiles = seventy_days(days, 100, True)
     report = report_of(spec, profiles)
-    assert {window.days for window in windows_of(report)} == ({1} if days == 128 else {7})
+    assert {window.days for window in windows_of(report)} == ({1} if days == 120 else {7})
     page = page_of(spec, profiles)
     assert "50 of 70 features." in page
     assert len(page.encode()) < 400_000
@@ -92,3 +94,12 @@ def test_the_longest_shares_stay_beside_their_bar() -> None:
     [chart] = re.findall(r"<svg.*</svg>", bar_chart.draw("kind", [Bar("only", 500, 400)]))
     bar = max(int(place) + int(wide) for place, wide in re.findall(r"M(\d+) [\d.]+h(\d+)v7", chart))
     assert "100 % → 100 %" in chart and bar < WIDTH - 2 - text_width("100 % → 100 %", SMALL)
+
+
+def test_a_longer_window_that_alarms_below_the_limit_of_a_day_is_marked_and_has_its_own_limit() -> None:
+    """Else a bar would seem to drift inside the band of what is usual."""
+    days = tuple(Moment(FIRST + day, FIRST + day, 0.1, 0.0, 0.0, frozenset()) for day in range(14))
+    weeks = tuple(Moment(FIRST + day, FIRST + day + 6, 0.2, 0.0, 0.0, frozenset({DISTRIBUTION})) for day in (0, 7))
+    chart = effect.draw("x", Series((0.1,), 1, 0.4, days, weeks, 7, 0.15))
+    assert 'class="alarm"' in chart and 'class="usual"' in chart and 'class="limit"' in chart
+    assert "2 of 2 windows of 7 days alarm, of which the limit is 0.15" in chart

@@ -44,6 +44,7 @@ def draw(feature: str, series: Series) -> Markup:
         y = float(round(up(limits[0])))
         drawing.parts.insert(0, Markup('<path class="band" d="M{} {}H{}V{}H{}z"/>').format(round(LEFT), y, round(RIGHT), round(bottom), round(LEFT)))  # fmt: skip
         level(drawing, [y], "limit")
+        level(drawing, [up(limit) for limit in limits[1:]], "usual")
     if blocks:
         wide = (middle - 4 - LEFT) / max(blocks - 1, 1)
         drawing.add(
@@ -62,9 +63,10 @@ def draw(feature: str, series: Series) -> Markup:
         drawing.add(
             "path", d="".join(f"M{left} {y}H{max(right, left + 2)}" for left, y, right in spans), class_="longer"
         )
-    triangles(
-        drawing, [(across(_middle(moment)), up(effect)) for moment, effect in now if DISTRIBUTION in moment.alarms]
-    )
+    for each in (now, longer):
+        triangles(
+            drawing, [(across(_middle(moment)), up(effect)) for moment, effect in each if DISTRIBUTION in moment.alarms]
+        )
     dates(drawing, series, across, HEIGHT)
     return chart(drawing, f"Effect on the distribution of {feature} over time", _told(series))
 
@@ -116,5 +118,11 @@ def _told(series: Series) -> str:
         f"{len(alarms)} of {len(series.moments)} alarm"
         + (f", the first on {day_text(alarms[0].last)}" if alarms else "")
     )
+    if series.longer_limit is not None:
+        loud = sum(DISTRIBUTION in moment.alarms for moment in series.longer)
+        words.append(
+            f"{loud} of {len(series.longer)} windows of {series.longer_days} days alarm, "
+            f"of which the limit is {number_text(series.longer_limit)}"
+        )
     text = "; ".join(words) + "."
     return text[0].upper() + text[1:]
