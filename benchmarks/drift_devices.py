@@ -8,7 +8,7 @@ import numpy as np
 from drift_data import Array, Table, columns, profile_of, rows_in_blocks, spec_of
 
 from mlpack_edge.profiles.arrays.counting import ColumnTally
-from mlpack_edge.profiles.drift.clusters import SHARDS, Shards, shard_of, shards
+from mlpack_edge.profiles.drift.clusters import SHARDS, Shards, devices_of, shard_of, shards
 from mlpack_edge.profiles.drift.detect import Sample, features_of_all
 from mlpack_edge.profiles.drift.gates import Gates
 from mlpack_edge.profiles.layout import groups
@@ -45,7 +45,8 @@ def sharded(spec: Spec, table: Table, of: Array, names: list[bytes]) -> Shards:
         mine = place == number
         tally.add(columns({name: values[mine] for name, values in table.items()}), rows=int(mine.sum()))
         made.append((tally.counts, tally.sums))
-    return Shards(np.array([counts for counts, _ in made]), np.array([sums for _, sums in made]), len(names))
+    each = devices_of(np.unique(place).tolist(), names) if len(names) > SHARDS else None
+    return Shards(np.array([counts for counts, _ in made]), np.array([sums for _, sums in made]), len(names), each)
 
 
 def devices(rng: np.random.Generator, windows: int) -> Json:

@@ -55,9 +55,8 @@ def lots(rng: np.random.Generator, spec: Spec, table: Table, of: Array, devices:
             tally.add(columns({name: values[mine] for name, values in table.items()}), rows=int(mine.sum()))
             units.append(tally.counts[group.start : group.stop])
             reports.append(mine.sum() / ROWS)
-        found.append(
-            Told(np.array(units, np.float64).reshape(len(units), group.size), np.array(reports, np.float64), 0.0)
-        )
+        counts, each = np.array(units, np.float64).reshape(len(units), group.size), np.array(reports, np.float64)
+        found.append(Told(counts, each, 0.0, None if few else each))  # a report a device
     return found
 
 
@@ -67,7 +66,7 @@ def noised(rng: np.random.Generator, one: Told, epsilon: float) -> Told:
     each = one.reports.astype(int)[:, None] + np.zeros(one.counts.shape, int)
     q = 1 - math.exp(-epsilon)
     noise = rng.negative_binomial(each, q) - rng.negative_binomial(each, q)
-    return Told(one.counts + noise, one.reports, variance(round(epsilon * MILLION)))
+    return Told(one.counts + noise, one.reports, variance(round(epsilon * MILLION)), one.each)
 
 
 def alarms(spec: Spec, found: list[Told]) -> set[str]:

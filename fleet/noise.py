@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from mlpack_edge.fleet.reading import Light, Selection, chosen_days, lights_of_day, row_groups, spans_of
 from mlpack_edge.fleet.store import KnownSpec, Store
-from mlpack_edge.profiles.drift.clusters import SHARDS, shard_of
+from mlpack_edge.profiles.drift.clusters import SHARDS, devices_of, shard_of
 from mlpack_edge.profiles.drift.noisy import Told
 from mlpack_edge.profiles.layout import Group, groups
 from mlpack_edge.profiles.noise import variance
@@ -86,7 +86,8 @@ def noisy_days(store: Store, known: KnownSpec, selection: Selection, epsilon: in
 def told(group: Group, place: int, days: Sequence[NoisyDay], epsilon: int) -> Told:
     """As `profiles.drift.noisy.told`, of days that were added up."""
     mine = [day.features[place] for day in days]
-    alone = len(frozenset[bytes]().union(*(one.names for one in mine))) <= SHARDS
+    names = frozenset[bytes]().union(*(one.names for one in mine))
+    alone = len(names) <= SHARDS
     units: dict[bytes, tuple[Ints, int]] = {}
     for one in mine:
         for unit, (counts, reports) in one.units.items():
@@ -96,6 +97,7 @@ def told(group: Group, place: int, days: Sequence[NoisyDay], epsilon: int) -> To
         np.array([counts for counts, _ in ordered], np.float64).reshape(len(ordered), group.size),
         np.array([reports for _, reports in ordered], np.float64),
         variance(epsilon),
+        None if alone else devices_of((unit[0] for unit in sorted(units)), names),
     )
 
 

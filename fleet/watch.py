@@ -17,7 +17,7 @@ from mlpack_edge.fleet.noise import NoisyDay, told
 from mlpack_edge.fleet.reading import DAY, Day
 from mlpack_edge.fleet.shown import USUAL, Least, withhold, withhold_slow, withhold_told
 from mlpack_edge.fleet.store import KnownSpec
-from mlpack_edge.profiles.drift.clusters import SHARDS, Shards, shard_of
+from mlpack_edge.profiles.drift.clusters import SHARDS, Shards, devices_of, shard_of
 from mlpack_edge.profiles.drift.detect import Sample, accuracy_of, features_of_all, gap_note, noisy_window_of, unit_of
 from mlpack_edge.profiles.drift.facts import DriftReport, Slow, Window
 from mlpack_edge.profiles.drift.series import slow_drift_of_days
@@ -162,7 +162,8 @@ def _sharded(days: Sequence[Day], names: frozenset[bytes]) -> Shards:
                 sums[key] += day.sums[place]
     order = sorted(counts)
     return Shards(
-        np.array([counts[key] for key in order]), np.array([sums[key] for key in order]).reshape(len(order), -1), len(names)
+        np.array([counts[key] for key in order]), np.array([sums[key] for key in order]).reshape(len(order), -1), len(names),
+        None if alone else devices_of((key[0] for key in order), names),
     )  # fmt: skip
 
 

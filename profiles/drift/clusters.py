@@ -6,7 +6,8 @@ A test that takes rows as independent alarms in 20 to 26 % of windows in which n
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from hashlib import sha256
 
@@ -32,11 +33,13 @@ _FREQUENT = 0.005
 
 @dataclass(frozen=True, slots=True)
 class Shards:
-    """Counters and sums by shard, int `[shards, vector]` and `[shards, numeric features]`; devices: how many in all."""
+    """Counters and sums by shard, int `[shards, vector]` and `[shards, numeric features]`; devices: how many in all; each: in each shard,
+    float64 `[shards]`, None for one."""
 
     counts: Ints
     sums: Ints
     devices: int
+    each: Floats | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +74,14 @@ def shards(profiles: Sequence[Profile]) -> Shards:
         parts_of.setdefault(place, []).append(profile)
     counts = [np.sum([part.counts for part in mine], axis=0, dtype=np.int64) for mine in parts_of.values()]
     sums = [np.sum([part.sums for part in mine], axis=0, dtype=np.int64) for mine in parts_of.values()]
-    return Shards(np.array(counts), np.array(sums).reshape(len(sums), -1), len(names))
+    each = devices_of(parts_of, names) if alone is None else None
+    return Shards(np.array(counts), np.array(sums).reshape(len(sums), -1), len(names), each)
+
+
+def devices_of(shards: Iterable[int], names: Iterable[bytes]) -> Floats:
+    """How many of the devices are in each of the shards, float64 `[shards]`."""
+    count = Counter(map(shard_of, names))
+    return np.array([max(count[place], 1) for place in shards], np.float64)
 
 
 def intraclass(learned: Learned | None, reference: Reference) -> float:
@@ -85,7 +95,7 @@ def intraclass(learned: Learned | None, reference: Reference) -> float:
 
 def few_have_most(found: Shards) -> bool:
     """Whether the rows say no more of how devices differ than half of FEWEST equal ones would."""
-    return equal_units(_rows(found) ** 2) < FEWEST / 2
+    return equal_units(_rows(found) ** 2 / (1.0 if found.each is None else found.each)) < FEWEST / 2
 
 
 def together(found: Shards) -> float:
@@ -129,11 +139,11 @@ def by_shards(
         beyond = found.counts[:, group.start : group.stop][:, never].sum(axis=1)
         other = replace(other, unseen=other.unseen + beyond)
     growth = growth_of(reference, learned, len(found.counts), found.devices)
-    rows = other.rows
-    p = {MISSING: _rates(other.missing[None], rows, one.missing[None], one.rows, growth)}
+    rows, each = other.rows, found.each if found.each is not None else np.ones(len(found.counts))
+    p = {MISSING: _rates(other.missing[None], rows, one.missing[None], one.rows, growth, each)}
     if one.cells.shape[-1]:
         rose = float(other.unseen.sum()) * float(one.rows) > float(one.unseen) * float(rows.sum())
-        p[UNSEEN] = _rates(other.unseen[None], rows, one.unseen[None], one.rows, growth) / 2 if rose else 1.0
+        p[UNSEEN] = _rates(other.unseen[None], rows, one.unseen[None], one.rows, growth, each) / 2 if rose else 1.0
     if not one.cells.sum() or not other.cells.sum():
         return p
     least, contrasts = 1.0, 0
@@ -146,7 +156,7 @@ def by_shards(
             mean = np.array([reference.sums[group.sum_index] / of_mean])
             single = np.array([spread**2])
             sums = found.sums[None, :, group.sum_index].astype(np.float64)
-            least = _ratios(sums, other.cells[:, inner].sum(axis=-1), mean, single / of_mean, growth, single)
+            least = _ratios(sums, other.cells[:, inner].sum(axis=-1), mean, single / of_mean, growth, single, each)
             contrasts = 1
     else:
         now, known = other.cells, one.cells
@@ -154,34 +164,37 @@ def by_shards(
         which = np.flatnonzero(wide).tolist()
     if which:
         of_cells = other.cells.sum(axis=-1)
-        least = min(least, _rates(now[:, which].T, of_cells, known[which], one.cells.sum(), growth))
+        least = min(least, _rates(now[:, which].T, of_cells, known[which], one.cells.sum(), growth, each))
         contrasts += len(which)
     if contrasts:
         p[DISTRIBUTION] = min(1.0, least * contrasts)
     return p
 
 
-def _rates(now: Floats, rows: Floats, before: Floats, before_rows: Floats, growth: Growth | float) -> float:
+def _rates(
+    now: Floats, rows: Floats, before: Floats, before_rows: Floats, growth: Growth | float, each: Floats
+) -> float:
     """The smallest p. now: float64 `[rates, shards]`, rows `[shards]`; before `[rates]` and before_rows: of the reference."""
     if not before_rows or not rows.sum():
         return 1.0
     pooled = (before + now.sum(axis=-1)) / (before_rows + rows.sum())
     single = pooled * (1 - pooled)
-    return _ratios(now, rows, before / before_rows, single / before_rows, growth, single)
+    return _ratios(now, rows, before / before_rows, single / before_rows, growth, single, each)
 
 
 def _ratios(
-    now: Floats, rows: Floats, before: Floats, variance: Floats, growth: Growth | float, single: Floats
+    now: Floats, rows: Floats, before: Floats, variance: Floats, growth: Growth | float, single: Floats, each: Floats
 ) -> float:
     """The smallest p of the ratios of sums `now` / `rows` against `before`, each `[ratios]`. variance: of `before` as if rows were
     independent; single: of one row; growth: of `variance`, or how many times the current one's it is. Of few events the shards may look more alike than rows can be, so rows set the least.
 
     The variance is the jackknife's over shards (Cochran, Sampling Techniques, 1977, 6.17), which holds where shards are of unequal size: a shard
     that has most rows lies near the ratio because it makes it. Its degrees of freedom are those of so many equal shards
-    (Satterthwaite 1946, the variance of a shard's mean taken as alike; Carter, Schnepel and Steigerwald 2017).
+    (Satterthwaite 1946, the variance of a device's mean taken as alike; Carter, Schnepel and Steigerwald 2017). each: devices in
+    each shard.
     """
     there = rows > 0
-    now, rows = now[:, there], rows[there]
+    now, rows, each = now[:, there], rows[there], each[there]
     units, total = len(rows), float(rows.sum())
     if units < 2:
         return 1.0
@@ -189,7 +202,7 @@ def _ratios(
     residual = now - ratio[:, None] * rows
     between = (units - 1) / units * ((residual / (total - rows)) ** 2).sum(axis=-1)
     # Shards that agree to the row (all missing, all new) are as many witnesses, however unequal.
-    degrees = np.where(between > 0, equal_units(rows**2) * (units - 1) / units, units - 1.0)
+    degrees = np.where(between > 0, equal_units(rows**2 / each) * (units - 1) / units, units - 1.0)
     between = np.maximum(between, single / total * (growth.least(rows) if isinstance(growth, Growth) else 1.0))
     before_variance = growth.times * variance if isinstance(growth, Growth) else growth * between
     whole = between + before_variance

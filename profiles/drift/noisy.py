@@ -15,7 +15,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mlpack_edge.profiles.drift.checks import STATISTIC
-from mlpack_edge.profiles.drift.clusters import FEWEST, SHARDS, Growth, equal_units, growth_of, shard_of, tenths
+from mlpack_edge.profiles.drift.clusters import (
+    FEWEST,
+    SHARDS,
+    Growth,
+    devices_of,
+    equal_units,
+    growth_of,
+    shard_of,
+    tenths,
+)
 from mlpack_edge.profiles.drift.effects import Floats, Parts, chance, effective_rows, shares, split, variation_effect
 from mlpack_edge.profiles.drift.facts import DISTRIBUTION, MISSING, UNSEEN, Check, FeatureDrift
 from mlpack_edge.profiles.drift.significance import student
@@ -37,11 +46,12 @@ _DRAWS = 400
 @dataclass(frozen=True, slots=True)
 class Told:
     """What reports tell of one feature, a row for each unit (a device, or a shard of devices): counts float64 `[units, size]`,
-    reports `[units]`. variance: of the noise of one counter of one report."""
+    reports `[units]`. variance: of the noise of one counter of one report. each: devices of each unit, None for one."""
 
     counts: Floats
     reports: Floats
     variance: float
+    each: Floats | None = None
 
     @property
     def total(self) -> Floats:
@@ -77,6 +87,7 @@ def told(group: Group, place: int, profiles: Sequence[Profile]) -> Told:
         np.array([counts for counts, _ in ordered], np.float64).reshape(len(ordered), group.size),
         np.array([reports for _, reports in ordered], np.float64),
         variance(profiles[0].epsilon),
+        devices_of((unit[0] for unit in sorted(units)), names) if len(names) > SHARDS else None,
     )
 
 
@@ -185,7 +196,7 @@ class _Ratio:
         residual = self.now - self.value * self.rows
         share = np.clip(self.rows / total, 0.0, _MOST)
         jackknife = (units - 1) / units * float(((residual / (1 - share)) ** 2).sum()) / total**2
-        degrees = equal_units(share**2) * (units - 1) / units
+        degrees = equal_units(share**2 / (1.0 if self.told.each is None else self.told.each)) * (units - 1) / units
         least = single / total
         if isinstance(growth, Growth):
             between = max(jackknife, least * growth.least(np.maximum(self.rows, 0.0)) + self.noise)

@@ -239,16 +239,17 @@ def by_shards(group: Group, found: Shards, reference: Reference, learned: Learne
     growth: _Growth = max(found.devices / reference.devices, 1.0) if reference.devices else 1.0
     if learned is not None and reference.devices >= 8:
         growth = (learned, reference, found.devices / len(found.counts))
-    p = {MISSING: _shard_rate(other.missing, other.rows, one.missing, one.rows, growth)}
+    many = found.each if found.each is not None else np.ones(len(found.counts))
+    p = {MISSING: _shard_rate(other.missing, other.rows, one.missing, one.rows, growth, many)}
     if one.cells.shape[-1]:
         rose = float(other.unseen.sum()) * float(one.rows) > float(one.unseen) * float(other.rows.sum())
-        p[UNSEEN] = _shard_rate(other.unseen, other.rows, one.unseen, one.rows, growth) / 2 if rose else 1.0
+        p[UNSEEN] = _shard_rate(other.unseen, other.rows, one.unseen, one.rows, growth, many) / 2 if rose else 1.0
     if not one.cells.sum() or not other.cells.sum():
         return p
     if isinstance(feature, Numeric):
         levels, known = np.cumsum(other.cells, axis=-1), np.cumsum(one.cells)
         each = [
-            _shard_rate(levels[:, cut], other.cells.sum(axis=-1), known[cut], one.cells.sum(), growth)
+            _shard_rate(levels[:, cut], other.cells.sum(axis=-1), known[cut], one.cells.sum(), growth, many)
             for cut in tenths(one.cells)
         ]
         inner = slice(1, len(feature.edges))
@@ -257,11 +258,11 @@ def by_shards(group: Group, found: Shards, reference: Reference, learned: Learne
         if rows and spread:
             mean = reference.sums[group.sum_index] / rows
             now = found.sums[:, group.sum_index].astype(np.float64)
-            each.append(_shard_ratio(now, other.cells[:, inner].sum(axis=-1), mean, rows, growth, spread**2))
+            each.append(_shard_ratio(now, other.cells[:, inner].sum(axis=-1), mean, rows, growth, spread**2, many))
     else:
         wide = np.maximum(shares(one.cells), shares(other.cells.sum(axis=0))) >= 0.005
         each = [
-            _shard_rate(other.cells[:, cell], other.cells.sum(axis=-1), one.cells[cell], one.cells.sum(), growth)
+            _shard_rate(other.cells[:, cell], other.cells.sum(axis=-1), one.cells[cell], one.cells.sum(), growth, many)
             for cell in np.flatnonzero(wide)
         ]
     if each:
@@ -270,16 +271,22 @@ def by_shards(group: Group, found: Shards, reference: Reference, learned: Learne
 
 
 def _shard_rate(
-    now: np.ndarray, rows: np.ndarray, before: np.ndarray, before_rows: np.ndarray, growth: _Growth
+    now: np.ndarray, rows: np.ndarray, before: np.ndarray, before_rows: np.ndarray, growth: _Growth, each: np.ndarray
 ) -> float:
     if not before_rows or not rows.sum():
         return 1.0
     pooled = float((before + now.sum()) / (before_rows + rows.sum()))
-    return _shard_ratio(now, rows, float(before / before_rows), float(before_rows), growth, pooled * (1 - pooled))
+    return _shard_ratio(now, rows, float(before / before_rows), float(before_rows), growth, pooled * (1 - pooled), each)
 
 
 def _shard_ratio(
-    now: np.ndarray, rows: np.ndarray, before: float, before_rows: float, growth: _Growth, single: float
+    now: np.ndarray,
+    rows: np.ndarray,
+    before: float,
+    before_rows: float,
+    growth: _Growth,
+    single: float,
+    each: np.ndarray,
 ) -> float:
     there = rows > 0
     now, rows = now[there], rows[there]
@@ -291,7 +298,7 @@ def _shard_ratio(
     without = (now.sum() - now) / (total - rows)
     between = (units - 1) / units * float(((without - ratio) ** 2).sum())
     residual = float((np.abs(now - ratio * rows)).sum())
-    weights = (rows / total) ** 2
+    weights = (rows / total) ** 2 / each[there]
     degrees = (units - 1) / units * float(weights.sum() ** 2 / (weights**2).sum()) if residual else units - 1.0
     if isinstance(growth, float):
         between = max(between, single / total)

@@ -69,7 +69,8 @@ def test_contrasts_of_shards_together_are_what_each_is_alone(seed: int, known: i
             for shard in range(count):
                 rows = int(rng.choice([0, 5, 200]))
                 counts[shard, group.start : group.stop] = rng.multinomial(rows, share / share.sum())
-            found = Shards(counts, rng.integers(-9_999, 9_999, (count, numbers)), count)
+            each = rng.integers(1, 9, count).astype(float) if seed else None
+            found = Shards(counts, rng.integers(-9_999, 9_999, (count, numbers)), count, each)
             for taught in (None, replace(reference.learned[group.name], between_devices=7.5)):
                 together = by_shards(group, found, reference, taught)
                 _expect_alike(together, plain_form.by_shards(group, found, reference, taught))

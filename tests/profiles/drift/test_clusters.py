@@ -146,6 +146,8 @@ def test_shards_hold_all_rows_and_are_the_same_everywhere(spec: Spec) -> None:
     profiles = _profiles(spec, np.random.default_rng(6), 200)
     found = shards(profiles)
     assert len(found.counts) == SHARDS and found.devices == 200
+    assert found.each is not None and found.each.sum() == 200
+    assert (found.each * ROWS == found.counts[:, -4:].sum(axis=1)).all(), "in the order of the shards"
     assert (found.counts.sum(axis=0) == np.sum([part.counts for part in profiles], axis=0)).all()
     assert [shard_of(bytes([at] * 16)) for at in range(6)] == [23, 12, 9, 3, 25, 25]
 
