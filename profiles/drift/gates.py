@@ -14,6 +14,7 @@ from mlpack_edge.profiles.drift.facts import (
     DriftReport,
     FeatureDrift,
     Slow,
+    Window,
 )
 from mlpack_edge.profiles.drift.reasons import reason, slow_reason
 
@@ -58,9 +59,23 @@ class Gates:
             default=None,
         )
 
+    def loud(self, report: DriftReport, name: str) -> list[tuple[Window, FeatureDrift]]:
+        """The latest windows in which the feature alarms: that in which it lies most limits away first, for its figures say what
+        happened (a day that was lost, and not the share of its month), of equals the longest."""
+        found = []
+        for window in sorted(report.latest, key=lambda each: each.days or 0, reverse=True):
+            for feature in window.features:
+                cause = self.cause(feature, report.sufficient) if feature.name == name else None
+                if cause:
+                    far = reach(cause.effect, self.threshold(cause, report.sufficient))
+                    found.append((far, window, feature))
+        return [(window, feature) for _, window, feature in sorted(found, key=lambda each: each[0], reverse=True)]
+
     def slow_alarms(self, slow: tuple[Slow, ...]) -> frozenset[str]:
-        """Names of features whose e-value was ever large enough, with the false discovery rate of all features at `level`: of
-        K features the k with the largest alarm if each is at least K / (k level) (e-BH, Wang and Ramdas 2022)."""
+        """Names of features whose e-value was ever large enough: of K features the k with the largest alarm if each was at least
+        K / (k level). That is Benjamini-Hochberg of 1 / largest, which is a p-value on every day (Ville), and holds the false discovery rate
+        under its conditions (features independent or positively dependent); e-BH (Wang and Ramdas 2022), which holds it under
+        any, takes the e-values of one day."""
         ordered = sorted(slow, key=lambda each: each.largest, reverse=True)
         many = [place for place, each in enumerate(ordered, 1) if each.largest >= len(ordered) / (place * self.level)]
         return frozenset(each.name for each in ordered[: max(many, default=0)])
