@@ -8,12 +8,15 @@ from functools import cached_property
 
 from mlpack_edge.profiles.drift.facts import KINDS, Check, DriftReport, FeatureDrift, Slow, Window
 from mlpack_edge.profiles.drift.gates import Gates, reach
-from mlpack_edge.profiles.drift.reasons import calm_reason, reason, slow_reason
+from mlpack_edge.profiles.drift.reasons import calm_reason, day_text, reason, slow_reason
+from mlpack_edge.profiles.spec import OUTPUT
 
 #: A window and the names that alarm in it.
 Alarms = tuple[Window, frozenset[str]]
 #: The cause of a small lasting shift, which no single window shows.
 SLOW = "slow"
+#: Days that are named as what a longer window alarms for.
+FEW_DAYS = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +33,7 @@ class Onset:
 
 @dataclass(frozen=True)
 class Finding:
-    """One feature. window, feature: the latest window that alarms (the longest of them), else the longest latest window.
+    """One feature. window, feature: the latest window that alarms (`Gates.loud`), else the longest latest window.
     check: the kind of drift that alarms, else the nearest to it, None with too few rows; threshold: what its effect must exceed.
     cause: "missing", "unseen", "distribution", "slow", None where the feature did not drift. judged: it drifted, or there was
     enough in some latest window to say that it did not. onset: None where it did not drift, and for profiles without a date."""
@@ -98,7 +101,7 @@ def _finding(report: DriftReport, gates: Gates, name: str, slow: bool, alarms: S
         for feature in window.features
         if feature.name == name
     ]
-    loud = [pair for pair in pairs if gates.cause(pair[1], report.sufficient)]
+    loud = gates.loud(report, name)
     window, feature = (loud or pairs)[0]
     check = gates.leading(feature, report.sufficient)
     limit = gates.threshold(check, report.sufficient) if check else 0.0
@@ -106,7 +109,7 @@ def _finding(report: DriftReport, gates: Gates, name: str, slow: bool, alarms: S
     cause: str | None = None
     if loud:
         assert check is not None
-        cause, why = check.kind, reason(feature, check, limit)
+        cause, why = check.kind, reason(feature, check, limit) + _single_days(alarms, name, window)
     elif slow:
         assert lasting is not None
         cause, why = SLOW, slow_reason(lasting)
@@ -118,6 +121,17 @@ def _finding(report: DriftReport, gates: Gates, name: str, slow: bool, alarms: S
     onset = min(starts, key=lambda each: (each.last, each.days), default=None)
     judged = cause is not None or any(each.tested for _, each in pairs)
     return Finding(window, feature, check, limit, cause, judged, why, onset, lasting)
+
+
+def _single_days(alarms: Sequence[Alarms], name: str, window: Window) -> str:
+    """Of a window of many days that few of them explain: which. "" where the feature alarms on its last day too, or on most."""
+    days = [
+        (each, name in names) for each, names in alarms if each.days == 1 and window.first <= each.first <= window.last
+    ]
+    odd = [day_text(each.first) for each, alarm in days if alarm]
+    if not odd or len(odd) > FEW_DAYS or (window.days or 0) <= 2 * FEW_DAYS or days[-1][1]:
+        return ""
+    return f"; of its days only {' and '.join(odd)} alarm{'s' * (len(odd) == 1)} alone"
 
 
 def _onset(alarms: Sequence[Alarms], name: str, days: int) -> Onset:
@@ -136,4 +150,6 @@ def _order(finding: Finding) -> tuple[object, ...]:
     if not finding.drifted:
         return (1, 0, 0, -finding.size, finding.name)
     place = KINDS.index(finding.cause) if finding.cause in KINDS else len(KINDS)
-    return (0, finding.onset.last if finding.onset else 0, place, -finding.size, finding.name)
+    # Of one day the inputs come first: what the model says of them follows.
+    echo = finding.feature.role == OUTPUT
+    return (0, finding.onset.last if finding.onset else 0, echo, place, -finding.size, finding.name)

@@ -221,9 +221,17 @@ def _of_time(
 
 def adjusted(features: Sequence[FeatureDrift]) -> tuple[FeatureDrift, ...]:
     """With p_adjusted over all checks of all features: Benjamini-Hochberg. Rates that are 0 in the reference and now could not
-    have alarmed whatever happened to the rows, and are no part of the family (Tarone 1990; Gilbert 2005)."""
-    family = [check.p for feature in features for check in feature.checks if _could_alarm(check)]
-    rates = iter(benjamini_hochberg(family))
+    have alarmed whatever happened to the rows, and are no part of the family (Tarone 1990; Gilbert 2005).
+
+    What moved no farther than the reference's own windows do is no discovery, and must not make the others' easier: to them its p
+    counts as 1, which is never too small. (A feature with a season is significant every day; five of them would let one in twenty
+    of all the others pass by chance.)
+    """
+    family = [check for feature in features for check in feature.checks if _could_alarm(check)]
+    far = [check.effect > (check.learned or 0.0) for check in family]
+    plain = benjamini_hochberg([check.p for check in family])
+    strict = benjamini_hochberg([check.p if beyond else 1.0 for check, beyond in zip(family, far, strict=True)])
+    rates = iter(p if beyond else near for p, near, beyond in zip(strict, plain, far, strict=True))
 
     def one(check: Check) -> Check:
         p = next(rates) if _could_alarm(check) else 1.0

@@ -14,8 +14,8 @@ Json = dict[str, Any]
 
 
 def report_to_json(report: DriftReport, gates: Gates) -> Json:
-    """`features`: of each the latest window that alarms (the longest), else the longest latest window; `window_days` says
-    which. `drifted`: names, of the latest windows and of slow drift. `windows`: all of them, in the order of time."""
+    """`features`: of each the latest window that alarms (`Gates.loud`), else the longest latest window; `window_days` says which.
+    `drifted`: names, of the latest windows and of slow drift. `windows`: all of them, in the order of time."""
     slow = gates.slow_alarms(report.slow)
     features = [_chosen(report, gates, name, name in slow) for name in _names(report)]
     longest = report.latest_longest
@@ -107,7 +107,7 @@ def _chosen(report: DriftReport, gates: Gates, name: str, slow: bool) -> Json:
         for feature in window.features
         if feature.name == name
     ]
-    alarming = [pair for pair in of_name if gates.cause(pair[1], report.sufficient)]
+    alarming = gates.loud(report, name)
     window, feature = (alarming or of_name)[0]
     record = {"window_days": window.days, **feature_to_json(feature, gates, report.sufficient)}
     if slow and not alarming:

@@ -17,8 +17,8 @@ _FACTORS = (
 _OFFSETS = (273.15, -273.15)
 #: A distance below which two distributions are taken as one, and the share of the distance as it was.
 _NEAR, _BETTER = 0.02, 1 / 4
-#: Changes whose distances differ by less cannot be told apart.
-_ALIKE = 0.003
+#: Changes whose distances differ by less cannot be told apart; the second is divided by the root of the rows.
+_ALIKE, _ALIKE_BY_CHANCE = 0.003, 0.5
 
 
 def resemblance(feature: Numeric, reference: Floats, current: Floats) -> str:
@@ -40,7 +40,7 @@ def resemblance(feature: Numeric, reference: Floats, current: Floats) -> str:
     nearest = min(distance for distance, *_ in tried)
     if nearest > limit:
         return ""
-    fits = [each for each in tried if each[0] <= nearest + _ALIKE]
+    fits = [each for each in tried if each[0] <= nearest + _ALIKE + _ALIKE_BY_CHANCE / math.sqrt(n)]
     factors = sorted(
         (abs(math.log(scale)), scale, words) for _, scale, offset, words in fits if scale > 0 and not offset
     )

@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 
 from mlpack_edge.core.errors import BadInput
-from mlpack_edge.profiles.drift.detect import drift
+from mlpack_edge.profiles.drift.detect import adjusted, drift
 from mlpack_edge.profiles.drift.document import report_to_json
-from mlpack_edge.profiles.drift.facts import DriftReport
+from mlpack_edge.profiles.drift.facts import DISTRIBUTION, Check, DriftReport, FeatureDrift
 from mlpack_edge.profiles.drift.gates import Gates
 from mlpack_edge.profiles.profile import Profile
 from mlpack_edge.profiles.spec import Spec
@@ -195,3 +195,20 @@ def test_a_window_of_a_few_of_its_days_is_judged_as_so_many_and_says_so() -> Non
     assert notes[28] == "most rows are of about 4 of 28 days, and the limits are wider for it" and notes[1] == ""
     whole = [profile_of(spec, table(np.full(100, at % 7)), TODAY + at) for at in range(28)]
     assert {window.note for window in drift(spec, digest(spec), whole).latest} == {""}
+
+
+def test_features_with_seasons_do_not_open_the_gate_for_the_others() -> None:
+    """Significant every day and never beyond what the reference's own windows do: no discoveries, which make the rest of the
+    discoveries easier."""
+
+    def feature(name: str, p: float, effect: float, learned: float) -> FeatureDrift:
+        check = Check(DISTRIBUTION, "ks", effect, 0.0, effect, learned, p)
+        return FeatureDrift(name, "input", "numeric", 1_000, (check,), (0.0, 0.0), (0.0, 0.0))
+
+    seasons = [feature(f"season {place}", 1e-12, 0.1, 0.2) for place in range(5)]
+    quiet = [feature(f"quiet {place}", 0.5, 0.01, 0.02) for place in range(4)]
+    found = {
+        each.name: each.checks[0].p_adjusted for each in adjusted([*seasons, *quiet, feature("x", 0.0034, 0.05, 0.02)])
+    }
+    assert found["x"] == pytest.approx(0.034), "ten times its p, as if it were alone"
+    assert found["season 0"] < 1e-10, "how unlikely it is by chance is still said"
