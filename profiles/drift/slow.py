@@ -25,6 +25,8 @@ EVERY = 14
 #: The reference's own estimate of how much days move is uncertain, and too small where days hang together for long: it is taken
 #: this much larger, and more where it is from few blocks.
 CAUTION, CAUTION_BLOCKS = 1.1, 3.0
+#: Standard deviations of a day beyond which its level says no more.
+FARTHEST = 3.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,19 +47,24 @@ def cautious(level_sd: float, blocks: int) -> float:
 def evidence(levels: Floats, variances: Floats, offset: float, sizes: Sequence[float] = SIZES) -> Evidence:
     """Against a mean of 0. levels: float64 `[days]`, each day's level less the reference's; variances: of each, long-run (of a sum of
     days their sum); offset: the variance of the reference's mean, and of all that is common to all days. sizes: standard
-    deviations of the shifts that are bet on."""
+    deviations of the shifts that are bet on.
+
+    A day is believed up to FARTHEST standard deviations: normal odds of a single row of an amount, a hundred times the usual, would be
+    those of a miracle."""
     days = len(levels)
+    far = FARTHEST * np.sqrt(variances + offset)
+    believed = np.clip(levels, -far, far)
     starts = list(range(0, days, EVERY))
     weights = np.array([1 / ((k + 1) * (k + 2)) for k in range(len(starts))])
     bets = np.ones((len(starts), days))
     shifts = np.zeros(len(starts))
     for k, start in enumerate(starts):
         precision = np.cumsum(1 / variances[start:])
-        mean = np.cumsum(levels[start:] / variances[start:]) / precision
+        mean = np.cumsum(believed[start:] / variances[start:]) / precision
         null = 1 / precision + offset
         each = [np.log(null / (null + size**2)) / 2 + mean**2 / 2 * (1 / null - 1 / (null + size**2)) for size in sizes]
         bets[k, start:] = np.exp(np.minimum(each, 600.0)).mean(axis=0)
-        shifts[k] = mean[-1]
+        shifts[k] = float((levels[start:] / variances[start:]).sum() / precision[-1])
     # Shifts that have not begun, and may never, keep their stake.
     e = weights @ bets + (1 - weights.sum())
     best = int(np.argmax(weights * bets[:, -1])) if days else 0

@@ -96,3 +96,18 @@ def test_many_features_share_the_false_discovery_rate() -> None:
     quiet = [Slow(f"q{at}", "mean", 0.0, 1.0, 1.0, 90, 0) for at in range(19)]
     assert Gates().slow_alarms((*quiet, Slow("x", "mean", 0.1, 150.0, 150.0, 90, 0))) == frozenset()
     assert Gates().slow_alarms((*quiet, Slow("x", "mean", 0.1, 2_001.0, 2_001.0, 90, 0))) == {"x"}
+
+
+@pytest.mark.parametrize(("before", "now"), [(500, 25), (200, 200)])
+def test_amounts_with_heavy_tails_stay_quiet(before: int, now: int) -> None:
+    """A row of an amount may be a hundred times the usual; with few rows a day it makes a day that no normal day is."""
+    rng = np.random.default_rng(9)
+    days = np.repeat(np.arange(60), before)
+
+    def table(rows: int) -> dict[str, np.ndarray]:
+        amounts = {f"a{at}": np.exp(2 * rng.normal(size=rows)) for at in range(8)}
+        return amounts | {f"t{at}": rng.standard_t(1.5, size=rows) for at in range(8)}
+
+    spec = spec_of(table(len(days)), days)
+    found = drift(spec, digest(spec), [profile_of(spec, table(now), 20_000 + at) for at in range(120)], (28,)).slow
+    assert len(found) == 16 and Gates().slow_alarms(found) == frozenset()
