@@ -17,6 +17,8 @@ from mlpack_edge.core.errors import CheckFailed, IoFault, MlpackError
 Json = dict[str, Any]
 
 SCHEMA = 1
+#: Letters of a feature's or category's name in a text.
+LONGEST = 40
 DONE, COULD_NOT, USAGE, CHECK_SAID_NO = 0, 1, 2, 3
 
 
@@ -118,6 +120,11 @@ def printable(text: str) -> str:
     return "".join(
         letter if letter.isprintable() or letter in "\n\t" else "\N{REPLACEMENT CHARACTER}" for letter in text
     )
+
+
+def short(name: str) -> str:
+    """At most LONGEST letters of a name from a foreign file, so that one does not fill the screen; JSON has it whole."""
+    return name if len(name) <= LONGEST else name[: LONGEST - 1] + "…"
 
 
 def paint(text: str, color: str) -> str:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-from mlpack_edge.cli.outcome import size_text, table
+from mlpack_edge.cli.outcome import short, size_text, table
 from mlpack_edge.profiles.spec import Categorical, Numeric, Spec
 
 Json = dict[str, Any]
@@ -38,20 +39,25 @@ def profile_text(document: Json) -> str:
         ("spec", document["spec"]),
         ("outcome", ", ".join(f"{count:,} {name}" for name, count in document["outcome"].items() if count) or "-"),
     ])  # fmt: skip
-    rows = [
-        (name, each["kind"], _share(each["missing"], each), _share(each["unseen"], each), _share(each["out_of_range"], each), _level(each))
-        for name, each in document["features"].items()
-    ]  # fmt: skip
     if document["epsilon"]:
         told = [
-            (name, str(reports), ", ".join(map(str, document["features"][name]["counts"])))
+            (short(name), str(reports), ", ".join(map(str, document["features"][name]["counts"])))
             for name, reports in document["carried"].items()
             if name in document["features"]
         ]
         return head + "\n\n" + table(told, ("feature", "reports", "counts with noise"))
-    return (
-        head + "\n\n" + table(rows, ("feature", "kind", "missing", "unseen", "out of range", "mean or most frequent"))
-    )
+    return head + "\n\n" + _features(document["features"])
+
+
+def _features(features: Mapping[str, Json]) -> str:
+    """Values that are no numbers have a column where there are some."""
+    shown = ["missing", "unseen", "out_of_range"]
+    shown += ["invalid"] if any(each["invalid"] for each in features.values()) else []
+    rows = [
+        (short(name), each["kind"], *(_share(each[count], each) for count in shown), _level(each))
+        for name, each in features.items()
+    ]
+    return table(rows, ("feature", "kind", *(count.replace("_", " ") for count in shown), "mean or most frequent"))
 
 
 def _share(count: int, feature: Json) -> str:
@@ -64,7 +70,7 @@ def _level(feature: Json) -> str:
     if feature["kind"] == "categorical" and feature["categories"] and any(feature["counts"]):
         names = [*feature["categories"], "other known"]
         largest = max(range(len(names)), key=lambda place: feature["counts"][place])
-        return f"{names[largest]} ({_share(feature['counts'][largest], feature)})"
+        return f"{short(names[largest])} ({_share(feature['counts'][largest], feature)})"
     return "-"
 
 
