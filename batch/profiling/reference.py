@@ -24,6 +24,7 @@ from mlpack_edge.batch.profiling.counted import rows_from
 from mlpack_edge.batch.profiling.data import Data, columns_of_inputs, open_data
 from mlpack_edge.batch.profiling.places import Columns, Place, as_category, places_of
 from mlpack_edge.batch.profiling.scored import Kept, Scored, scored, unscored
+from mlpack_edge.batch.scoring.columns import IN_THE_FILE
 from mlpack_edge.batch.scoring.scorer import Scorer
 from mlpack_edge.core.errors import BadInput
 from mlpack_edge.core.signature import Signature, signature_from_text
@@ -88,7 +89,7 @@ def make_spec(payload: Json, stage: Stage) -> Json:
             )
     rule = rule_of(payload["block"], payload["by"], data.schema, data.rows, data.first(payload["by"]))
     aside = [name for name in (rule.by, payload["device"], payload["label"]) if name]
-    scorer = Scorer(model, data.schema, aside)
+    scorer = Scorer(model, data.schema, aside, mending=IN_THE_FILE)
     places = places_of([slot.source for slot in slots.inputs], data.schema, aside)
     job = _Job(model, signature, slots, data, places, rule, payload["device"], payload["label"])
     kept = Kept(staging / "outputs")

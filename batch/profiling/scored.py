@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from mlpack_edge.batch.plan import ModelFile
 from mlpack_edge.batch.profiling.data import Data
 from mlpack_edge.batch.row_faults import score_rows
+from mlpack_edge.batch.scoring.columns import IN_THE_FILE
 from mlpack_edge.batch.scoring.scorer import Scorer
 
 #: Rows on which a model may stop with an error; each is searched for.
@@ -46,7 +47,7 @@ def scored(
     data: Data, model: ModelFile, aside: Collection[str], columns: Collection[str], stage: Callable[[str], None]
 ) -> Iterator[Scored]:
     """The rows as `mlpack score` takes and scores them, with these columns beside the model's. Raises as `Scorer`."""
-    scorer = Scorer(model, data.schema, aside)
+    scorer = Scorer(model, data.schema, aside, mending=IN_THE_FILE)
     wanted = {*columns, *scorer.reads}
     first = 0
     for batch in data.batches(wanted, (*scorer.dictionary, *_texts(data, columns)), scorer.block_rows, stage):

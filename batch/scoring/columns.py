@@ -15,7 +15,19 @@ from mlpack_edge.core.signature import Column, Signature, TensorSpec
 
 #: How columns without names are called: by mlpack and LightGBM, each followed by its number.
 PLACEHOLDERS = ("x", "Column_")
-HINT = "rename or cast it: --sql 'SELECT ... FROM ...' does both"
+
+
+@dataclass(frozen=True, slots=True)
+class Mending:
+    """What a command offers where columns do not fit. hint: of a name or a type; order: how columns are brought into one."""
+
+    hint: str
+    order: str
+
+
+#: Of commands with the option --sql, and of those that read files as they are.
+BY_QUERY = Mending("rename or cast it: --sql 'SELECT ... FROM ...' does both", " (--sql 'SELECT a, b, ... FROM ...')")
+IN_THE_FILE = Mending("rename or cast it in the file: columns are read by the model's names, and as it takes them", "")
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,10 +54,12 @@ class Fed:
     vector: bool = False
 
 
-def match(signature: Signature, schema: pa.Schema, aside: Collection[str] = ()) -> tuple[Fed, ...]:
+def match(
+    signature: Signature, schema: pa.Schema, aside: Collection[str] = (), mending: Mending = BY_QUERY
+) -> tuple[Fed, ...]:
     """What feeds each input.
 
-    aside: columns (the key, kept ones) that are the model's only where it names them. Columns go by the signature's
+    mending: what errors advise. aside: columns (the key, kept ones) that are the model's only where it names them. Columns go by the signature's
     names; a model without names takes inputs of width one by their own names, a column of vectors under the input's
     name, else all other columns in their order if they are exactly as many as it takes and none of them is called as we
     call columns without names (then all must be). Raises BadInput naming every column that is missing, or the first whose type does
@@ -53,14 +67,14 @@ def match(signature: Signature, schema: pa.Schema, aside: Collection[str] = ()) 
     """
     twice = sorted({name for name in schema.names if schema.names.count(name) > 1}) if _has_doubles(schema) else []
     if twice:
-        raise BadInput(f"several columns are named {twice[0]!r}", HINT, column=twice[0])
-    fed = tuple(_fed(spec, signature, schema, aside) for spec in signature.inputs)
+        raise BadInput(f"several columns are named {twice[0]!r}", mending.hint, column=twice[0])
+    fed = tuple(_fed(spec, signature, schema, aside, mending) for spec in signature.inputs)
     absent = [cell.column for item in fed for cell in item.cells if cell.column not in set(schema.names)]
     if absent:
-        raise _missing(absent, schema)
+        raise _missing(absent, schema, mending)
     for item in fed:
         for cell in item.cells:
-            _check_type(item, cell, schema.field(cell.column).type)
+            _check_type(item, cell, schema.field(cell.column).type, mending)
     return fed
 
 
@@ -68,7 +82,7 @@ def _has_doubles(schema: pa.Schema) -> bool:
     return len(set(schema.names)) < len(schema.names)
 
 
-def _fed(spec: TensorSpec, signature: Signature, schema: pa.Schema, aside: Collection[str]) -> Fed:
+def _fed(spec: TensorSpec, signature: Signature, schema: pa.Schema, aside: Collection[str], mending: Mending) -> Fed:
     width = width_of(spec)
     named = sorted((item for item in signature.columns if item.input == spec.name), key=lambda item: item.index)
     if named and [item.index for item in named] != list(range(width)):
@@ -87,11 +101,11 @@ def _fed(spec: TensorSpec, signature: Signature, schema: pa.Schema, aside: Colle
         return Fed(spec, width, (_whole(spec, named),), vector)
     rest = [name for name in schema.names if name not in aside]
     if len(signature.inputs) > 1 or len(spec.shape) > 2:
-        raise _missing([spec.name], schema)
+        raise _missing([spec.name], schema, mending)
     if len(rest) != width:
         raise BadInput(
             f"the model takes {width} columns and does not say their names; the table has {len(rest)}",
-            "give exactly those, in the model's order (--sql 'SELECT a, b, ... FROM ...'), a column of lists "
+            f"give exactly those, in the model's order{mending.order}, a column of lists "
             f"named {spec.name!r}, or convert the model with --columns",
             why=f"columns beside the key and kept ones: {_some(rest)}",
         )  # fmt: skip
@@ -117,12 +131,12 @@ def _whole(spec: TensorSpec, named: Sequence[Column]) -> Cell:
     return Cell(spec.name, bool(named) and all(item.missing for item in named), spec.dtype == "string")
 
 
-def _missing(absent: Sequence[str], schema: pa.Schema) -> BadInput:
+def _missing(absent: Sequence[str], schema: pa.Schema, mending: Mending) -> BadInput:
     near = {name: difflib.get_close_matches(name, schema.names, 1) for name in absent[:20]}
     said = ", ".join(f"{name!r}" + (f" (is it {found[0]!r}?)" if found else "") for name, found in near.items())
     more = f" and {len(absent) - 20} more" if len(absent) > 20 else ""
     return BadInput(
-        f"the table lacks {len(absent)} column{'s' * (len(absent) > 1)} of the model: {said}{more}", HINT,
+        f"the table lacks {len(absent)} column{'s' * (len(absent) > 1)} of the model: {said}{more}", mending.hint,
         why=f"it has {_some(schema.names)}", columns=list(absent),
     )  # fmt: skip
 
@@ -131,25 +145,25 @@ def _some(names: Sequence[str]) -> str:
     return (", ".join(names[:20]) or "none") + (f", ... ({len(names)})" if len(names) > 20 else "")
 
 
-def _check_type(item: Fed, cell: Cell, given: pa.DataType) -> None:
+def _check_type(item: Fed, cell: Cell, given: pa.DataType, mending: Mending) -> None:
     kind = given
     if item.vector:
         kind, sizes = levels(given)
         wanted = item.spec.shape[1:] if len(sizes) > 1 else (item.width,)
         if len(sizes) != len(wanted) or any(size not in (None, want) for size, want in zip(sizes, wanted, strict=True)):
             raise _refused(
-                item, cell, given,
+                item, cell, given, mending,
                 f"its lists are {_sizes_text(sizes)}, the input has the shape {list(item.spec.shape)}",
             )  # fmt: skip
     why = refusal(kind, "string" if cell.text else item.spec.dtype)
     if why:
-        raise _refused(item, cell, given, why)
+        raise _refused(item, cell, given, mending, why)
 
 
-def _refused(item: Fed, cell: Cell, given: pa.DataType, why: str) -> BadInput:
+def _refused(item: Fed, cell: Cell, given: pa.DataType, mending: Mending, why: str) -> BadInput:
     return BadInput(
         f"column {cell.column!r} is {given}, the model takes {'text' if cell.text else item.spec.dtype} there: {why}",
-        HINT, column=cell.column,
+        mending.hint, column=cell.column,
     )  # fmt: skip
 
 

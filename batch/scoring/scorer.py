@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from mlpack_edge.batch.plan import ModelFile
 from mlpack_edge.batch.scoring.blocks import blocks_of
 from mlpack_edge.batch.scoring.coded import Coded, column_names
-from mlpack_edge.batch.scoring.columns import Fed, match
+from mlpack_edge.batch.scoring.columns import BY_QUERY, Fed, Mending, match
 from mlpack_edge.batch.scoring.feeds import Feeding, faults
 from mlpack_edge.batch.scoring.findings import Findings, found
 from mlpack_edge.batch.scoring.opened import open_model, signature_of
@@ -41,15 +41,21 @@ class Scorer:
     block_rows: what batches must be multiples of, but for the last of a shard. output_fields: the columns it gives.
     notes: what a user may want to know of how the model is run.
     null_texts: text columns in which somebody said that NULL is to be scored; in others it is found fault with.
+    mending: what errors of columns advise.
     Raises BadInput naming the column that is missing or does not fit, or why the model does not score tables.
     """
 
     def __init__(
-        self, model: ModelFile, schema: pa.Schema, aside: Collection[str] = (), null_texts: Collection[str] = ()
+        self,
+        model: ModelFile,
+        schema: pa.Schema,
+        aside: Collection[str] = (),
+        null_texts: Collection[str] = (),
+        mending: Mending = BY_QUERY,
     ) -> None:
         opened = open_model(model)
         self._blocks, self._runner, self._answers = opened.blocks, opened.runner, opened.answers
-        self._fed = match(opened.signature, schema, aside)
+        self._fed = match(opened.signature, schema, aside, mending)
         self._null_texts = frozenset(null_texts)
         self._feeds = Feeding(self._fed, opened.cut)
         self.notes = opened.notes

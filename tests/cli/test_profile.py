@@ -228,6 +228,38 @@ def test_what_cannot_be_is_refused_in_one_message(folder: Path, arguments: tuple
     assert not (folder / "x").exists()
 
 
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"delay": ["soon"] * 20}, "column 'delay' is string"),
+        ({"dly": [0.5] * 20}, "lacks 1 column of the model: 'delay'"),
+    ],
+)
+@pytest.mark.parametrize(
+    "words", [("build", "late.spec.json", "a.parquet", "--model"), ("spec", "--reference", "a.parquet")]
+)
+def test_what_does_not_fit_the_model_is_mended_by_what_the_command_has(
+    folder: Path, tmp_path: Path, change: Json, said: str, words: tuple[str, ...]
+) -> None:
+    """--sql is an option of mlpack score alone. By the spec a column is not missed that only the model does."""
+    table = flights(20).drop_columns("delay")
+    write(table.append_column(next(iter(change)), pa.array(next(iter(change.values())))), tmp_path / "a.parquet")
+    paths = [str(folder / word) if word == "late.spec.json" else word for word in words]
+    done = mlpack("profile", *paths, str(folder / "late.onnx"), "-o", "x", cwd=tmp_path)
+    assert done.returncode == 1 and "--sql" not in done.stderr
+    assert said in done.stderr or (words[0] == "build" and "lacks 1 column of the spec: delay" in done.stderr)
+    assert "in the file" in done.stderr or "named as the model's" in done.stderr
+
+
+def test_columns_without_names_are_not_ordered_by_a_query_either(tmp_path: Path) -> None:
+    net(tmp_path / "net.onnx", 4)
+    write(pa.table({name: np.ones(20, np.float32) for name in "abc"}), tmp_path / "a.parquet")
+    done = mlpack("profile", "spec", "net.onnx", "--reference", "a.parquet", "-o", "x", cwd=tmp_path)
+    assert done.returncode == 1 and "the model takes 4 columns" in done.stderr and "--sql" not in done.stderr
+    done = mlpack("score", "net.onnx", "--input", "a.parquet", "--output", "out", cwd=tmp_path)
+    assert done.returncode == 1 and "the model takes 4 columns" in done.stderr and "--sql 'SELECT a, b," in done.stderr
+
+
 def test_a_report_is_read_with_its_own_spec_alone(folder: Path, tmp_path: Path) -> None:
     done = mlpack(
         "profile", "build", "late.spec.json", "flights.parquet", "-o", str(tmp_path / "a.profile"), cwd=folder
