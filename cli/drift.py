@@ -104,14 +104,23 @@ def command(spec: Path, current: tuple[Path, ...], **options: Any) -> Outcome:
 
 
 def drift_outcome(report: DriftReport, gates: Gates, facts: Json) -> Outcome:
-    """How a judgement ends. Raises CheckFailed, with the same text and JSON, where something drifted."""
+    """How a judgement ends. Raises, with the same text and JSON, CheckFailed where something drifted, and BadInput where
+    there was nothing to judge: that is not the same as calm."""
     from mlpack_edge.cli.drift_document import drift_document
     from mlpack_edge.cli.drift_findings import findings
     from mlpack_edge.cli.drift_text import drift_text, summary
 
     result, text = {**facts, **drift_document(report, gates)}, drift_text(report, gates)
     text += "".join(f"\n\n{file['path']}  {file['bytes']:,} bytes" for file in facts.get("written", {}).values())
-    drifted = [finding for finding in findings(report, gates) if finding.drifted]
+    told = findings(report, gates)
+    drifted = [finding for finding in told if finding.drifted]
+    if not any(finding.judged for finding in told):
+        raise BadInput(
+            summary(report, gates),
+            "give the days before as well, or wait for more rows or devices",
+            result=result,
+            text=text,
+        )
     if not drifted:
         return Outcome(result, text)
     raise CheckFailed(

@@ -336,3 +336,13 @@ def test_a_clock_that_runs_ahead_does_not_hide_what_drifts_today(made: Path, tmp
     assert asked["reports"] == alone[1]["reports"] + 1
     done = mlpack("drift", "late.spec.json", tmp_path / "ahead.profile", cwd=made)
     assert done.returncode == 1 and "none of 1 report lies within the days asked for" in done.stderr
+
+
+def test_nothing_judged_is_no_answer(made: Path, tmp_path: Path) -> None:
+    """A night of three rows, and one without any: cron must not take silence for calm."""
+    spec = plain_spec()
+    for rows in (3, 0):
+        write(tmp_path / "few.profile", spec, plain_days(spec, 1, rows=rows))
+        code, found = mlpack_json("drift", "late.spec.json", tmp_path / "few.profile", cwd=made)
+        assert code == 1 and found["error"]["message"].startswith("nothing could be judged"), found["error"]
+        assert found["features"] and found["drifted"] == [], "what was seen is there all the same"
