@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
+from mlpack_edge.batch.inputs.wanted import NUMBER, TEXT, TRUTH, WHOLE, narrower
 from mlpack_edge.batch.plan import ModelFile
 from mlpack_edge.core.artifact import sha256_of_file
 from mlpack_edge.core.errors import BadInput
@@ -42,13 +43,15 @@ def model_digest(path: str, external: Sequence[str] = ()) -> str:
 
 
 def kinds_of_columns(models: Iterable[ModelFile]) -> dict[str, str]:
-    """What each column of the models should be: "text" or "number"."""
+    """What each column of the models should be: "text", or which numbers: the narrowest that one of them takes, which feeds
+    the others too."""
     kinds: dict[str, str] = {}
     for model in models:
         signature = signature_from_text(model.signature)
         dtypes = {spec.name: spec.dtype for spec in signature.inputs}
         columns = {column.name: _kind(dtypes[column.input], column) for column in signature.columns}
-        kinds |= columns or {name: _kind(dtype, None) for name, dtype in dtypes.items()}
+        for name, kind in (columns or {name: _kind(dtype, None) for name, dtype in dtypes.items()}).items():
+            kinds[name] = narrower(kinds.get(name, kind), kind)
     return kinds
 
 
@@ -56,7 +59,9 @@ def _kind(dtype: str, known: Column | None) -> str:
     """ "text" also where the model takes whole numbers that stand for texts (TFLite has no texts)."""
     from mlpack_edge.batch.scoring.columns import takes_text  # loads Arrow, which a run with nothing to do needs not
 
-    return "text" if takes_text(dtype, known) else "number"
+    if takes_text(dtype, known):
+        return TEXT
+    return TRUTH if dtype == "bool" else WHOLE if "int" in dtype else NUMBER
 
 
 def deciding_versions(formats: set[str]) -> tuple[tuple[str, str], ...]:

@@ -10,6 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from mlpack_edge.batch.inputs.schemas import TEXT
+from mlpack_edge.batch.inputs.wanted import NUMBER, NUMBERS, TRUTH, WHOLE
 from mlpack_edge.core.errors import BadInput
 
 #: What people and programs write where a number is missing. In a text column each of them is a text.
@@ -17,6 +18,8 @@ MISSING = ("NA", "N/A", "n/a", "NULL", "null", "None")
 #: Numbers that are codes when nobody says they are numbers: a plus sign (telephone numbers), leading zeros, more digits
 #: than a float holds: 16 of a whole number, 18 significant ones of a fraction (17 tell every float64 apart).
 _CODE = r"^ *\+|^ *-?0[0-9]|^ *-?[0-9]{16,}|^ *-?[0.]*[1-9](?:\.?[0-9]){17,}"
+#: The type of a column without one value, which speaks against none: what the model takes.
+EMPTY = {NUMBER: pa.float64(), WHOLE: pa.int64(), TRUTH: pa.bool_()}
 _TRUTHS = {"true": True, "True": True, "TRUE": True, "false": False, "False": False, "FALSE": False}
 
 
@@ -24,7 +27,7 @@ _TRUTHS = {"true": True, "True": True, "TRUE": True, "false": False, "False": Fa
 class Cells:
     """What is known of the cells of a column seen so far.
 
-    wanted: what the model takes it as: "number", "text", or "" where it does not. missing: cells that hold a word for a
+    wanted: what the model takes it as: one of NUMBERS, "text", or "" where it does not. missing: cells that hold a word for a
     missing number. odd: the first cell that is no number, with its row counted from 0.
     """
 
@@ -83,20 +86,22 @@ class Cells:
                 "mend the cell; leave it empty where the number is missing",
                 column=column, row=row,
             )  # fmt: skip
-        return pa.int64() if self.whole and self.filled else pa.float64()
+        if not self.filled:
+            return EMPTY[self.wanted]
+        return pa.int64() if self.whole else pa.float64()
 
 
 def read_as(column: Any, kind: Any, wanted: str) -> Any | None:
     """The text cells as an array of type `kind`; None where one of them cannot be read so."""
     if kind == TEXT:
         return column
-    if wanted != "number" and _holds_code(column):
+    if wanted not in NUMBERS and _holds_code(column):
         return None
     text = pl.Series(pl.from_arrow(column))
     made = _cast(text, kind)
     if made is None:  # seldom: spaces, words for missing
         text = _stripped(text)
-        made = _cast(text.set(text.is_in(MISSING).fill_null(False), None) if wanted == "number" else text, kind)
+        made = _cast(text.set(text.is_in(MISSING).fill_null(False), None) if wanted in NUMBERS else text, kind)
     return None if made is None else made.to_arrow()
 
 

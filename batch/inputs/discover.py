@@ -39,8 +39,8 @@ def discover(job: Job, staging: Path, stage: Report, wanted: Mapping[str, str]) 
 
     staging: folder for what is staged as Parquet; what lies there of an earlier run over the same source is used again,
     with `job.fresh` removed.
-    stage: told what is being done. wanted: "text" or "number" for each column that the model names: the types of CSV and
-    JSON lines follow it. Raises BadInput, MissingExtra or IoFault naming the input.
+    stage: told what is being done. wanted: "text" or one of `wanted.NUMBERS` for each column that the model names: the types of
+    CSV and JSON lines follow it. Raises BadInput, MissingExtra or IoFault naming the input.
     """
     folder = Staging(staging, job.fresh)
     if job.sql:

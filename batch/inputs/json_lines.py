@@ -16,10 +16,12 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from pyarrow import json as arrow_json
 
+from mlpack_edge.batch.inputs.cells import EMPTY
 from mlpack_edge.batch.inputs.compressed import open_text
 from mlpack_edge.batch.inputs.damage import FAULTS, as_bad_input, first_line
 from mlpack_edge.batch.inputs.schemas import TEXT, is_text
 from mlpack_edge.batch.inputs.staging import write_rows
+from mlpack_edge.batch.inputs.wanted import NUMBERS
 from mlpack_edge.core.errors import BadInput
 
 _BLOCK, _LONGEST_LINE = 1 << 22, 1 << 26
@@ -204,6 +206,6 @@ def _own_type(kind: Any) -> Any:
 def _target_type(kind: Any, wanted: str) -> Any:
     if wanted == "text" and (pa.types.is_integer(kind) or pa.types.is_null(kind)):
         return TEXT
-    if wanted == "number" and pa.types.is_null(kind):
-        return pa.float64()
+    if wanted in NUMBERS and pa.types.is_null(kind):
+        return EMPTY[wanted]
     return kind

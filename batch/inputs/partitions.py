@@ -9,6 +9,7 @@ from urllib.parse import unquote
 import pyarrow as pa
 
 from mlpack_edge.batch.inputs.schemas import TEXT
+from mlpack_edge.batch.inputs.wanted import NUMBERS
 from mlpack_edge.core.errors import BadInput
 
 Value = str | int | None
@@ -52,7 +53,7 @@ def typed_partitions(
 
 def _all_whole(values: Sequence[str | None], wanted: str) -> bool:
     texts = [value for value in values if value is not None]
-    form = _WHOLE if wanted == "number" else _CANONICAL
+    form = _WHOLE if wanted in NUMBERS else _CANONICAL
     return (
         wanted != "text"
         and bool(texts)

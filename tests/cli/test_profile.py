@@ -12,8 +12,9 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from onnx import TensorProto, helper
 
-from tests.batch.graphs import linear, looked_up, negated
+from tests.batch.graphs import linear, looked_up, negated, write_model
 from tests.batch.profiling.models import classifier, flights, net, write
 from tests.cli.mlpack import mlpack, mlpack_json
 
@@ -258,6 +259,25 @@ def test_columns_without_names_are_not_ordered_by_a_query_either(tmp_path: Path)
     assert done.returncode == 1 and "the model takes 4 columns" in done.stderr and "--sql" not in done.stderr
     done = mlpack("score", "net.onnx", "--input", "a.parquet", "--output", "out", cwd=tmp_path)
     assert done.returncode == 1 and "the model takes 4 columns" in done.stderr and "--sql 'SELECT a, b," in done.stderr
+
+
+def test_a_csv_file_of_its_header_alone_is_one_without_rows(tmp_path: Path) -> None:
+    """Its columns are none that the model does not take: they hold nothing."""
+    kinds = {"member": TensorProto.BOOL, "visits": TensorProto.INT64}
+    nodes = [helper.make_node("Cast", [name], [f"{name}_f"], to=TensorProto.FLOAT) for name in kinds]
+    nodes.append(helper.make_node("Add", [f"{name}_f" for name in kinds], ["score"]))
+    write_model(tmp_path / "m.onnx", nodes, kinds, {"score": (TensorProto.FLOAT, ["N"])})
+    rows = {"member": np.arange(300) % 2 == 0, "visits": np.arange(300)}
+    pq.write_table(pa.table(rows), tmp_path / "reference.parquet")
+    (tmp_path / "none.csv").write_text("member,visits\n")
+    pq.write_table(pa.table(rows).slice(0, 0), tmp_path / "none.parquet")
+    code, document = mlpack_json("profile", "spec", "m.onnx", "--reference", "reference.parquet", "-o", "s.json", cwd=tmp_path)  # fmt: skip
+    assert code == 0, document
+    for name in ("none.csv", "none.parquet"):
+        words = ("--model", "m.onnx", "--day", "2026-02-01", "-o", f"{name}.profile")
+        done = mlpack("profile", "build", "s.json", name, *words, cwd=tmp_path)
+        assert done.returncode == 0 and "note: the data holds no rows" in done.stderr, done.stderr
+    assert (tmp_path / "none.csv.profile").read_bytes() == (tmp_path / "none.parquet.profile").read_bytes()
 
 
 def test_a_report_is_read_with_its_own_spec_alone(folder: Path, tmp_path: Path) -> None:

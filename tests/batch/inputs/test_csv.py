@@ -65,6 +65,22 @@ def test_a_number_column_is_whole_where_all_its_cells_are(tmp_path: Path) -> Non
     assert found.schema.field("n").type == pa.int64() and rows(found)["n"] == [1, None, 2**62 + 1]
 
 
+@pytest.mark.parametrize("cells", ["", "\n,\n,\n"], ids=["no rows", "no values"])
+def test_a_column_without_a_value_is_of_the_type_that_the_model_takes(tmp_path: Path, cells: str) -> None:
+    """It holds nothing that would speak against it."""
+    path = _csv(tmp_path / "a.csv", "n,w,b,t" + cells.replace(",", ",,,") + "\n")
+    found = find(tmp_path / "staging", path, wanted={"n": "number", "w": "whole", "b": "truth", "t": "text"})
+    assert found.schema == pa.schema([("n", pa.float64()), ("w", pa.int64()), ("b", pa.bool_()), ("t", pa.string())])
+
+
+@pytest.mark.parametrize(("wanted", "kind"), [("whole", pa.int64()), ("truth", pa.int64())])
+def test_values_that_do_not_fit_the_model_are_not_bent_to_it(tmp_path: Path, wanted: str, kind: Any) -> None:
+    """The model is told of them by name then."""
+    path = _csv(tmp_path / "a.csv", "n,t\n1,a\n,b\nNA,c\n0,d\n")
+    found = find(tmp_path / "staging", path, wanted={"n": wanted})
+    assert found.schema.field("n").type == kind and rows(found)["n"] == [1, None, None, 0]
+
+
 def test_one_late_cell_decides_as_an_early_one_does(tmp_path: Path) -> None:
     """Beyond the first block of 1 MB, where the types are guessed."""
     lines = ["5,00a,7,8"] * 200_000

@@ -45,6 +45,9 @@ def test_columns_that_hold_nothing_get_the_type_the_model_wants(tmp_path: Path) 
     found = find(tmp_path / "staging", _lines(tmp_path / "a.jsonl", {"n": None, "t": None, "u": None}), wanted=_BOTH)
     assert found.schema == pa.schema([("n", pa.float64()), ("t", pa.string()), ("u", pa.null())])
     assert rows(found) == {"n": [None], "t": [None], "u": [None]}
+    wanted = {"n": "truth", "t": "whole"}
+    found = find(tmp_path / "other", _lines(tmp_path / "b.jsonl", {"n": None, "t": None}), wanted=wanted)
+    assert found.schema == pa.schema([("n", pa.bool_()), ("t", pa.int64())])
 
 
 def test_late_lines_decide_as_early_ones_do(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
