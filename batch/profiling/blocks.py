@@ -22,7 +22,9 @@ from mlpack_edge.profiles.cells import category_text
 DAY, HOUR, VALUE, ROWS = "day", "hour", "value", "rows"
 #: Blocks of a reference for which nobody said how to cut it, and the fewest rows of one.
 BLOCKS, FEWEST_ROWS = 100, 100
-_VALUES = "for a spec, --block value takes each value of a column"
+#: What is advised where a column is no time: of a spec, and of a build, which takes days alone.
+_VALUES = "; --block value takes each value of a column"
+_TO_DAYS = ": pandas.to_datetime(column, unit='s') makes times of seconds since 1970, format='%d.%m.%Y' of other texts"
 _DAY_TEXT = re.compile(r"\d{4}-\d{2}-\d{2}(?![0-9])")
 SECONDS = {DAY: 86_400, HOUR: 3600}
 _ROWS_TEXT = re.compile(r"([1-9][0-9]{0,11})(?: ?rows?)?")
@@ -31,11 +33,12 @@ Key = int | float | str
 
 @dataclass(frozen=True, slots=True)
 class BlockRule:
-    """unit: DAY, HOUR, VALUE or ROWS. by: the column, "" for rows. size: rows of a block."""
+    """unit: DAY, HOUR, VALUE or ROWS. by: the column, "" for rows. size: rows of a block. advice: where a value is no day."""
 
     unit: str
     by: str = ""
     size: int = 0
+    advice: str = _VALUES
 
     def of(self, batch: Any, first: int) -> Iterator[tuple[Key, str, NDArray[np.int64]]]:
         """The key that orders a block, its label, and its rows in this batch; first: the number of the batch's first row.
@@ -63,7 +66,7 @@ class BlockRule:
         if self.unit == VALUE:
             text = category_text(value) or ""
             return (value if isinstance(value, int | float) else text), text
-        when = _time(value, self.by)
+        when = _time(value, self.by, self.advice)
         number = int(when.replace(tzinfo=UTC).timestamp()) // SECONDS[self.unit]
         return number, when.strftime("%Y-%m-%d" if self.unit == DAY else "%Y-%m-%dT%H")
 
@@ -72,9 +75,8 @@ def rule_of(text: str, by: str, schema: pa.Schema, rows: int, first: pa.Array | 
     """text: what --block says, "" for what the column suggests: days of times, and of texts that are all days among the
     `first` values of the column, else values; without a column 100 blocks of rows. Raises BadInput naming what does not go
     together."""
-    if by and by not in schema.names:
-        shown = ", ".join(schema.names[:20]) + (" ..." if len(schema.names) > 20 else "")
-        raise BadInput(f"--by: the data has no column {by!r}", f"its columns are {shown}")
+    if by:
+        _expect(by, schema)
     if match := _ROWS_TEXT.fullmatch(text):
         if by:
             raise BadInput(f"--block {text} goes without --by", "rows are taken in the order of the file")
@@ -90,10 +92,32 @@ def rule_of(text: str, by: str, schema: pa.Schema, rows: int, first: pa.Array | 
     kind = schema.field(by).type
     temporal = types.is_timestamp(kind) or types.is_date(kind)
     if text in (DAY, HOUR) and not temporal and not _is_text(kind):
-        raise BadInput(f"--by: column {by!r} is {kind}, no time", f"name a column of dates, times or texts; {_VALUES}")
+        raise _no_time(by, kind, _VALUES)
     if not text and first is not None and _is_text(kind) and _are_days(first):
         return BlockRule(DAY, by)
     return BlockRule(text or (DAY if temporal else VALUE), by)
+
+
+def days_of(by: str, schema: pa.Schema) -> BlockRule:
+    """A block a day, and no other. Raises BadInput where the data has no such column, or it is no time."""
+    _expect(by, schema)
+    kind = schema.field(by).type
+    if not (types.is_timestamp(kind) or types.is_date(kind) or _is_text(kind) or types.is_null(kind)):
+        raise _no_time(by, kind, _TO_DAYS)
+    return BlockRule(DAY, by, advice=_TO_DAYS)
+
+
+def _expect(by: str, schema: pa.Schema) -> None:
+    if by not in schema.names:
+        shown = ", ".join(schema.names[:20]) + (" ..." if len(schema.names) > 20 else "")
+        raise BadInput(f"--by: the data has no column {by!r}", f"its columns are {shown}")
+
+
+def _no_time(by: str, kind: Any, advice: str) -> BadInput:
+    return BadInput(
+        f"--by: column {by!r} is {kind}, no time",
+        f"name a column of dates, timestamps, or texts that begin as 2026-02-28{advice}",
+    )
 
 
 def _are_days(values: Any) -> bool:
@@ -118,7 +142,7 @@ def _plain(values: Any, by: str) -> list[Any]:
         ) from fault
 
 
-def _time(value: Any, by: str) -> datetime:
+def _time(value: Any, by: str, advice: str) -> datetime:
     if isinstance(value, datetime):
         return value
     if isinstance(value, date):
@@ -128,7 +152,7 @@ def _time(value: Any, by: str) -> datetime:
     except ValueError:
         raise BadInput(
             f"column {by!r} holds {str(value)[:40]!r}, which is no day",
-            f"write days as 2026-02-28; {_VALUES}",
+            f"write days as 2026-02-28{advice}",
         ) from None
 
 

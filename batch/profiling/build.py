@@ -11,7 +11,7 @@ from typing import Any
 from mlpack_edge.batch.models import kinds_of_columns, model_file
 from mlpack_edge.batch.pandas_left_out import leave_pandas_out
 from mlpack_edge.batch.plan import ModelFile
-from mlpack_edge.batch.profiling.blocks import DAY, BlockRule, rule_of
+from mlpack_edge.batch.profiling.blocks import BlockRule, days_of
 from mlpack_edge.batch.profiling.counted import rows_from
 from mlpack_edge.batch.profiling.data import Data, columns_of_inputs, open_data
 from mlpack_edge.batch.profiling.places import places_of
@@ -47,7 +47,7 @@ def build(payload: Json, stage: Stage) -> Json:
     data = open_data(
         payload["data"], Path(payload["staging"]) / "data", stage, _wanted(spec, model), _inputs(spec, model)
     )
-    rule = rule_of(DAY, payload["by"], data.schema, data.rows) if payload["by"] else None
+    rule = days_of(payload["by"], data.schema) if payload["by"] else None
     if not payload["day"] and rule is None and not data.written:
         raise BadInput(
             "nothing says of which day the rows are", "name it with --day, or the column of the day with --by",

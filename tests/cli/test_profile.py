@@ -280,6 +280,32 @@ def test_a_csv_file_of_its_header_alone_is_one_without_rows(tmp_path: Path) -> N
     assert (tmp_path / "none.csv.profile").read_bytes() == (tmp_path / "none.parquet.profile").read_bytes()
 
 
+@pytest.mark.parametrize(
+    ("values", "said", "options"),
+    [
+        ([1_357_000_000, 1_357_090_000] * 10, "is int64, no time", {"unit": "s"}),
+        (["01.01.2013", "02.01.2013"] * 10, "holds '01.01.2013', which is no day", {"format": "%d.%m.%Y"}),
+    ],
+    ids=["seconds", "texts"],
+)
+def test_what_is_no_day_is_refused_with_what_makes_it_one(
+    folder: Path, tmp_path: Path, values: list[Any], said: str, options: Json
+) -> None:
+    """--block is an option of mlpack profile spec alone; pandas does what the message says of it."""
+    pandas = pytest.importorskip("pandas")
+    table = flights(20).append_column("when", pa.array(values))
+    write(table, tmp_path / "a.parquet")
+    build = ("profile", "build", str(folder / "late.spec.json"), "a.parquet", "--by", "when", "-o", "a.profile")
+    done = mlpack(*build, cwd=tmp_path)
+    assert done.returncode == 1 and said in done.stderr and "--block" not in done.stderr
+    [(name, value)] = options.items()
+    assert "pandas.to_datetime" in done.stderr and f"{name}='{value}'" in done.stderr
+    frame = table.to_pandas()
+    frame.assign(when=pandas.to_datetime(frame["when"], **options)).to_parquet(tmp_path / "a.parquet")
+    done = mlpack(*build, cwd=tmp_path)
+    assert done.returncode == 0 and "20 rows in 2 reports" in done.stdout, done.stderr
+
+
 def test_a_report_is_read_with_its_own_spec_alone(folder: Path, tmp_path: Path) -> None:
     done = mlpack(
         "profile", "build", "late.spec.json", "flights.parquet", "-o", str(tmp_path / "a.profile"), cwd=folder
