@@ -6,6 +6,7 @@ import math
 from collections.abc import Mapping, Sequence
 
 from mlpack_edge.cli.drift_findings import SLOW, Finding, Onset, alarming, findings
+from mlpack_edge.cli.drift_volume import rows_told, volume_text
 from mlpack_edge.cli.outcome import table
 from mlpack_edge.profiles.drift.facts import SUFFICIENT, Accuracy, DriftReport, Window
 from mlpack_edge.profiles.drift.gates import Gates
@@ -135,7 +136,7 @@ def _facts(report: DriftReport, gates: Gates) -> str:
     facts = [
         ("drift", summary(report, gates)),
         ("reference", reference_text(report.blocks, report.sufficient, gates)),
-        ("current", f"{rows_text(_rows(report))}{span}"),
+        ("current", f"{rows_text(rows_told(report))}{volume_text(report)}{span}"),
     ]
     if longest.devices is not None:
         facts.append(("devices", f"{window_text(longest)}: {rows_text(longest.rows)}{unit_text(longest)}"))
@@ -146,14 +147,6 @@ def _facts(report: DriftReport, gates: Gates) -> str:
     if report.accuracy:
         facts.append(("accuracy", accuracy_text(report.accuracy)))
     return table(facts)
-
-
-def _rows(report: DriftReport) -> int:
-    """Of the length of window that covers most."""
-    totals: dict[int | None, int] = {}
-    for window in report.windows:
-        totals[window.days] = totals.get(window.days, 0) + window.rows
-    return max((rows for days, rows in totals.items() if days is not None), default=0) + totals.get(None, 0)
 
 
 def _first(found: Sequence[Finding]) -> str:

@@ -30,6 +30,7 @@ from mlpack_edge.cli.drift_text import (
     unit_text,
     window_text,
 )
+from mlpack_edge.cli.drift_volume import window_volume_text
 from mlpack_edge.cli.outcome import printable
 from mlpack_edge.profiles.drift.facts import DriftReport
 from mlpack_edge.profiles.drift.gates import Gates
@@ -66,7 +67,7 @@ def render(spec: Spec, report: DriftReport, gates: Gates, counted: Counted, name
             report=report,
             gates=gates,
             longest=longest,
-            current=f"{rows_text(longest.rows)}{unit_text(longest)}, {window_text(longest)}",
+            current=f"{rows_text(longest.rows)}{unit_text(longest)}{window_volume_text(longest, report.blocks)}, {window_text(longest)}",
             notes=notes(report),
             accuracy=accuracy_text(report.accuracy) if report.accuracy else "",
             cards=cards(spec, report, gates, counted, found),
