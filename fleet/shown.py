@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from mlpack_edge.profiles.drift.calendar import Clock, clock
+from mlpack_edge.profiles.drift.beyond import Beyond, beyond
 from mlpack_edge.profiles.drift.effects import parts
 from mlpack_edge.profiles.drift.facts import DISTRIBUTION, MISSING, UNSEEN, FeatureDrift, Slow
 from mlpack_edge.profiles.layout import Group, groups
@@ -58,10 +58,10 @@ def withhold(
     found, gone = [], 0
     for feature in features:
         group = by_name[feature.name]
-        time = clock(spec, group) if feature.ahead is not None else None
+        far = beyond(spec, group)
         kept, fewer = _one(group, feature, counts, units, least)
-        if time is not None:
-            kept, more = _of_time(time, group, kept, counts, units, least, last)
+        if far is not None:
+            kept, more = _far(far, group, kept, counts, units, least, last)
             fewer += more
         found.append(kept)
         gone += fewer
@@ -142,8 +142,8 @@ def _cell(feature: Categorical, name: str) -> int:
     return [*feature.categories, "other known values"].index(name)
 
 
-def _of_time(
-    time: Clock,
+def _far(
+    far: Beyond,
     group: Group,
     feature: FeatureDrift,
     counts: Ints,
@@ -151,18 +151,19 @@ def _of_time(
     least: Least,
     last: int | None,
 ) -> tuple[FeatureDrift, int]:
-    """Without the rates of rows beyond the reference's range of too few rows or devices."""
-    beyond, gone = time.unexplained(last), 0
+    """Without the rates of rows beyond all of the reference of too few rows or devices."""
+    gone = 0
     mine = counts[group.start : group.stop]
     each = units[:, group.start : group.stop] if units is not None else None
 
     def may(cells: NDArray[np.bool_]) -> bool:
         return _may(mine[cells].sum(), None if each is None else each[:, cells].sum(axis=1), least)
 
-    if not may(beyond) and not math.isnan(feature.unseen[1]):
+    if not may(far.unexplained(last)) and not math.isnan(feature.unseen[1]):
         kept = tuple(check for check in feature.checks if check.kind != UNSEEN)
         feature, gone = replace(feature, checks=kept, unseen=(feature.unseen[0], math.nan)), 1
-    if not may(time.never & ~beyond):
+    explained = far.explained(last)
+    if explained is not None and not may(explained):
         feature, gone = replace(feature, ahead=0.0), gone + 1
     return feature, gone
 

@@ -2,7 +2,7 @@
 
 Such a number leaves its reference by construction: no two windows agree, the reference's own least of all, and what it does now
 says that time went on. Its distribution is not judged, nor its slow shift. What time does not explain is: missing values,
-values that are no numbers, and values where the reference has none. Those count as unseen.
+values that are no numbers, and values where the reference has none (`beyond`).
 """
 
 from __future__ import annotations
@@ -29,25 +29,24 @@ _YEAR = 360
 
 @dataclass(frozen=True, slots=True)
 class Clock:
-    """A number that is the time. never: bool `[size]`, cells beyond the reference's range in which it has no row."""
+    """A number that is the time."""
 
     feature: Numeric
     blocks: Blocks
-    never: Bools
 
-    def unexplained(self, last: int | None) -> Bools:
-        """Of `never` those that a window whose last day is `last` (since 1970, None for no date) has no business in. A reference of less than a
+    def unexplained(self, last: int | None, never: Bools) -> Bools:
+        """Of `never` (bool `[size]`, cells beyond the reference's range in which it has no row) those that a window whose last day is `last` (since 1970, None for no date) has no business in. A reference of less than a
         year goes on at its own pace, give or take its widest cell; a longer one has seen every date there is."""
         edges, span = np.array(self.feature.edges), self.feature.high - self.feature.low
         known = span_of(self.blocks)
         if last is None or known is None or known[1] - known[0] + 1 >= _YEAR:
-            return self.never
+            return never
         inner = edges[(edges >= self.feature.low) & (edges <= self.feature.high)]
         gone = max(last - known[1], 0) / (known[1] - known[0] + 1)
         reach = self.feature.high + span * gone + float(np.diff(inner).max())
         start = np.concatenate([[-np.inf], edges, [np.inf, np.inf]])  # of missing and invalid, which are not in `never`
         explained = (start >= self.feature.high) & (start < reach) if gone else np.zeros(len(start), bool)
-        return self.never & ~explained
+        return never & ~explained
 
 
 def clock(spec: Spec, group: Group) -> Clock | None:
@@ -77,9 +76,7 @@ def clock(spec: Spec, group: Group) -> Clock | None:
     found = (np.frombuffer(taught.effects, np.uint8) / 255.0) ** 2
     if np.abs(wanted - found).mean() > _NEAR:
         return None
-    edges = np.array(feature.edges)
-    outside = np.concatenate([edges <= feature.low, [False]]) | np.concatenate([[False], edges >= feature.high])
-    return Clock(feature, blocks, np.concatenate([outside & (cells == 0), [False, False]]))
+    return Clock(feature, blocks)
 
 
 def span_of(blocks: Blocks) -> tuple[int, int] | None:

@@ -24,7 +24,7 @@ from mlpack_edge.profiles.drift.effects import (
 )
 from mlpack_edge.profiles.drift.facts import DISTRIBUTION, MISSING, UNSEEN, Check, FeatureDrift
 from mlpack_edge.profiles.drift.indices import indices, standard_deviation
-from mlpack_edge.profiles.drift.units import resemblance
+from mlpack_edge.profiles.drift.units import looks
 from mlpack_edge.profiles.layout import Group
 from mlpack_edge.profiles.spec import Categorical, Feature, Numeric
 
@@ -34,6 +34,8 @@ Ints = NDArray[np.int64]
 FEWEST = 30
 #: A distance from which it is worth asking for another unit, and the rows of a category that may be named.
 _FAR, _NAMED = 0.2, 10
+#: Share of rows that may go to the outermost cells before a mean without them misleads.
+_OUTSIDE = 0.01
 #: What the statistic of each kind of feature is called.
 STATISTIC = {"numeric": "ks", "categorical": "variation"}
 
@@ -46,21 +48,22 @@ def feature_drifts(
     learned: Sequence[Mapping[str, float]],
     growth: Floats,
     p: Sequence[Mapping[str, float] | None],
-    time: tuple[Floats, Floats] | None = None,
+    far: tuple[Floats, Floats | None] | None = None,
 ) -> list[FeatureDrift]:
     """All checks of a feature in each window, p not yet adjusted. reference: int `[group.size]`, current `[windows, group.size]`;
     sums: of the reference and of each window, 0 where the feature is not a number.
 
     growth: float64 `[windows]`, how many times the variance of a rate grows because rows hang together (the design effect); counts
-    are divided by it. p: by kind, probabilities that were had otherwise (`clusters`) and take the place of the rows'. time: of a number that
-    is the time (`calendar`), rows of each window beyond the reference's range that the days since do not explain, and that they do.
+    are divided by it. p: by kind, probabilities that were had otherwise (`clusters`) and take the place of the rows'. far: of a number, rows
+    of each window beyond all of the reference (`beyond`): those that are unseen, and, where it is the time, those that the days since explain.
     """
     feature = group.feature
     assert feature is not None
     one, other = parts(feature, reference), parts(feature, current)
     effect = effects(feature, reference, current)
-    if time is not None:
-        other = replace(other, unseen=other.unseen + time[0])
+    explained = None
+    if far is not None:
+        other, explained = replace(other, unseen=other.unseen + far[0]), far[1]
         rose = np.maximum(rate_difference(one.unseen, one.rows, other.unseen, other.rows), 0.0)
         effect = replace(effect, unseen=rose)
     rates = [
@@ -92,7 +95,7 @@ def feature_drifts(
             checks.append(
                 Check(
                     DISTRIBUTION, statistic, distances[place], shifts[place], size,
-                    limit.get(DISTRIBUTION), found[DISTRIBUTION], judged=time is None,
+                    limit.get(DISTRIBUTION), found[DISTRIBUTION], judged=explained is None,
                 )
             )  # fmt: skip
         (_, missing, missing_now, _), (_, unseen, unseen_now, _) = rates
@@ -107,10 +110,8 @@ def feature_drifts(
                 unseen=(unseen, unseen_now[place]),
                 indices={name: values[place] for name, values in named.items()} if valued[place] else {},
                 mover=movers[place],
-                resembles=resemblance(feature, one.cells, other.cells[place])
-                if isinstance(feature, Numeric) and size > _FAR
-                else "",
-                ahead=float(time[1][place] / rows) if time is not None and rows else None if time is None else 0.0,
+                resembles=looks(feature, one.cells, other.cells[place]) if size > _FAR else "",
+                ahead=None if explained is None else float(explained[place] / rows) if rows else 0.0,
             )
         )
     return made
@@ -118,12 +119,15 @@ def feature_drifts(
 
 def mean_shifts(feature: Numeric, reference: Ints, current: Ints, before: int, now: Sequence[int]) -> list[float]:
     """Change of the mean of the rows in neither outermost cell, in the reference's standard deviations, of each window; counts int
-    `[size]` and `[windows, size]`, and their sums."""
+    `[size]` and `[windows, size]`, and their sums. 0.0 where so many rows went to the outermost cells that it says nothing of them."""
     inner = slice(1, len(feature.edges))
-    known, spread = int(reference[inner].sum()), standard_deviation(feature, np.asarray(reference[:-2], np.float64))
+    outer = [0, len(feature.edges)]
+    one, other = np.asarray(reference[:-2], np.float64), np.asarray(current[:, :-2], np.float64)
+    gone = shares(other)[:, outer].sum(axis=-1) > shares(one)[outer].sum() + _OUTSIDE
+    known, spread = int(reference[inner].sum()), standard_deviation(feature, one)
     return [
-        (total / rows - before / known) * feature.step / spread if known and rows and spread else 0.0
-        for total, rows in zip(now, current[:, inner].sum(axis=-1).tolist(), strict=True)
+        (total / rows - before / known) * feature.step / spread if known and rows and spread and not outside else 0.0
+        for total, rows, outside in zip(now, current[:, inner].sum(axis=-1).tolist(), gone.tolist(), strict=True)
     ]
 
 

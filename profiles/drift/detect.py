@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from mlpack_edge.core.errors import BadInput
 from mlpack_edge.profiles.drift import accuracy, noisy
-from mlpack_edge.profiles.drift.calendar import Clock, clock
+from mlpack_edge.profiles.drift.beyond import Beyond, beyond
 from mlpack_edge.profiles.drift.checks import feature_drifts
 from mlpack_edge.profiles.drift.clusters import (
     FEWEST,
@@ -123,7 +123,7 @@ def noisy_window_of(
             limits(spec, group).of(
                 length, max(round(one.counts.sum()), 1), stretch.days, gap(spec, stretch.days, held)
             ),
-            (time.unexplained(last), time.never & ~time.unexplained(last)) if (time := clock(spec, group)) else None,
+            (far.unexplained(last), far.explained(last)) if (far := beyond(spec, group)) else None,
         )
         for group, one in zip(parts, tell, strict=True)
     ]
@@ -178,9 +178,9 @@ def features_of_all(spec: Spec, samples: Sequence[Sample]) -> list[tuple[Feature
         if group.feature is None:
             continue
         taught, limit = known.learned.get(group.name), limits(spec, group)
-        alike, time = intraclass(taught, known), clock(spec, group)
+        alike, far = intraclass(taught, known), beyond(spec, group)
         mine = counts[:, group.start : group.stop]
-        never = [time.unexplained(one.last) if time else None for one in samples]
+        never = [far.unexplained(one.last) if far else None for one in samples]
         growth, p = np.ones(len(samples)), list[dict[str, float] | None]()
         for place, one in enumerate(samples):
             p.append(
@@ -203,20 +203,19 @@ def features_of_all(spec: Spec, samples: Sequence[Sample]) -> list[tuple[Feature
                 ],
                 growth,
                 p,
-                _of_time(time, never, mine),
+                None if far is None else _rows_beyond(far, samples, mine),
             )
         )
     return [adjusted([each[place] for each in found]) for place in range(len(samples))]
 
 
-def _of_time(
-    time: Clock | None, never: Sequence[NDArray[np.bool_] | None], counts: Ints
-) -> tuple[Floats, Floats] | None:
-    """Rows of each window, counts int `[windows, size]`, beyond the range of a number that is the time: not explained, and explained."""
-    if time is None:
-        return None
-    beyond = np.array([each[mask].sum() for each, mask in zip(counts, never, strict=True)], np.float64)
-    return beyond, counts[:, time.never].sum(axis=1) - beyond
+def _rows_beyond(far: Beyond, samples: Sequence[Sample], counts: Ints) -> tuple[Floats, Floats | None]:
+    """Rows of each window, counts int `[windows, size]`, beyond all of the reference: those that count as unseen, and of a number that is
+    the time those that the days since explain."""
+    unseen = [each[far.unexplained(one.last)].sum() for each, one in zip(counts, samples, strict=True)]
+    if far.time is None:
+        return np.array(unseen, np.float64), None
+    return np.array(unseen, np.float64), counts[:, far.never].sum(axis=1) - np.array(unseen, np.float64)
 
 
 def adjusted(features: Sequence[FeatureDrift]) -> tuple[FeatureDrift, ...]:

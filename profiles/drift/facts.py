@@ -41,9 +41,9 @@ class FeatureDrift:
 
     kind: "numeric", "categorical" or "presence"; role: "input" or "output" (of which drift is prediction drift). rows: that
     it was counted in. checks: in the order of KINDS, those that apply. missing: the rate in the reference and now, NaN where no row
-    was counted now, or the rate is withheld; unseen: the same of unknown categories or values that are no numbers. indices:
-    `indices.indices`, none where no value came. mover: the category whose share changed most, its share in the reference and now. resembles: what makes
-    the reference's numbers into what is seen now ("1,000 times the reference's"), "" for nothing known. ahead: of a number that
+    was counted now, or the rate is withheld; unseen: the same of unknown categories, of values that are no numbers and of numbers beyond all of the reference (`beyond`). indices:
+    `indices.indices`, none where no value came. mover: the category whose share changed most, its share in the reference and now. resembles: what is
+    said of numbers that are far off ("look like 1,000 times the reference's: another unit?"), "" for nothing. ahead: of a number that
     is the time (`calendar`), the share of rows beyond the reference's range that the days since explain; what they do not explain
     is `unseen`; None for all other features.
     """

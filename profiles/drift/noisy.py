@@ -110,19 +110,20 @@ def feature_of(
     reference: Reference,
     taught: Learned | None,
     learned: Mapping[str, float],
-    time: tuple[Bools, Bools] | None = None,
+    far: tuple[Bools, Bools | None] | None = None,
 ) -> FeatureDrift:
     """All checks of a feature, p not yet adjusted; none where what was told is not `clear`. Indices, the means and what the values
-    look like are not given: noise makes them wrong. time: of a number that is the time (`calendar`), bool `[group.size]`, cells beyond
-    the reference's range that the days since do not explain, and that they do."""
+    look like are not given: noise makes them wrong. far: of a number, bool `[group.size]`, cells beyond all of the reference (`beyond`): those whose
+    rows are unseen, and, where it is the time, those that the days since explain."""
     feature = group.feature
     assert feature is not None
     before = split(feature, np.array(reference.counts[group.start : group.stop], np.float64))
     units, now = split(feature, one.counts), split(feature, one.total)
     unseen = 1
-    if time is not None:
-        units = replace(units, unseen=units.unseen + one.counts[:, time[0]].sum(axis=1))
-        unseen += int(time[0].sum())
+    explained = None
+    if far is not None:
+        units, explained = replace(units, unseen=units.unseen + one.counts[:, far[0]].sum(axis=1)), far[1]
+        unseen += int(far[0].sum())
     growth = growth_of(reference, taught, len(one.reports), float(one.reports.sum()))
     checks, rates = [], {MISSING: (0.0, 0.0), UNSEEN: (0.0, 0.0)}
     for kind, old, new in ((MISSING, before.missing, units.missing), (UNSEEN, before.unseen, units.unseen)):
@@ -142,8 +143,8 @@ def feature_of(
     cells = before.cells.shape[-1]
     if cells and before.cells.sum() and one.clear and float(now.cells.sum()) > _CLEAR * math.sqrt(one.noise(cells)):
         found = _distribution(feature, one, before, units, now, growth, learned.get(DISTRIBUTION))
-        checks.append(replace(found, judged=time is None))
-    ahead = None if time is None else float(one.total[time[1]].sum() / max(now.rows, 1.0))
+        checks.append(replace(found, judged=explained is None))
+    ahead = None if explained is None else float(one.total[explained].sum() / max(now.rows, 1.0))
     return FeatureDrift(
         name=group.name,
         role=feature.source.role,

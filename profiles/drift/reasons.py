@@ -21,7 +21,7 @@ def reason(feature: FeatureDrift, cause: Check, limit: float) -> str:
     if cause.kind == UNSEEN:
         return _unseen(feature, cause)
     if feature.resembles:
-        return f"values look like {feature.resembles}: another unit?"
+        return f"values {feature.resembles}"
     usual = f"; the reference's own windows set the limit at {share(limit)}" if _learned(cause, limit) else ""
     if feature.kind == "categorical":
         return f"{percent(cause.effect)} % of rows moved to other categories{_moved(feature)}{usual}"
@@ -99,8 +99,12 @@ def _unseen(feature: FeatureDrift, cause: Check) -> str:
     if feature.ahead is not None:
         return f"{now} % of rows hold no number, or one beyond the reference's range that the days since do not explain"
     if feature.kind == "numeric":
-        what = "hold no number"
-        return f"{now} % of rows {what} where the reference has numbers{': another type or coding?' if cause.value >= _RECODED else ''}"
+        if feature.resembles:
+            return f"values {feature.resembles}"
+        coded = ": another type or coding?" if cause.value >= _RECODED else ""
+        if not feature.tested:  # hardly a number is left
+            return f"{now} % of rows hold no number where the reference has numbers{coded}"
+        return f"{now} % of rows hold no number, or one farther out than any of the reference{coded}"
     what = "hold categories that the reference does not know"
     before = f", {percent(feature.unseen[0])} % did" if feature.unseen[0] else ""
     return f"{now} % of rows {what}{before}{': recoded?' if cause.value >= _RECODED else ''}"

@@ -7,7 +7,7 @@ import math
 import numpy as np
 
 from mlpack_edge.profiles.drift.effects import Floats, ks_distance, shares
-from mlpack_edge.profiles.spec import Numeric
+from mlpack_edge.profiles.spec import INPUT, Feature, Numeric
 
 #: Factors between units in use; each is tried the other way round too.
 _FACTORS = (
@@ -17,8 +17,20 @@ _FACTORS = (
 _OFFSETS = (273.15, -273.15)
 #: A distance below which two distributions are taken as one, and the share of the distance as it was.
 _NEAR, _BETTER = 0.02, 1 / 4
+#: The share of rows in one cell from which on they are one value.
+_STUCK = 0.98
 #: Changes whose distances differ by less cannot be told apart; the second is divided by the root of the rows.
 _ALIKE, _ALIKE_BY_CHANCE = 0.003, 0.5
+
+
+def looks(feature: Feature, reference: Floats, current: Floats) -> str:
+    """What is said of the values of a feature ("look like ..."), "" for nothing. What a model answers has no unit of its own."""
+    if not isinstance(feature, Numeric):
+        return ""
+    if stuck(reference, current):
+        return "are nearly all the same: a sensor that stands still, or a value that stands for missing?"
+    found = resemblance(feature, reference, current) if feature.source.role == INPUT else ""
+    return found and f"look like {found}: another unit?"
 
 
 def resemblance(feature: Numeric, reference: Floats, current: Floats) -> str:
@@ -50,6 +62,16 @@ def resemblance(feature: Numeric, reference: Floats, current: Floats) -> str:
         several = factors[-1][0] > size * 1.2
         told.insert(0, words + ((" or more" if scale > 1 else " or less") if several else ""))
     return ", or ".join(told)
+
+
+def stuck(reference: Floats, current: Floats) -> bool:
+    """Whether nearly all numbers now lie in one cell, no outermost one, that held less than half of the reference's: a sensor that
+    stands still, a value that stands for missing. Cells float64 `[cells]`."""
+    if not current.sum() or not reference.sum():
+        return False
+    now = shares(current)
+    place = int(np.argmax(now))
+    return bool(now[place] >= _STUCK and shares(reference)[place] < 0.5 and 0 < place < len(now) - 1)
 
 
 def _changes() -> list[tuple[float, float, str]]:

@@ -20,7 +20,7 @@ from mlpack_edge.profiles.drift.effects import (
 )
 from mlpack_edge.profiles.drift.facts import DISTRIBUTION, MISSING, UNSEEN, Check, FeatureDrift
 from mlpack_edge.profiles.drift.indices import standard_deviation
-from mlpack_edge.profiles.drift.units import resemblance
+from mlpack_edge.profiles.drift.units import looks
 from mlpack_edge.profiles.layout import Group
 from mlpack_edge.profiles.spec import Categorical, Feature, Learned, Numeric, Presence, Reference
 
@@ -70,16 +70,15 @@ def feature_drift(
         if other.cells.sum() + (0 if isinstance(feature, Numeric) else other.unseen)
         else {},
         mover=_mover(feature, one.cells, other.cells) if isinstance(feature, Categorical) else None,
-        resembles=resemblance(feature, one.cells, other.cells)
-        if isinstance(feature, Numeric) and effect.distribution > 0.2
-        else "",
+        resembles=looks(feature, one.cells, other.cells) if effect.distribution > 0.2 else "",
     )
 
 
 def mean_shift(feature: Numeric, reference: np.ndarray, current: np.ndarray, before: int, now: int) -> float:
     inner = [int(side[1 : len(feature.edges)].sum()) for side in (reference, current)]
     spread = standard_deviation(feature, np.asarray(reference[:-2], np.float64))
-    if not min(inner) or not spread:
+    outer = [(side[0] + side[len(feature.edges)]) / max(side[:-2].sum(), 1) for side in (reference, current)]
+    if not min(inner) or not spread or outer[1] > outer[0] + 0.01:
         return 0.0
     return (now / inner[1] - before / inner[0]) * feature.step / spread
 

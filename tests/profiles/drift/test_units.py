@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from mlpack_edge.profiles.arrays.counting import ColumnTally
 from mlpack_edge.profiles.drift.effects import parts
-from mlpack_edge.profiles.drift.units import resemblance
+from mlpack_edge.profiles.drift.units import looks, resemblance
 from mlpack_edge.profiles.layout import groups
 from mlpack_edge.profiles.profile import Window
-from mlpack_edge.profiles.spec import Numeric
+from mlpack_edge.profiles.spec import OUTPUT, Numeric
 from mlpack_edge.profiles.spec_file import digest
 from tests.profiles.drift.made import plain, spec_of
 
@@ -60,3 +61,30 @@ def test_beyond_the_cells_no_single_change_is_named() -> None:
     words = _told(0.1, 0.014, lambda x: x * 1_000).split(", or ")
     assert words[0].endswith(" times the reference's or more") and words[1:] == [FAHRENHEIT, KELVIN]
     assert _told(12, 8, lambda x: x / 1_000).endswith(" of the reference's or less")
+
+
+def test_a_sensor_that_stands_still_has_no_other_unit(spec_and_group: tuple[Numeric, np.ndarray]) -> None:
+    feature, reference = spec_and_group
+    current = np.zeros_like(reference)
+    current[len(current) // 3] = 990
+    current[len(current) // 2] = 10
+    assert looks(feature, reference, current).startswith("are nearly all the same")
+    current[len(current) // 2] = 500
+    assert "same" not in looks(feature, reference, current)
+
+
+def test_what_a_model_answers_is_in_no_unit(spec_and_group: tuple[Numeric, np.ndarray]) -> None:
+    feature, reference = spec_and_group
+    current = np.zeros_like(reference)
+    current[-1] = 1_000
+    assert "times the reference's" in looks(feature, reference, current)
+    answer = replace(feature, source=replace(feature.source, role=OUTPUT))
+    assert looks(answer, reference, current) == ""
+
+
+@pytest.fixture
+def spec_and_group() -> tuple[Numeric, np.ndarray]:
+    spec = spec_of({"x": np.random.default_rng(0).normal(100, 5, 20_000)}, np.arange(20_000) // 200)
+    [group] = [group for group in groups(spec) if group.name == "x"]
+    assert isinstance(group.feature, Numeric)
+    return group.feature, parts(group.feature, np.array(spec.reference.counts[group.start : group.stop])).cells
