@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from mlpack_edge.cli.drift_outputs import outputs, plain_name, refuse, taken, write_outputs
-from mlpack_edge.cli.outcome import Outcome, answers, note, show_stage
+from mlpack_edge.cli.outcome import Outcome, answers, note, short, show_stage
 from mlpack_edge.core.errors import BadInput, CheckFailed
 
 if TYPE_CHECKING:
@@ -108,11 +108,11 @@ def drift_outcome(report: DriftReport, gates: Gates, facts: Json) -> Outcome:
     there was nothing to judge: that is not the same as calm."""
     from mlpack_edge.cli.drift_document import drift_document
     from mlpack_edge.cli.drift_findings import findings
-    from mlpack_edge.cli.drift_text import drift_text, summary
+    from mlpack_edge.cli.drift_text import drift_text, shortened, summary
 
     result, text = {**facts, **drift_document(report, gates)}, drift_text(report, gates)
     text += "".join(f"\n\n{file['path']}  {file['bytes']:,} bytes" for file in facts.get("written", {}).values())
-    told = findings(report, gates)
+    told = findings(shortened(report), gates)
     drifted = [finding for finding in told if finding.drifted]
     if not any(finding.judged for finding in told):
         raise BadInput(
@@ -126,6 +126,6 @@ def drift_outcome(report: DriftReport, gates: Gates, facts: Json) -> Outcome:
     raise CheckFailed(
         summary(report, gates),
         "docs/how-to/watch-for-drift.md says where to look; if it is to stay, train on it and make a new spec",
-        why=f"{drifted[0].name}: {drifted[0].reason}",
+        why=f"{short(drifted[0].name)}: {drifted[0].reason}",
         result=result, text=text,
     )  # fmt: skip

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import replace
 
 from mlpack_edge.cli.drift_findings import SLOW, Finding, Onset, alarming, findings
 from mlpack_edge.cli.drift_volume import rows_told, volume_text
-from mlpack_edge.cli.outcome import table
-from mlpack_edge.profiles.drift.facts import SUFFICIENT, Accuracy, DriftReport, Window
+from mlpack_edge.cli.outcome import LONGEST, short, table
+from mlpack_edge.profiles.drift.facts import SUFFICIENT, Accuracy, DriftReport, FeatureDrift, Window
 from mlpack_edge.profiles.drift.gates import Gates
 from mlpack_edge.profiles.drift.reasons import day_text, rate_text, time_reason
-from mlpack_edge.profiles.spec import Blocks
+from mlpack_edge.profiles.spec import INPUT, Blocks
 
 #: Features that did not drift and are shown all the same, the nearest to it first.
 CALM = 20
@@ -21,8 +22,9 @@ _MONTHS = 2
 
 def drift_text(report: DriftReport, gates: Gates) -> str:
     """The whole text. The same report and gates give the same text."""
+    report = shortened(report)
     found = findings(report, gates)
-    parts = [_facts(report, gates), _first(found), _features(found)]
+    parts = [_facts(report, gates, found), _first(found), _features(found)]
     if history := _history(report, gates):
         parts.append(history)
     return "\n\n".join(part for part in parts if part)
@@ -31,7 +33,7 @@ def drift_text(report: DriftReport, gates: Gates) -> str:
 def summary(report: DriftReport, gates: Gates) -> str:
     """One sentence: how many features drifted, and which; and how many could not be judged."""
     found = findings(report, gates)
-    names = [finding.name for finding in found if finding.drifted]
+    names = [short(finding.name) for finding in found if finding.drifted]
     every = f"{len(found):,} feature{'s' * (len(found) != 1)}"
     unjudged = sum(not finding.judged for finding in found)
     if unjudged == len(found):
@@ -58,13 +60,35 @@ def reference_text(blocks: Blocks, sufficient: bool, gates: Gates) -> str:
     )
 
 
-def accuracy_text(accuracy: Accuracy) -> str:
-    """The estimate, with what it is worth."""
+def accuracy_text(accuracy: Accuracy, drifting: Collection[str] = ()) -> str:
+    """The estimate, with what it is worth. drifting: the roles of what drifted: a broken input may raise it."""
+    what = "inputs" if INPUT in drifting else "predictions"
     return (
         f"{100 * accuracy.estimate:.1f} % of the latest {accuracy.rows:,} answers right by the model's own confidence "
         f"(reference {100 * accuracy.reference:.1f} %): "
         "a proxy, made without labels, never an alarm"
+        + (f", and not to be relied on while {what} drift" if drifting else "")
     )
+
+
+def drifting(found: Sequence[Finding]) -> set[str]:
+    """The roles of the features that drifted."""
+    return {finding.feature.role for finding in found if finding.drifted}
+
+
+def shortened(report: DriftReport) -> DriftReport:
+    """With the names of categories cut (`short`). Those of features are cut where they are printed: two might be the same then."""
+    windows = tuple(
+        replace(window, features=tuple(map(_shortened, window.features)))
+        if any(each.mover and len(each.mover[0]) > LONGEST for each in window.features)
+        else window
+        for window in report.windows
+    )
+    return replace(report, windows=windows, slow=tuple(replace(each, level=short(each.level)) for each in report.slow))
+
+
+def _shortened(feature: FeatureDrift) -> FeatureDrift:
+    return replace(feature, mover=(short(feature.mover[0]), *feature.mover[1:])) if feature.mover else feature
 
 
 def window_text(window: Window) -> str:
@@ -90,7 +114,7 @@ def calendars(report: DriftReport) -> dict[str, list[str]]:
     found: dict[str, list[str]] = {}
     for feature in report.latest_longest.features:
         if feature.ahead is not None:
-            found.setdefault(time_reason(feature.ahead), []).append(feature.name)
+            found.setdefault(time_reason(feature.ahead), []).append(short(feature.name))
     return found
 
 
@@ -125,7 +149,7 @@ def unit_text(window: Window) -> str:
     )
 
 
-def _facts(report: DriftReport, gates: Gates) -> str:
+def _facts(report: DriftReport, gates: Gates, found: Sequence[Finding]) -> str:
     longest = report.latest_longest
     span = ""
     if longest.days is not None:
@@ -145,7 +169,7 @@ def _facts(report: DriftReport, gates: Gates) -> str:
     facts += [("calendar", f"{_listed(names)}: {why}") for why, names in calendars(report).items()]
     facts += [("note", note) for note in notes(report)]
     if report.accuracy:
-        facts.append(("accuracy", accuracy_text(report.accuracy)))
+        facts.append(("accuracy", accuracy_text(report.accuracy, drifting(found))))
     return table(facts)
 
 
@@ -155,7 +179,7 @@ def _first(found: Sequence[Finding]) -> str:
         # The reason of a slow shift tells its day.
         when = f", {onset_text(finding.onset)}" if finding.onset and not finding.onset.about else ""
         what = " (prediction)" if finding.feature.role == "output" else ""
-        lines.append(f"{'first' if not place else 'then':6} {finding.name}{what}{when}: {finding.reason}")
+        lines.append(f"{'first' if not place else 'then':6} {short(finding.name)}{what}{when}: {finding.reason}")
     return "\n".join(lines)
 
 
@@ -164,7 +188,7 @@ def _features(found: Sequence[Finding]) -> str:
     shown = [finding for finding in found if finding.drifted] + calm[:CALM]
     told = [
         (
-            finding.name,
+            short(finding.name),
             (finding.check.kind if finding.check else "-") if finding.cause != SLOW else "slow shift",
             number_text(finding.check.effect) if finding.check else "-",
             number_text(finding.threshold) if finding.check and finding.cause != SLOW else "-",
@@ -209,7 +233,7 @@ def _history(report: DriftReport, gates: Gates) -> str:
 
 def _told(days: Mapping[str, set[int]]) -> str:
     ordered = sorted(days.items(), key=lambda item: (-len(item[1]), item[0]))
-    told = ", ".join(f"{name} {len(mine)}" for name, mine in ordered[:6])
+    told = ", ".join(f"{short(name)} {len(mine)}" for name, mine in ordered[:6])
     return (told or "-") + (f", {len(ordered) - 6} more" if len(ordered) > 6 else "")
 
 

@@ -22,6 +22,7 @@ from mlpack_edge.cli.drift_page.run import run_of
 from mlpack_edge.cli.drift_page.series import windows_of
 from mlpack_edge.cli.drift_text import (
     accuracy_text,
+    drifting,
     notes,
     number_text,
     onset_text,
@@ -69,7 +70,7 @@ def render(spec: Spec, report: DriftReport, gates: Gates, counted: Counted, name
             longest=longest,
             current=f"{rows_text(longest.rows)}{unit_text(longest)}{window_volume_text(longest, report.blocks)}, {window_text(longest)}",
             notes=notes(report),
-            accuracy=accuracy_text(report.accuracy) if report.accuracy else "",
+            accuracy=accuracy_text(report.accuracy, drifting(found)) if report.accuracy else "",
             cards=cards(spec, report, gates, counted, found),
             detailed=DETAILED,
             lengths=lengths,

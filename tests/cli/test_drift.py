@@ -8,16 +8,20 @@ import re
 import time
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
+from mlpack_edge.cli.drift_document import drift_document
+from mlpack_edge.cli.drift_text import accuracy_text, drift_text, summary
+from mlpack_edge.profiles.drift.gates import Gates
 from mlpack_edge.profiles.layout import groups
 from mlpack_edge.profiles.profile import Profile, Window
 from mlpack_edge.profiles.spec import Numeric, Spec
 from mlpack_edge.profiles.spec_file import digest, spec_text
 from mlpack_edge.profiles.wire.report import ReportFormat
-from tests.cli.drift_made import june, plain_days, plain_spec
+from tests.cli.drift_made import june, plain_days, plain_spec, report_of
 from tests.cli.mlpack import mlpack, mlpack_json
 
 
@@ -71,7 +75,9 @@ def test_people_read_a_table_and_the_order_of_events(made: Path) -> None:
     assert "3 of 5 features drifted: amount, kind, x" in text
     assert re.search(r"^first  amount, since 2026-01-31: missing rose from 0 to 10 % of rows$", text, re.MULTILINE)
     assert text.index("then   kind") < text.index("then   x, since")
-    assert "a proxy, made without labels, never an alarm" in text
+    assert "a proxy, made without labels, never an alarm, and not to be relied on while inputs drift" in text
+    calm = mlpack("drift", "late.spec.json", "quiet.profile", cwd=made).stdout
+    assert re.search(r"a proxy, made without labels, never an alarm$", calm, re.MULTILINE)
     assert "100 blocks of one day" in text and "insufficient" not in text
     rows = {
         line.split()[0]: line for line in text.splitlines() if line.split() and line.split()[-1] in ("DRIFTED", "no")
@@ -196,13 +202,18 @@ def test_too_few_rows_are_not_called_calm(made: Path, tmp_path: Path) -> None:
     page, metrics = tmp_path / "nine.html", tmp_path / "nine.prom"
     words: list[str | Path] = ["drift", made / "late.spec.json", tmp_path / "nine.profile"]
     done = mlpack(*words, "--html", page, "--prometheus", metrics)
-    assert "nothing could be judged: too few values or devices, of 5 features" in done.stdout and "no drift" not in done.stdout
+    assert (
+        "nothing could be judged: too few values or devices, of 5 features" in done.stdout
+        and "no drift" not in done.stdout
+    )
     assert done.stdout.count("not judged") == 5
     assert "Nothing could be judged</bdi></h1>" in page.read_text() and 'flag good"' not in page.read_text()
     assert 'mlpack_drift_features{name="late"} 0' in metrics.read_text()
     _, said = mlpack_json(*words)
     assert len(said["not_judged"]) == 5
-    assert {feature["reason"] for feature in said["features"]} == {"too few values or devices to judge its distribution"}
+    assert {feature["reason"] for feature in said["features"]} == {
+        "too few values or devices to judge its distribution"
+    }
 
 
 def test_answers_that_no_model_gave_are_not_judged_and_have_no_rates(made: Path, tmp_path: Path) -> None:
@@ -346,3 +357,51 @@ def test_nothing_judged_is_no_answer(made: Path, tmp_path: Path) -> None:
         code, found = mlpack_json("drift", "late.spec.json", tmp_path / "few.profile", cwd=made)
         assert code == 1 and found["error"]["message"].startswith("nothing could be judged"), found["error"]
         assert found["features"] and found["drifted"] == [], "what was seen is there all the same"
+
+
+def test_answers_that_drift_alone_make_the_accuracy_no_better(tmp_path: Path) -> None:
+    found = report_of(plain_spec(), plain_days(plain_spec(), 5))
+    assert found.accuracy is not None
+    assert accuracy_text(found.accuracy, ["output"]).endswith("not to be relied on while predictions drift")
+    assert accuracy_text(found.accuracy, ["output", "input"]).endswith("not to be relied on while inputs drift")
+
+
+def test_a_category_of_five_thousand_letters_does_not_fill_the_text() -> None:
+    """JSON has the whole of it."""
+    long = "W" * 5000
+
+    def recoded(table: dict[str, Any], day: int) -> None:
+        table["kind"][table["kind"] == "a"] = "b"
+
+    spec = plain_spec()
+    report = report_of(spec, plain_days(spec, 3, recoded))
+    renamed = replace(
+        report,
+        windows=tuple(
+            replace(
+                window,
+                features=tuple(
+                    replace(each, name=long if each.name == "kind" else each.name, mover=each.mover and (long, *each.mover[1:]))
+                    for each in window.features
+                ),
+            )
+            for window in report.windows
+        ),
+        slow=(replace(report.slow[0], name=long, level=long, evidence=1e9, largest=1e9),) if report.slow else (),
+    )  # fmt: skip
+    text = drift_text(renamed, Gates())
+    assert "other categories, most at '" + "W" * 39 + "…'" in text
+    assert max(map(len, text.splitlines())) < 260 and max(map(len, summary(renamed, Gates()).splitlines())) < 200
+    document = drift_document(renamed, Gates())
+    assert document["drifted"] == [long] and long in document["first"]["reason"]
+
+
+def test_a_slow_shift_of_a_long_category_is_cut_too() -> None:
+    long = "V" * 5000
+    spec = plain_spec()
+    report = report_of(spec, plain_days(spec, 20))
+    slow = next(each for each in report.slow if each.name == "kind")
+    shifted = replace(slow, level=long, evidence=1e12, largest=1e12)
+    report = replace(report, slow=tuple(shifted if each is slow else each for each in report.slow))
+    text = drift_text(report, Gates())
+    assert "share of " + "V" * 39 + "… " in text and max(map(len, text.splitlines())) < 260
