@@ -144,6 +144,8 @@ def drift_command(
     from mlpack_edge.cli.drift import drift_outcome
     from mlpack_edge.cli.drift_request import day_of, gates_of
     from mlpack_edge.cli.fleet_noise import left_out_text, noise_of, saying
+    from mlpack_edge.cli.fleet_text import cohorts_text
+    from mlpack_edge.fleet.cohorts import cohorts
     from mlpack_edge.fleet.noise import noisy, noisy_days
     from mlpack_edge.fleet.reading import Selection, across, days
     from mlpack_edge.fleet.shown import Least
@@ -178,6 +180,8 @@ def drift_command(
     else:
         report = watch(known, found, windows or LENGTHS, least)
         reports, strays = sum(day.reports for day in found), sum(day.strays for day in found)
+    if cohort is None and (together := cohorts_text(cohorts(store, known, selection, millionths, least))):
+        note(together)
     left_out = noise.total - noise.reports.get(millionths, 0)
     if left_out:
         report = saying(report, left_out_text(left_out, noise, millionths))

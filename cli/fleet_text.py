@@ -6,15 +6,18 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mlpack_edge.cli.outcome import size_text, table
+from mlpack_edge.cli.outcome import short, size_text, table
 
 if TYPE_CHECKING:
+    from mlpack_edge.fleet.cohorts import Cohorts
     from mlpack_edge.fleet.intake import Taken
     from mlpack_edge.fleet.status import Figures, SpecStatus, Status
 
 Json = dict[str, Any]
 #: Days that are listed, the last ones.
 _DAYS = 14
+#: Cohorts that a note names, the largest.
+_COHORTS = 5
 
 
 def taken_text(root: Path, taken: Taken) -> str:
@@ -54,6 +57,24 @@ def refusal_of(root: Path, taken: Taken) -> tuple[str, str] | None:
             f"{root / 'quarantine'} says what is wrong with each; reports of a spec that is named later are taken out of it again",
         )
     return None
+
+
+def cohorts_text(found: Cohorts) -> str:
+    """That cohorts are judged together, and which; "" where there are not several."""
+    if found.total < 2:
+        return ""
+    named = [
+        f"{short(name) if name else 'reports of none'} ({'no' if devices is None else format(devices, ',')} device{'s' * (devices != 1)})"
+        for name, devices in found.shown[:_COHORTS]
+    ]
+    if len(found.shown) > _COHORTS:
+        named.append(f"{len(found.shown) - _COHORTS:,} more")
+    if found.fewer:
+        named.append(f"{found.fewer:,} too small to show")
+    return (
+        f"{found.total:,} cohorts are judged together: {', '.join(named)}; what drifts in one may not show among all: "
+        "--cohort NAME judges it alone"
+    )
 
 
 def status_json(found: Status) -> Json:

@@ -12,6 +12,8 @@ import numpy as np
 import polars
 import pytest
 
+from mlpack_edge.cli.fleet_text import cohorts_text
+from mlpack_edge.fleet.cohorts import Cohorts
 from mlpack_edge.profiles.profile import merge
 from mlpack_edge.profiles.spec_file import write_spec
 from tests.cli.mlpack import mlpack, mlpack_json
@@ -89,6 +91,48 @@ def test_people_read_a_table(fleet: Path) -> None:
     done = mlpack("fleet", "drift", "--store", "store", "--cohort", "canary", "--window", "1", cwd=fleet)
     assert done.returncode == 3 and "x" in done.stdout and "20 devices" in done.stdout
     assert "drifted" in done.stderr and "Traceback" not in done.stderr
+
+
+def test_a_drift_of_a_quarter_of_the_fleet_is_not_passed_over_in_silence(tmp_path: Path) -> None:
+    """Between all devices it is small: the cohorts that were judged together are named, with what judges each."""
+    write_spec(tmp_path / "s.json", SPEC, False)
+    names = ["old"] * 12 + ["north"] * 16 + ["south"] * 15 + ["few"] * 3 + [""] * 11
+    for back in (2, 1):
+        reports = [
+            dated(device, back, shift=0.5 if name == "old" else 0.0, cohort=name) for device, name in enumerate(names)
+        ]
+        put(tmp_path / "up", f"{back}.cbor", *reports)
+    settle(tmp_path / "up")
+    assert mlpack_json("fleet", "ingest", "up", "--store", "store", "--spec", "s.json", cwd=tmp_path)[0] == 0
+    drift = ("fleet", "drift", "--store", "store", "--window", "1")
+    done = mlpack(*drift, cwd=tmp_path)
+    said = "note: 5 cohorts are judged together: north (16 devices), south (15 devices), old (12 devices), reports of none (11 devices), 1 too small to show; "
+    assert done.returncode == 0 and said in done.stderr and "--cohort NAME" in done.stderr, done.stderr
+    assert mlpack(*drift, "--cohort", "old", cwd=tmp_path).returncode == 3
+    done = mlpack(*drift, "--cohort", "north", cwd=tmp_path)
+    assert done.returncode == 0 and "judged together" not in done.stderr
+    done = mlpack(*drift, "--least-devices", "15", cwd=tmp_path)
+    assert "north (16 devices), south (15 devices), 3 too small to show;" in done.stderr
+    since = time.strftime("%Y-%m-%d", time.gmtime((TODAY - 1) * 86_400))
+    assert "5 cohorts are judged together" in mlpack(*drift, "--since", since, cwd=tmp_path).stderr
+
+
+def test_one_cohort_alone_is_no_matter_for_a_note(tmp_path: Path) -> None:
+    write_spec(tmp_path / "s.json", SPEC, False)
+    put(tmp_path / "up", "1.cbor", *(dated(device, 1, cohort="all") for device in range(12)))
+    settle(tmp_path / "up")
+    assert mlpack_json("fleet", "ingest", "up", "--store", "store", "--spec", "s.json", cwd=tmp_path)[0] == 0
+    assert "cohort" not in mlpack("fleet", "drift", "--store", "store", cwd=tmp_path).stderr
+
+
+def test_at_most_five_cohorts_are_named_the_largest_first() -> None:
+    found = Cohorts(tuple((f"c{place}" + "x" * 50, 30 - place) for place in range(7)), 2)
+    text = cohorts_text(found)
+    assert text.startswith("9 cohorts are judged together: c0xxx") and "c4xx" in text and "c5xx" not in text
+    assert "2 more, 2 too small to show" in text and "x" * 40 not in text
+    assert cohorts_text(Cohorts((("a", None),), 1)).startswith(
+        "2 cohorts are judged together: a (no devices), 1 too small"
+    )
 
 
 def test_cohorts_of_few_devices_are_not_shown(tmp_path: Path) -> None:
