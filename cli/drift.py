@@ -66,7 +66,7 @@ def command(spec: Path, current: tuple[Path, ...], **options: Any) -> Outcome:
     name = wanted.name or plain_name(spec.name.removesuffix(".json").removesuffix(".spec"))
     refuse(wanted, name, (spec, *current))
     from mlpack_edge.cli.drift_findings import restricted
-    from mlpack_edge.cli.drift_request import day_of, gates_of, known_features, within
+    from mlpack_edge.cli.drift_request import day_of, gates_of, known_features, unanswered, within
     from mlpack_edge.cli.profile_files import read_profiles
     from mlpack_edge.profiles.drift.detect import drift
     from mlpack_edge.profiles.spec_file import digest
@@ -85,7 +85,8 @@ def command(spec: Path, current: tuple[Path, ...], **options: Any) -> Outcome:
     report = drift(known, digest(known), profiles, **({"lengths": options["windows"]} if options["windows"] else {}))
     if names:
         report = restricted(report, names)
-    for text in notes:
+    ended, lost = unanswered(known, profiles)
+    for text in [*notes, lost] if lost else notes:
         note(text)
 
     def counters() -> Counted:
@@ -99,6 +100,7 @@ def command(spec: Path, current: tuple[Path, ...], **options: Any) -> Outcome:
         "model_sha256": known.model_sha256,
         "name": name,
         "reports": len(profiles),
+        "outcome": ended,
     }
     return drift_outcome(report, gates, facts | {"written": written})
 

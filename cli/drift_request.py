@@ -14,10 +14,13 @@ from mlpack_edge.core.errors import BadInput
 from mlpack_edge.profiles.drift.facts import KINDS
 from mlpack_edge.profiles.drift.gates import Gates
 from mlpack_edge.profiles.drift.windows import days_of, undated
+from mlpack_edge.profiles.layout import groups
 from mlpack_edge.profiles.profile import Profile
-from mlpack_edge.profiles.spec import Spec
+from mlpack_edge.profiles.spec import OUTCOMES, Spec
 
 _DAY = 86_400
+#: Outcomes of rows that should have been answered, and the share of them beyond the reference's that is worth a word.
+_LOST, _MORE = {"refused": "refused", "failed": "failed on"}, 0.01
 #: The last of the calendar, 9999-12-31.
 _LAST_DAY = 2_932_896
 
@@ -76,6 +79,24 @@ def within(
     if not kept:
         raise BadInput(f"none of {there} lies within the days asked for", _span_hint(profiles), why="; ".join(notes))
     return kept, notes
+
+
+def unanswered(spec: Spec, profiles: Sequence[Profile]) -> tuple[dict[str, int], str]:
+    """How the rows of the newest day ended, by outcome, and a note where the model left more of them without an answer than it did in the
+    reference, "" where not. Of profiles with noise nothing is said."""
+    place = next(group for group in groups(spec) if group.name == "outcome")
+    plain = [profile for profile in profiles if not profile.epsilon]
+    newest = max((days_of(profile)[1] for profile in plain), default=0)
+    of_day = [profile.counts[place.start : place.stop] for profile in plain if days_of(profile)[1] == newest]
+    ended = dict(zip(OUTCOMES, (sum(cells) for cells in zip(*of_day, strict=True)), strict=False))
+    known = dict(zip(OUTCOMES, spec.reference.counts[place.start : place.stop], strict=True))
+    lost, asked = (sum(ended.get(name, 0) for name in names) for names in (_LOST, (*_LOST, "ok")))
+    before = sum(known[name] for name in _LOST) / max(sum(known[name] for name in (*_LOST, "ok")), 1)
+    if lost <= (before + _MORE) * asked:
+        return ended, ""
+    told = " and ".join(f"{verb} {ended[name]:,}" for name, verb in _LOST.items() if ended[name])
+    day = f" of {_day_text(newest)}" if newest else ""
+    return ended, f"the model {told} of {asked:,} rows{day}: their answers are in no figure"
 
 
 def known_features(spec: Spec, names: Iterable[str]) -> frozenset[str]:

@@ -405,3 +405,31 @@ def test_a_slow_shift_of_a_long_category_is_cut_too() -> None:
     report = replace(report, slow=tuple(shifted if each is slow else each for each in report.slow))
     text = drift_text(report, Gates())
     assert "share of " + "V" * 39 + "… " in text and max(map(len, text.splitlines())) < 260
+
+
+def test_rows_without_an_answer_are_said(made: Path, tmp_path: Path) -> None:
+    """A model that refuses a third of the newest day: no figure holds their answers, so a word must."""
+    spec = plain_spec()
+    days = plain_days(spec, 30)
+    last = next(group for group in groups(spec) if group.name == "outcome")
+    for place, refused in ((28, 90), (29, 100)):
+        counts = list(days[place].counts)
+        counts[last.start : last.stop] = [300, 0, refused, 5]
+        days[place] = replace(days[place], rows=300 + refused + 5, counts=tuple(counts))
+    # Each input has as many rows more that are missing, so that the counters sum.
+    grown = [_with_missing_inputs(spec, day) for day in days]
+    write(tmp_path / "lost.profile", spec, grown)
+    done = mlpack("drift", "late.spec.json", tmp_path / "lost.profile", "--json", cwd=made)
+    assert "the model refused 100 and failed on 5 of 405 rows of 2026-01-30" in done.stderr
+    assert json.loads(done.stdout)["outcome"] == {"ok": 300, "not run": 0, "refused": 100, "failed": 5}
+    quiet = mlpack("drift", "late.spec.json", "quiet.profile", cwd=made)
+    assert "the model" not in quiet.stderr
+
+
+def _with_missing_inputs(spec: Spec, profile: Profile) -> Profile:
+    counts = list(profile.counts)
+    for group in groups(spec):
+        if group.feature is not None and group.feature.source.role == "input":
+            place = group.stop - (2 if isinstance(group.feature, Numeric) else 1)
+            counts[place] += profile.rows - sum(counts[group.start : group.stop])
+    return replace(profile, counts=tuple(counts))
