@@ -45,18 +45,14 @@ def resemblance(feature: Numeric, reference: Floats, current: Floats) -> str:
         return ""
     before = float(ks_distance(reference, current))
     limit = min(_NEAR + 1.36 / math.sqrt(n), before * _BETTER)
-    tried = [
-        (_distance(feature, reference, current, scale, offset), scale, offset, words)
-        for scale, offset, words in _changes()
-    ]
-    nearest = min(distance for distance, *_ in tried)
+    distances = _distances(feature, reference, current)
+    nearest = float(distances.min())
     if nearest > limit:
         return ""
-    fits = [each for each in tried if each[0] <= nearest + _ALIKE + _ALIKE_BY_CHANCE / math.sqrt(n)]
-    factors = sorted(
-        (abs(math.log(scale)), scale, words) for _, scale, offset, words in fits if scale > 0 and not offset
-    )
-    told = [words for _, scale, offset, words in fits if scale < 0 or offset]
+    alike = nearest + _ALIKE + _ALIKE_BY_CHANCE / math.sqrt(n)
+    fits = [each for each, distance in zip(_CHANGES, distances.tolist(), strict=True) if distance <= alike]
+    factors = sorted((abs(math.log(scale)), scale, words) for scale, offset, words in fits if scale > 0 and not offset)
+    told = [words for scale, offset, words in fits if scale < 0 or offset]
     if factors:
         size, scale, words = factors[0]
         several = factors[-1][0] > size * 1.2
@@ -84,10 +80,17 @@ def _changes() -> list[tuple[float, float, str]]:
     return found + [(1.0, offset, f"the reference's {offset:+} (Kelvin and Celsius)") for offset in _OFFSETS]
 
 
-def _distance(feature: Numeric, reference: Floats, current: Floats, scale: float, offset: float) -> float:
+#: What is tried: a factor, what is added, and how it is called.
+_CHANGES = _changes()
+_SCALES = np.array([scale for scale, _, _ in _CHANGES])
+_ADDED = np.array([offset for _, offset, _ in _CHANGES])
+
+
+def _distances(feature: Numeric, reference: Floats, current: Floats) -> Floats:
+    """Of each change of the reference from the current distribution, float64 `[changes]`."""
     edges = np.array(feature.edges)
     before, now = np.cumsum(shares(reference))[:-1], np.cumsum(shares(current))[:-1]
-    moved = np.interp((edges - offset) / scale, edges, before, left=0.0, right=1.0)
-    if scale < 0:
-        moved = 1 - moved
-    return float(np.abs(moved - now).max())
+    places = (edges - _ADDED[:, None]) / _SCALES[:, None]
+    moved = np.interp(places.ravel(), edges, before, left=0.0, right=1.0).reshape(places.shape)
+    moved[_SCALES < 0] = 1 - moved[_SCALES < 0]
+    return np.asarray(np.abs(moved - now).max(axis=1))
