@@ -107,15 +107,20 @@ def _finding(report: DriftReport, gates: Gates, name: str, slow: bool, alarms: S
     limit = gates.threshold(check, report.sufficient) if check else 0.0
     lasting = next((each for each in report.slow if each.name == name), None)
     cause: str | None = None
+    single = _single_days(alarms, name, window) if loud else []
     if loud:
         assert check is not None
-        cause, why = check.kind, reason(feature, check, limit) + _single_days(alarms, name, window)
+        days = " and ".join(map(day_text, single))
+        only = f"; of its days only {days} alarm{'s' * (len(single) == 1)} alone" if single else ""
+        cause, why = check.kind, reason(feature, check, limit) + only
     elif slow:
         assert lasting is not None
         cause, why = SLOW, slow_reason(lasting)
     else:
         why = calm_reason(feature, check, limit, gates.level)
     starts = [_onset(alarms, name, each.days) for each, _ in loud if each.days is not None]
+    if single:
+        starts = [Onset(single[0], single[0], 1, start=False)]
     if slow and lasting is not None and not loud:
         starts.append(Onset(lasting.since, lasting.since, 1, start=False, about=True))
     onset = min(starts, key=lambda each: (each.last, each.days), default=None)
@@ -123,15 +128,18 @@ def _finding(report: DriftReport, gates: Gates, name: str, slow: bool, alarms: S
     return Finding(window, feature, check, limit, cause, judged, why, onset, lasting)
 
 
-def _single_days(alarms: Sequence[Alarms], name: str, window: Window) -> str:
-    """Of a window of many days that few of them explain: which. "" where the feature alarms on its last day too, or on most."""
+def _single_days(alarms: Sequence[Alarms], name: str, window: Window) -> list[int]:
+    """Of a window of many days that few of them explain: which, since 1970. None where the feature alarms on its last day too, or on
+    more of them."""
     days = [
-        (each, name in names) for each, names in alarms if each.days == 1 and window.first <= each.first <= window.last
+        (each.first, name in names)
+        for each, names in alarms
+        if each.days == 1 and window.first <= each.first <= window.last
     ]
-    odd = [day_text(each.first) for each, alarm in days if alarm]
-    if not odd or len(odd) > FEW_DAYS or (window.days or 0) <= 2 * FEW_DAYS or days[-1][1]:
-        return ""
-    return f"; of its days only {' and '.join(odd)} alarm{'s' * (len(odd) == 1)} alone"
+    odd = [day for day, alarm in days if alarm]
+    if len(odd) > FEW_DAYS or (window.days or 0) <= 2 * FEW_DAYS or not days or days[-1][1]:
+        return []
+    return odd
 
 
 def _onset(alarms: Sequence[Alarms], name: str, days: int) -> Onset:

@@ -25,6 +25,8 @@ _NEAR = 0.05
 _FEWEST, _FEWEST_BLOCKS = 3, 14
 #: Days of a reference that has seen every date: what it has not seen, no date explains.
 _YEAR = 360
+#: The largest number that a calendar begins anew after.
+_CYCLE = 366
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,17 +37,25 @@ class Clock:
     blocks: Blocks
 
     def unexplained(self, last: int | None, never: Bools) -> Bools:
-        """Of `never` (bool `[size]`, cells beyond the reference's range in which it has no row) those that a window whose last day is `last` (since 1970, None for no date) has no business in. A reference of less than a
-        year goes on at its own pace, give or take its widest cell; a longer one has seen every date there is."""
+        """Of `never` (bool `[size]`, cells beyond the reference's range in which it has no row) those that a window whose last day is
+        `last` (since 1970, None for no date) has no business in.
+
+        The number may go on above its range at its own pace, give or take its widest cell. One within 0 to 366 may be of a calendar: of
+        that a reference of a year has seen all, and after one of less the values below its range come with the turn of the year.
+        """
         edges, span = np.array(self.feature.edges), self.feature.high - self.feature.low
         known = span_of(self.blocks)
-        if last is None or known is None or known[1] - known[0] + 1 >= _YEAR:
+        comes_back = self.feature.low >= 0 and self.feature.high <= _CYCLE
+        if last is None or known is None or (comes_back and known[1] - known[0] + 1 >= _YEAR):
             return never
         inner = edges[(edges >= self.feature.low) & (edges <= self.feature.high)]
         gone = max(last - known[1], 0) / (known[1] - known[0] + 1)
         reach = self.feature.high + span * gone + float(np.diff(inner).max())
         start = np.concatenate([[-np.inf], edges, [np.inf, np.inf]])  # of missing and invalid, which are not in `never`
         explained = (start >= self.feature.high) & (start < reach) if gone else np.zeros(len(start), bool)
+        if comes_back and gone and _year(last) > _year(known[1]):
+            stop = np.concatenate([edges, [np.inf], [-np.inf, -np.inf]])
+            explained |= (stop > 1) & (stop <= self.feature.low)
         return never & ~explained
 
 
@@ -77,6 +87,11 @@ def clock(spec: Spec, group: Group) -> Clock | None:
     if np.abs(wanted - found).mean() > _NEAR:
         return None
     return Clock(feature, blocks)
+
+
+def _year(day: int) -> int:
+    """day: since 1970."""
+    return date.fromordinal(date(1970, 1, 1).toordinal() + day).year
 
 
 def span_of(blocks: Blocks) -> tuple[int, int] | None:

@@ -17,6 +17,8 @@ _FACTORS = (
 _OFFSETS = (273.15, -273.15)
 #: A distance below which two distributions are taken as one, and the share of the distance as it was.
 _NEAR, _BETTER = 0.02, 1 / 4
+#: Between a factor and "more" or "less": the cells leave open how much.
+_OPEN = " or "
 #: The share of rows in one cell from which on they are one value.
 _STUCK = 0.98
 #: Changes whose distances differ by less cannot be told apart; the second is divided by the root of the rows.
@@ -27,9 +29,9 @@ def looks(feature: Feature, reference: Floats, current: Floats) -> str:
     """What is said of the values of a feature ("look like ..."), "" for nothing. What a model answers has no unit of its own."""
     if not isinstance(feature, Numeric):
         return ""
-    if stuck(reference, current):
-        return "are nearly all the same: a sensor that stands still, or a value that stands for missing?"
     found = resemblance(feature, reference, current) if feature.source.role == INPUT else ""
+    if stuck(feature, reference, current) and (not found or _OPEN in found):
+        return "are nearly all the same: a sensor that stands still, or a value that stands for missing?"
     return found and f"look like {found}: another unit?"
 
 
@@ -56,18 +58,23 @@ def resemblance(feature: Numeric, reference: Floats, current: Floats) -> str:
     if factors:
         size, scale, words = factors[0]
         several = factors[-1][0] > size * 1.2
-        told.insert(0, words + ((" or more" if scale > 1 else " or less") if several else ""))
+        told.insert(0, words + (_OPEN + ("more" if scale > 1 else "less") if several else ""))
     return ", or ".join(told)
 
 
-def stuck(reference: Floats, current: Floats) -> bool:
-    """Whether nearly all numbers now lie in one cell, no outermost one, that held less than half of the reference's: a sensor that
-    stands still, a value that stands for missing. Cells float64 `[cells]`."""
+def stuck(feature: Numeric, reference: Floats, current: Floats) -> bool:
+    """Whether nearly all numbers now lie in one cell within the reference's range that held less than half of them: a sensor that
+    stands still, a value that stands for missing. The cells outside are too wide to say so. Cells float64 `[cells]`."""
     if not current.sum() or not reference.sum():
         return False
     now = shares(current)
     place = int(np.argmax(now))
-    return bool(now[place] >= _STUCK and shares(reference)[place] < 0.5 and 0 < place < len(now) - 1)
+    inside = (
+        0 < place < len(feature.edges)
+        and feature.low <= feature.edges[place - 1]
+        and feature.edges[place] <= feature.high
+    )
+    return bool(inside and now[place] >= _STUCK and shares(reference)[place] < 0.5)
 
 
 def _changes() -> list[tuple[float, float, str]]:

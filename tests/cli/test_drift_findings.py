@@ -49,6 +49,7 @@ def test_a_single_day_that_a_month_still_holds_is_named() -> None:
     _, found = judged(lost, 50)
     amount = found["amount"]
     assert amount.drifted and amount.window.days == 28
+    assert amount.onset is not None and (amount.onset.first, amount.onset.days) == (FIRST + 35, 1)
     assert amount.reason.endswith(f"; of its days only {day_text(FIRST + 35)} alarms alone"), amount.reason
 
 

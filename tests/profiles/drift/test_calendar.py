@@ -159,6 +159,20 @@ def test_a_year_has_seen_every_month() -> None:
     assert "month" in _drifted(spec, range(365, 396), month=lambda values: values + 12)
 
 
+def test_what_never_comes_back_goes_on_after_a_year_too() -> None:
+    """Seconds since 1970 and the number of an order: a longer reference must not make them alarm for ever."""
+    spec = _spec(400)
+    assert "seconds" not in _drifted(spec, range(400, 430))
+    assert "seconds" in _drifted(spec, range(400, 430), seconds=lambda values: values + 3 * 366 * 86_400.0)
+    assert "seconds" in _drifted(spec, range(400, 430), seconds=lambda values: values * 1000)
+
+
+def test_the_turn_of_the_year_is_explained_where_the_reference_has_not_seen_one() -> None:
+    spec = _spec(180, 184)  # July to December
+    assert "month" not in _drifted(spec, range(365, 390))
+    assert "month" in _drifted(spec, range(365, 390), month=lambda values: values + 40)
+
+
 def test_without_a_date_nothing_explains_what_lies_beyond(spring: Spec) -> None:
     table = _table(np.random.default_rng(3), np.repeat(np.arange(151, 181), ROWS))
     record = report_to_json(drift(spring, digest(spring), [profile_of(spring, table)]), Gates())

@@ -88,3 +88,12 @@ def spec_and_group() -> tuple[Numeric, np.ndarray]:
     [group] = [group for group in groups(spec) if group.name == "x"]
     assert isinstance(group.feature, Numeric)
     return group.feature, parts(group.feature, np.array(spec.reference.counts[group.start : group.stop])).cells
+
+
+def test_cells_far_outside_are_too_wide_to_say_that_a_sensor_stands_still(
+    spec_and_group: tuple[Numeric, np.ndarray],
+) -> None:
+    feature, reference = spec_and_group
+    current = np.zeros_like(reference)
+    current[-2] = 1_000  # as wide as many times the range
+    assert "same" not in looks(feature, reference, current)
