@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -113,6 +114,11 @@ def _once(reports: Sequence[_Read]) -> list[_Read]:
                 "leave one of them out: a device counts a window once",
             )
         found.setdefault(read.report, read)
+    alike = Counter((each.frame.window, each.frame.rows) for each in found.values() if not each.frame.device)
+    if many := sum(count > 1 for (_, rows), count in alike.items() if rows):
+        note(
+            f"{many:,} windows have several reports of equally many rows, which are added up: are they the same rows, counted twice?"
+        )
     if len(found) < len(reports):
         twice = len(reports) - len(found)
         note(f"{twice:,} report{'s' * (twice > 1)} came twice and count{'s' * (twice == 1)} once")

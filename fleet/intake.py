@@ -231,7 +231,7 @@ class Intake:
         return np.array(sorted(chosen), np.int64)
 
     def _reject(self, piece: _Piece, refused: ReportRefused) -> None:
-        if piece.source.young:
+        if piece.source.young and refused.reason != CONFLICT:  # which is whole, and will be no other
             self.taken.waiting += 1
             piece.source.whole = False
             return

@@ -433,3 +433,22 @@ def _with_missing_inputs(spec: Spec, profile: Profile) -> Profile:
             place = group.stop - (2 if isinstance(group.feature, Numeric) else 1)
             counts[place] += profile.rows - sum(counts[group.start : group.stop])
     return replace(profile, counts=tuple(counts))
+
+
+def test_two_counts_of_the_same_rows_are_asked_about(made: Path, tmp_path: Path) -> None:
+    """With and without the model they differ, and are added up as parts of a night are."""
+    spec = plain_spec()
+    days = plain_days(spec, 3)
+    place = next(group for group in groups(spec) if group.name == "latency")
+    timed = [replace(day, timed=day.timed + 1, counts=_one_more(day, place.start)) for day in days]
+    write(tmp_path / "a.profile", spec, days)
+    write(tmp_path / "b.profile", spec, timed)
+    done = mlpack("drift", "late.spec.json", tmp_path / "a.profile", tmp_path / "b.profile", cwd=made)
+    assert "3 windows have several reports of equally many rows" in done.stderr
+    assert "several reports" not in mlpack("drift", "late.spec.json", tmp_path / "a.profile", cwd=made).stderr
+
+
+def _one_more(profile: Profile, place: int) -> tuple[int, ...]:
+    counts = list(profile.counts)
+    counts[place] += 1
+    return tuple(counts)

@@ -185,6 +185,10 @@ def test_the_same_id_with_other_counters_is_no_redelivery(tmp_path: Path) -> Non
     taken = take(tmp_path / "store", tmp_path / "up")
     assert (taken.reports, taken.repeated, taken.rejected) == (1, 0, {"conflicts with a stored report": 1})
     assert ids(tmp_path / "store") == ids_of([report(1, 10)])
+    fresh = put(tmp_path / "late", "c.cbor", report(1, 10, seed=8))
+    os.utime(fresh, (NOW - 5, NOW - 5))
+    taken = take(tmp_path / "store", tmp_path / "late", settled=60.0)
+    assert (taken.waiting, taken.quarantined) == (0, 1), "whole as it is, waiting makes it no other"
 
 
 def test_a_file_that_is_still_written_is_read_as_far_as_it_goes(tmp_path: Path) -> None:
