@@ -105,6 +105,8 @@ def _column_dtypes(names: list[str] | None, facts: list[ColumnFacts], options: S
                 "name the columns as in training",
             )
         arrays = {name: data.columns[name] for name in names}
+    elif data is not None and set(data.columns) >= {f"x{place}" for place in range(len(facts))}:
+        arrays = {name: data.columns[name] for name in (f"x{place}" for place in range(len(facts)))}
     elif data is not None and data.columns and len(data.columns) == len(facts):
         arrays = dict(data.columns)
     elif data is not None and data.arrays:

@@ -178,6 +178,12 @@ def test_a_note_says_that_the_dtype_was_only_supposed() -> None:
     assert source(model, data=table(age=[1.5], pay=[2.5])).notes() == []
 
 
+def test_columns_called_as_ours_tell_the_dtype_beside_others() -> None:
+    model = LinearRegression().fit(NUMBERS.to_numpy(), Y)
+    found = source(model, data=table(y=np.array(["a", "b"], object), x1=[1.5, 2.0], x0=[2.5, 3.0]))
+    assert found.notes() == [] and found.signature.inputs[0].dtype == "float64"
+
+
 def test_a_search_that_kept_no_model_says_how_to_keep_one() -> None:
     search = GridSearchCV(LogisticRegression(), {"C": [1.0]}, cv=2, refit=False).fit(NUMBERS, Y)
     with pytest.raises(BadInput, match="refit=False") as refusal:
