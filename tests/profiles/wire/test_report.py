@@ -114,7 +114,9 @@ def test_bytes_written_otherwise_are_refused_even_with_the_right_checksum(data: 
     try:
         profile = form.decode(again)
     except ReportRefused as refused:
-        assert refused.reason in REASONS - {refusal.CHECKSUM}
+        # An edit that ends the report earlier leaves the checksum behind it.
+        early = refused.reason == refusal.CHECKSUM and cbor.end_of_item(again, 0) < len(again)
+        assert early or refused.reason in REASONS - {refusal.CHECKSUM}
     else:
         assert form.encode(profile) == again
 
