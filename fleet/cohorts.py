@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import glob
 from dataclasses import dataclass
 
-import duckdb
-
-from mlpack_edge.core.errors import BadInput
+from mlpack_edge.fleet.query import exactly, query
 from mlpack_edge.fleet.reading import Selection, chosen_days, files_of_day
 from mlpack_edge.fleet.shown import Least, enough
 from mlpack_edge.fleet.store import KnownSpec, Store
@@ -34,22 +31,10 @@ from read_parquet(?, hive_partitioning = false) where epsilon = ? group by all
 
 def cohorts(store: Store, known: KnownSpec, selection: Selection, epsilon: int, least: Least) -> Cohorts:
     """Of the reports of the selected days with this epsilon (in millionths, 0 without noise). Raises BadInput for a damaged table."""
-    files = [
-        glob.escape(str(path))
-        for day in chosen_days(store, known, selection)
-        for path in files_of_day(store, known, day)
-    ]
+    files = [path for day in chosen_days(store, known, selection) for path in files_of_day(store, known, day)]
     if not files:
         return Cohorts((), 0)
-    with duckdb.connect() as connection:
-        try:
-            rows = connection.execute(_QUERY, [files, epsilon]).fetchall()
-        except duckdb.Error as fault:
-            raise BadInput(
-                f"the table of {store.root} could not be read",
-                "restore the file that is named from a backup",
-                why=str(fault),
-            ) from fault
+    rows = query(store.root, _QUERY, [exactly(files), epsilon])
     found = [(str(name), int(devices) or None, int(count)) for name, devices, count in rows]
     # With noise the rows are not known: then devices alone decide.
     kept = [(name, devices) for name, devices, count in found if enough(0 if epsilon else count, devices, least)]

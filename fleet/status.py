@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-import glob
 from dataclasses import dataclass
-from pathlib import Path
 
-import duckdb
-
-from mlpack_edge.core.errors import BadInput
 from mlpack_edge.core.files import io_fault
 from mlpack_edge.fleet import quarantine
 from mlpack_edge.fleet.layout import CORRECTIONS, REPORTS, STRAY, day_name
+from mlpack_edge.fleet.query import exactly, query
 from mlpack_edge.fleet.shown import USUAL, Least, enough
 from mlpack_edge.fleet.store import KnownSpec, Store
 
@@ -79,25 +75,14 @@ def status(store: Store, first: int | None = None, least: Least = USUAL) -> Stat
 
 def _of_spec(store: Store, known: KnownSpec, first: int | None, least: Least) -> SpecStatus:
     name = f"spec={known.digest.hex()}"
-    files = [str(path) for tree in (REPORTS, CORRECTIONS) for path in sorted((store.root / tree / name).glob("day=*/*.parquet"))]  # fmt: skip
-    found = _rows(store.root, files, "" if first is None else day_name(first)) if files else []
+    files = [path for tree in (REPORTS, CORRECTIONS) for path in sorted((store.root / tree / name).glob("day=*/*.parquet"))]  # fmt: skip
+    # Where a store lies may look like a folder of a day.
+    given = [CORRECTIONS, STRAY, exactly(files), "" if first is None else day_name(first)]
+    found = query(store.root, _QUERY, given) if files else []
     cohorts = tuple(_figures(row[0], row, least) for row in found if row[7])
     days = tuple(_figures(row[1], row, least) for row in found if row[8])
     everything = next((row for row in found if not row[7] and not row[8]), ("", "", 0, 0, 0, 0, 0, False, False))
     return SpecStatus(known.digest.hex(), known.spec.model_sha256, _figures("", everything, least), cohorts, days)
-
-
-def _rows(root: Path, files: list[str], first: str) -> list[tuple]:  # type: ignore[type-arg]
-    # Where a store lies may look like a folder of a day, or like a pattern.
-    given = [CORRECTIONS, STRAY, [glob.escape(file) for file in files], first]
-    with duckdb.connect() as connection:
-        try:
-            rows: list[tuple] = connection.execute(_QUERY, given).fetchall()  # type: ignore[type-arg]
-        except duckdb.Error as fault:
-            raise BadInput(
-                f"the table of {root} could not be read", "restore the file that is named from a backup", why=str(fault)
-            ) from fault
-    return rows
 
 
 def _figures(name: str, row: tuple, least: Least) -> Figures:  # type: ignore[type-arg]
