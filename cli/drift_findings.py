@@ -95,13 +95,7 @@ def alarming(report: DriftReport, gates: Gates, window: Window) -> tuple[str, ..
 
 
 def _finding(report: DriftReport, gates: Gates, name: str, slow: bool, alarms: Sequence[Alarms]) -> Finding:
-    pairs = [
-        (window, feature)
-        for window in sorted(report.latest, key=lambda each: each.days or 0, reverse=True)
-        for feature in window.features
-        if feature.name == name
-    ]
-    loud = gates.loud(report, name)
+    pairs, loud = report.latest_of(name), gates.loud(report, name)
     window, feature = (loud or pairs)[0]
     check = gates.leading(feature, report.sufficient)
     limit = gates.threshold(check, report.sufficient) if check else 0.0

@@ -52,6 +52,8 @@ def left_out_text(count: int, noise: Noisy, millionths: int) -> str:
 
 def saying(report: DriftReport, text: str) -> DriftReport:
     """With a note on its last window: text, JSON and page show it."""
+    from mlpack_edge.profiles.drift.facts import notes
+
     last = report.windows[-1]
-    said = replace(last, note="; ".join(filter(None, [last.note, text])))
+    said = replace(last, note=notes(last.note, text))
     return replace(report, windows=(*report.windows[:-1], said))

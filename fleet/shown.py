@@ -7,7 +7,7 @@ describes a whole distribution (its distance from the reference) is none, unless
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -39,8 +39,15 @@ def enough(rows: int, devices: int | None, least: Least) -> bool:
     return (rows >= least.rows or not rows) and (devices is None or devices >= least.devices)
 
 
+def numbers_beyond(spec: Spec) -> dict[str, Beyond]:
+    """Of each numeric feature its cells beyond all of the reference, once for all windows."""
+    found = {group.name: beyond(spec, group) for group in groups(spec) if group.feature is not None}
+    return {name: far for name, far in found.items() if far is not None}
+
+
 def withhold(
     spec: Spec,
+    numbers: Mapping[str, Beyond],
     features: Sequence[FeatureDrift],
     counts: Ints,
     units: Ints | None,
@@ -52,13 +59,13 @@ def withhold(
     counts int `[vector]`; units int `[units, vector]`, the same by device or by shard of devices, None where no devices are
     told apart. Of shards it is known that as many devices as shards are in a cell, or more: so a cell may be withheld that
     eleven devices are in, and none is shown that nine are in. A rate that is withheld is NaN, and its check is gone. last: the window's last day, since
-    1970: what is unseen of a number that is the time depends on it.
+    1970: what is unseen of a number that is the time depends on it. numbers: `numbers_beyond` of the spec.
     """
     by_name = {group.name: group for group in groups(spec) if group.feature is not None}
     found, gone = [], 0
     for feature in features:
         group = by_name[feature.name]
-        far = beyond(spec, group)
+        far = numbers.get(feature.name)
         kept, fewer = _one(group, feature, counts, units, least)
         if far is not None:
             kept, more = _far(far, group, kept, counts, units, least, last)

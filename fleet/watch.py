@@ -5,7 +5,7 @@ The same judgement as `profiles.drift.detect.drift`, from counters that were add
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import TypeVar
 
@@ -15,11 +15,12 @@ from numpy.typing import NDArray
 from mlpack_edge.core.errors import BadInput
 from mlpack_edge.fleet.noise import NoisyDay, told
 from mlpack_edge.fleet.reading import DAY, Day
-from mlpack_edge.fleet.shown import USUAL, Least, withhold, withhold_slow, withhold_told
+from mlpack_edge.fleet.shown import USUAL, Least, numbers_beyond, withhold, withhold_slow, withhold_told
 from mlpack_edge.fleet.store import KnownSpec
+from mlpack_edge.profiles.drift.beyond import Beyond
 from mlpack_edge.profiles.drift.clusters import SHARDS, Shards, devices_of, shard_of
 from mlpack_edge.profiles.drift.detect import Sample, accuracy_of, features_of_all, gap_note, noisy_window_of, unit_of
-from mlpack_edge.profiles.drift.facts import DriftReport, Slow, Window
+from mlpack_edge.profiles.drift.facts import DriftReport, Slow, Window, notes
 from mlpack_edge.profiles.drift.series import slow_drift_of_days
 from mlpack_edge.profiles.drift.windows import LENGTHS, Stretch, held_days, stretches
 from mlpack_edge.profiles.layout import groups
@@ -45,12 +46,13 @@ def watch(known: KnownSpec, days: Iterable[Day], lengths: Sequence[int] = LENGTH
         )
     found = _cut(known, given, lengths)
     windows: list[Window] = []
+    numbers = numbers_beyond(known.spec)
     for at in range(0, len(found), TOGETHER):
-        windows += _windows(known, found[at : at + TOGETHER], least)
+        windows += _windows(known, numbers, found[at : at + TOGETHER], least)
     latest = sum((day.counts.sum(axis=0, dtype=np.int64) for day in found[-1][1]), np.int64(0))
     slow, withheld = _slow(known, given, least)
     if withheld:
-        windows[-1] = replace(windows[-1], note="; ".join(filter(None, [windows[-1].note, withheld])))
+        windows[-1] = replace(windows[-1], note=notes(windows[-1].note, withheld))
     accuracy = accuracy_of(known.spec, np.asarray(latest))
     if accuracy is not None and accuracy.rows < least.rows:  # of one row it tells its confidence
         accuracy = None
@@ -77,7 +79,7 @@ def watch_noisy(
         held = held_days((day.first, day.last, day.reports) for day in mine)
         window = noisy_window_of(known.spec, stretch, tell, reports, devices, epsilon, held)
         features, withheld = withhold_told(window.features, [len(one.reports) for one in tell], least)
-        windows.append(replace(window, features=features, note="; ".join(filter(None, [window.note, withheld]))))
+        windows.append(replace(window, features=features, note=notes(window.note, withheld)))
     return DriftReport(known.spec.reference.blocks, tuple(windows), (), None)
 
 
@@ -108,9 +110,11 @@ def _cut(known: KnownSpec, days: Sequence[D], lengths: Sequence[int]) -> list[tu
     return [(stretch, [of[id(part)] for part in stretch.profiles]) for stretch in stretches(stand_ins, lengths)]
 
 
-def _windows(known: KnownSpec, found: Sequence[tuple[Stretch, list[Day]]], least: Least) -> list[Window]:
+def _windows(
+    known: KnownSpec, numbers: Mapping[str, Beyond], found: Sequence[tuple[Stretch, list[Day]]], least: Least
+) -> list[Window]:
     """As `profiles.drift.detect.windows_of`, and without what may not be shown."""
-    samples, notes, units = [], [], []
+    samples, said, units = [], [], []
     for stretch, days in found:
         counts = np.sum([day.counts.sum(axis=0, dtype=np.int64) for day in days], axis=0)
         sums = np.sum([day.sums.sum(axis=0) for day in days], axis=0)
@@ -120,14 +124,14 @@ def _windows(known: KnownSpec, found: Sequence[tuple[Stretch, list[Day]]], least
         unit, note = unit_of(known.spec, sharded, len(names))
         last, held = stretch.last, held_days((day.first, day.last, day.rows) for day in days)
         samples.append(Sample(counts, sums, stretch.days, sum(day.rows for day in days), sharded, unit, last, held))
-        notes.append("; ".join(filter(None, [note, gap_note(known.spec, samples[-1])])))
+        said.append(notes(note, gap_note(known.spec, samples[-1])))
         units.append(every)
     made = []
     for (stretch, days), one, note, every, judged in zip(
-        found, samples, notes, units, features_of_all(known.spec, samples), strict=True
+        found, samples, said, units, features_of_all(known.spec, samples), strict=True
     ):
         cells = every.counts if every else None
-        features, withheld = withhold(known.spec, judged, one.counts, cells, least, stretch.last)
+        features, withheld = withhold(known.spec, numbers, judged, one.counts, cells, least, stretch.last)
         made.append(
             Window(
                 days=stretch.days,
@@ -137,7 +141,7 @@ def _windows(known: KnownSpec, found: Sequence[tuple[Stretch, list[Day]]], least
                 predictions=sum(day.predictions for day in days),
                 devices=every.devices if every else None,
                 unit=one.unit,
-                note="; ".join(filter(None, [note, withheld])),
+                note=notes(note, withheld),
                 features=features,
             )
         )

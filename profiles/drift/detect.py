@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from mlpack_edge.core.errors import BadInput
 from mlpack_edge.profiles.drift import accuracy, noisy
-from mlpack_edge.profiles.drift.beyond import Beyond, beyond
+from mlpack_edge.profiles.drift.beyond import Beyond, Bools, beyond
 from mlpack_edge.profiles.drift.checks import feature_drifts
 from mlpack_edge.profiles.drift.clusters import (
     FEWEST,
@@ -23,7 +23,7 @@ from mlpack_edge.profiles.drift.clusters import (
     together,
 )
 from mlpack_edge.profiles.drift.effects import Floats
-from mlpack_edge.profiles.drift.facts import DISTRIBUTION, Accuracy, Check, DriftReport, FeatureDrift, Window
+from mlpack_edge.profiles.drift.facts import DISTRIBUTION, Accuracy, Check, DriftReport, FeatureDrift, Window, notes
 from mlpack_edge.profiles.drift.series import slow_drift
 from mlpack_edge.profiles.drift.significance import benjamini_hochberg
 from mlpack_edge.profiles.drift.thresholds import blocks_in, gap, limits
@@ -81,7 +81,7 @@ def windows_of(spec: Spec, found: Sequence[Stretch]) -> tuple[Window, ...]:
         held = held_days((*days_of(part), part.rows) for part in stretch.profiles) if stretch.days is not None else None
         last = stretch.last if stretch.days is not None else None
         samples.append(Sample(counts, sums, stretch.days, rows, sharded, unit, last, held))
-        said.append((predictions, len(names) or None, "; ".join(filter(None, [note, gap_note(spec, samples[-1])]))))
+        said.append((predictions, len(names) or None, notes(note, gap_note(spec, samples[-1]))))
     judged = features_of_all(spec, samples)
     return tuple(
         Window(stretch.days, stretch.first, stretch.last, one.rows, predictions, devices, one.unit, note, features)
@@ -180,11 +180,11 @@ def features_of_all(spec: Spec, samples: Sequence[Sample]) -> list[tuple[Feature
         taught, limit = known.learned.get(group.name), limits(spec, group)
         alike, far = intraclass(taught, known), beyond(spec, group)
         mine = counts[:, group.start : group.stop]
-        never = [far.unexplained(one.last) if far else None for one in samples]
+        never = [far.unexplained(one.last) for one in samples] if far else []
         growth, p = np.ones(len(samples)), list[dict[str, float] | None]()
         for place, one in enumerate(samples):
             p.append(
-                by_shards(group, one.sharded, known, taught, never[place])
+                by_shards(group, one.sharded, known, taught, never[place] if far else None)
                 if one.sharded is not None and one.unit != "rows"
                 else None
             )
@@ -203,19 +203,17 @@ def features_of_all(spec: Spec, samples: Sequence[Sample]) -> list[tuple[Feature
                 ],
                 growth,
                 p,
-                None if far is None else _rows_beyond(far, samples, mine),
+                None if far is None else _rows_beyond(far, never, mine),
             )
         )
     return [adjusted([each[place] for each in found]) for place in range(len(samples))]
 
 
-def _rows_beyond(far: Beyond, samples: Sequence[Sample], counts: Ints) -> tuple[Floats, Floats | None]:
-    """Rows of each window, counts int `[windows, size]`, beyond all of the reference: those that count as unseen, and of a number that is
-    the time those that the days since explain."""
-    unseen = [each[far.unexplained(one.last)].sum() for each, one in zip(counts, samples, strict=True)]
-    if far.time is None:
-        return np.array(unseen, np.float64), None
-    return np.array(unseen, np.float64), counts[:, far.never].sum(axis=1) - np.array(unseen, np.float64)
+def _rows_beyond(far: Beyond, never: Sequence[Bools], counts: Ints) -> tuple[Floats, Floats | None]:
+    """Rows of each window, counts int `[windows, size]`, beyond all of the reference: those in its cells of `never`, which count as unseen,
+    and of a number that is the time those that the days since explain."""
+    unseen = np.array([each[cells].sum() for each, cells in zip(counts, never, strict=True)], np.float64)
+    return unseen, None if far.time is None else counts[:, far.never].sum(axis=1) - unseen
 
 
 def adjusted(features: Sequence[FeatureDrift]) -> tuple[FeatureDrift, ...]:
@@ -273,7 +271,7 @@ def unit_of(spec: Spec, sharded: Shards | None, devices: int) -> tuple[str, str]
         )  # fmt: skip
         if few_have_most(sharded):
             unequal = "few devices have most of the rows: they say little of how devices differ, and only what is plain alarms"
-            note = "; ".join(filter(None, [note, unequal]))
+            note = notes(note, unequal)
         return ("devices" if sharded.devices <= SHARDS else "shards"), note
     few = f"{sharded.devices} device{'s are' if sharded.devices > 1 else ' is'} too few to show how devices differ"
     how = (

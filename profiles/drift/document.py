@@ -101,14 +101,8 @@ def _check(check: Check, gates: Gates, sufficient: bool) -> Json:
 
 
 def _chosen(report: DriftReport, gates: Gates, name: str, slow: bool) -> Json:
-    of_name = [
-        (window, feature)
-        for window in sorted(report.latest, key=lambda each: each.days or 0, reverse=True)
-        for feature in window.features
-        if feature.name == name
-    ]
     alarming = gates.loud(report, name)
-    window, feature = (alarming or of_name)[0]
+    window, feature = (alarming or report.latest_of(name))[0]
     record = {"window_days": window.days, **feature_to_json(feature, gates, report.sufficient)}
     if slow and not alarming:
         record["drifted"] = True

@@ -70,6 +70,11 @@ class FeatureDrift:
         return self.missing[1] - self.missing[0]
 
 
+def notes(*said: str) -> str:
+    """What is said of a window, in one: those that are not empty."""
+    return "; ".join(filter(None, said))
+
+
 @dataclass(frozen=True, slots=True)
 class Window:
     """Rows that were judged together. days: the length, None for profiles without a date; first, last: days since 1970 (0 where
@@ -129,6 +134,11 @@ class DriftReport:
     def latest(self) -> tuple[Window, ...]:
         """The last window of each length: what is so now."""
         return tuple({window.days: window for window in self.windows}.values())
+
+    def latest_of(self, name: str) -> list[tuple[Window, FeatureDrift]]:
+        """One feature in the last windows, the longest first."""
+        longest_first = sorted(self.latest, key=lambda window: window.days or 0, reverse=True)
+        return [(window, feature) for window in longest_first for feature in window.features if feature.name == name]
 
     @property
     def latest_longest(self) -> Window:

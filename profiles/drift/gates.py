@@ -63,12 +63,10 @@ class Gates:
         """The latest windows in which the feature alarms: that in which it lies most limits away first, for its figures say what
         happened (a day that was lost, and not the share of its month), of equals the longest."""
         found = []
-        for window in sorted(report.latest, key=lambda each: each.days or 0, reverse=True):
-            for feature in window.features:
-                cause = self.cause(feature, report.sufficient) if feature.name == name else None
-                if cause:
-                    far = reach(cause.effect, self.threshold(cause, report.sufficient))
-                    found.append((far, window, feature))
+        for window, feature in report.latest_of(name):
+            cause = self.cause(feature, report.sufficient)
+            if cause:
+                found.append((reach(cause.effect, self.threshold(cause, report.sufficient)), window, feature))
         return [(window, feature) for _, window, feature in sorted(found, key=lambda each: each[0], reverse=True)]
 
     def slow_alarms(self, slow: tuple[Slow, ...]) -> frozenset[str]:
