@@ -13,6 +13,7 @@ import click
 from mlpack_edge.core.errors import BadInput
 from mlpack_edge.profiles.drift.facts import KINDS
 from mlpack_edge.profiles.drift.gates import Gates
+from mlpack_edge.profiles.drift.reasons import day_text
 from mlpack_edge.profiles.drift.windows import days_of, undated
 from mlpack_edge.profiles.layout import groups
 from mlpack_edge.profiles.profile import Profile
@@ -21,8 +22,6 @@ from mlpack_edge.profiles.spec import OUTCOMES, Spec
 _DAY = 86_400
 #: Outcomes of rows that should have been answered, and the share of them beyond the reference's that is worth a word.
 _LOST, _MORE = {"refused": "refused", "failed": "failed on"}, 0.01
-#: The last of the calendar, 9999-12-31.
-_LAST_DAY = 2_932_896
 
 
 def gates_of(significance: float | None, floors: Sequence[str]) -> Gates:
@@ -63,7 +62,7 @@ def within(
     if until is None:
         kept = [profile for profile in profiles if undated(profile) or days_of(profile)[1] <= today + 1]
         if len(kept) < len(profiles):
-            last = _day_text(max(days_of(profile)[1] for profile in profiles if not undated(profile)))
+            last = day_text(max(days_of(profile)[1] for profile in profiles if not undated(profile)))
             notes.append(
                 f"{_reports(len(profiles) - len(kept))} of days to come (up to {last}) left out: --until names later days"
             )
@@ -95,7 +94,7 @@ def unanswered(spec: Spec, profiles: Sequence[Profile]) -> tuple[dict[str, int],
     if lost <= (before + _MORE) * asked:
         return ended, ""
     told = " and ".join(f"{verb} {ended[name]:,}" for name, verb in _LOST.items() if ended[name])
-    day = f" of {_day_text(newest)}" if newest else ""
+    day = f" of {day_text(newest)}" if newest else ""
     return ended, f"the model {told} of {asked:,} rows{day}: their answers are in no figure"
 
 
@@ -137,13 +136,9 @@ def _span_hint(profiles: Sequence[Profile]) -> str:
     days = [day for profile in profiles if not undated(profile) for day in days_of(profile)]
     if not days:
         return "leave --since and --until out: the profiles have no date"
-    first, last = _day_text(min(days)), _day_text(max(days))
+    first, last = day_text(min(days)), day_text(max(days))
     return f"they hold {first} to {last}"
 
 
 def _reports(count: int) -> str:
     return f"{count:,} report{'s' * (count != 1)}"
-
-
-def _day_text(day: int) -> str:
-    return datetime.fromtimestamp(min(day, _LAST_DAY) * _DAY, UTC).strftime("%Y-%m-%d")

@@ -11,6 +11,8 @@ from mlpack_edge.profiles.drift.facts import MISSING, UNSEEN, Check, FeatureDrif
 TOO_FEW = "too few values or devices to judge its distribution"
 #: From this share of rows on, unknown values look like a changed coding.
 _RECODED = 0.5
+#: 9999-12-31.
+_LAST_DAY = 2_932_896
 
 
 def reason(feature: FeatureDrift, cause: Check, limit: float) -> str:
@@ -62,8 +64,8 @@ def slow_reason(slow: Slow) -> str:
 
 
 def day_text(day: int) -> str:
-    """day: since 1970."""
-    return datetime.fromtimestamp(day * 86_400, UTC).strftime("%Y-%m-%d")
+    """day: since 1970; what lies beyond the calendar is told as its last day."""
+    return datetime.fromtimestamp(min(day, _LAST_DAY) * 86_400, UTC).strftime("%Y-%m-%d")
 
 
 def percent(rate: float) -> str:
