@@ -116,8 +116,9 @@ def _once(reports: Sequence[_Read]) -> list[_Read]:
         found.setdefault(read.report, read)
     alike = Counter((each.frame.window, each.frame.rows) for each in found.values() if not each.frame.device)
     if many := sum(count > 1 for (_, rows), count in alike.items() if rows):
+        windows = "1 window has" if many == 1 else f"{many:,} windows have"
         note(
-            f"{many:,} windows have several reports of equally many rows, which are added up: are they the same rows, counted twice?"
+            f"{windows} several reports of equally many rows, which are added up: are they the same rows, counted twice?"
         )
     if len(found) < len(reports):
         twice = len(reports) - len(found)

@@ -37,13 +37,18 @@ def inputs_of(estimator: Estimator, options: SourceOptions) -> tuple[Signature, 
             "--data or --dtype says otherwise"
         )
     if not options.matrix and names is None and len(set(dtypes)) > 1:
-        names = [f"x{i}" for i in range(width)]
+        names = _own_names(width)
     elif names is None or options.matrix:
-        return _matrix(names or [f"x{i}" for i in range(width)], dtypes, facts, options.dtype), facts, notes
+        return _matrix(names or _own_names(width), dtypes, facts, options.dtype), facts, notes
     _refuse_names(names)
     inputs = tuple(TensorSpec(name, dtype, ("batch", 1)) for name, dtype in zip(names, dtypes, strict=True))
     columns = tuple(Column(name, fact.kind, name, 0, fact.categories) for name, fact in zip(names, facts, strict=True))
     return Signature(inputs, (), columns), facts, notes
+
+
+def _own_names(width: int) -> list[str]:
+    """What columns are called that nobody named."""
+    return [f"x{place}" for place in range(width)]
 
 
 def _width(estimator: Estimator, data: Table | None) -> int:
@@ -105,8 +110,8 @@ def _column_dtypes(names: list[str] | None, facts: list[ColumnFacts], options: S
                 "name the columns as in training",
             )
         arrays = {name: data.columns[name] for name in names}
-    elif data is not None and set(data.columns) >= {f"x{place}" for place in range(len(facts))}:
-        arrays = {name: data.columns[name] for name in (f"x{place}" for place in range(len(facts)))}
+    elif data is not None and set(data.columns) >= set(_own_names(len(facts))):
+        arrays = {name: data.columns[name] for name in _own_names(len(facts))}
     elif data is not None and data.columns and len(data.columns) == len(facts):
         arrays = dict(data.columns)
     elif data is not None and data.arrays:
