@@ -22,6 +22,8 @@ from mlpack_edge.profiles.wire.report import ReportFormat
 _LOOKED_AT, _LARGEST = 1000, 4 << 20
 #: Bytes of a file of reports that is read whole.
 _MOST = 1 << 30
+#: The first three bits of every report: a CBOR array.
+_ARRAY = 4
 #: Reports from which on arrays are worth their import.
 _MANY = 32
 
@@ -40,7 +42,9 @@ def _reports_of(path: Path) -> Iterator[_Read]:
         for report in split(content):
             yield _Read(path, report, read_frame(report))
     except ReportRefused as refused:
-        raise BadInput(f"{path}: {refused.message}", refused.hint, why=refused.why) from refused
+        strange = content[0] >> 5 != _ARRAY
+        hint = "name a profile: it does not begin as a report of any version does" if strange else refused.hint
+        raise BadInput(f"{path}: {refused.message}", hint, why=refused.why) from refused
 
 
 def read_profiles(paths: Sequence[Path], spec: Path | None) -> tuple[Spec, list[Profile]]:
